@@ -1,0 +1,69 @@
+//! What a task hands to the evaluation: one item per question, ready to be put to a model.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// One question of a task.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Item {
+    /// Stable identity within the task; paired statistics join on it.
+    pub id: String,
+    /// What is asked and what would be right.
+    pub body: Body,
+    /// Fields of the source record that scoring or the reader needs (subject, perturbation, ...). Ordered.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub fields: BTreeMap<String, String>,
+}
+
+/// The two ways a model can be asked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Body {
+    /// Log-likelihood of each continuation after its context.
+    Choice(Choice),
+    /// Free generation.
+    Generate(Generate),
+    /// Log-likelihood of a whole text with nothing before it (perplexity).
+    Text(String),
+}
+
+/// A question scored by log-likelihood.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Choice {
+    /// Few-shot examples and the question, as text; the chat template is applied by the evaluation if asked for.
+    pub context: String,
+    /// Continuations, delimiter included (`" yes"`), in the task's order.
+    pub continuations: Vec<String>,
+    /// The choices as `acc_norm` counts their length: without the delimiter.
+    pub choices: Vec<String>,
+    /// Indices of the right choices: one for most tasks, several for TruthfulQA mc2. Never empty.
+    pub gold: Vec<usize>,
+}
+
+/// A question answered in words.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Generate {
+    /// The conversation so far, last turn from the user. Without a chat template the contents are joined by a blank line.
+    pub messages: Vec<Message>,
+    /// Text that the answer must begin with, given to the model as its own (`gen_prefix`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefix: Option<String>,
+    /// Reference answers; empty only where the right response is to abstain.
+    pub references: Vec<String>,
+    /// The text that the answer has to be supported by, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// True where no answer is right and the model should say so.
+    #[serde(default)]
+    pub unanswerable: bool,
+}
+
+/// One turn of a conversation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// `system`, `user` or `assistant`.
+    pub role: String,
+    /// What was said.
+    pub content: String,
+}

@@ -1,0 +1,3 @@
+//! Records in, prompts and calibration text out. Knows no model.
+
+pub mod item;

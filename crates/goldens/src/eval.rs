@@ -1,0 +1,1 @@
+//! Parsing, prompts and scores of the reference experiment (`eval/*.json`).

@@ -1,0 +1,1 @@
+//! Text and classification metrics (`metrics/*.json`).

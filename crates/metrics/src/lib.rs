@@ -1,0 +1,3 @@
+//! Answers in, numbers out. Pure: no model, no files.
+
+pub mod value;

@@ -1,0 +1,3 @@
+//! Records, tables and charts. Knows no model.
+
+pub mod record;

@@ -1,0 +1,70 @@
+//! What one cell of a sweep leaves behind.
+
+use std::collections::BTreeMap;
+
+use secateur_metrics::value::MetricValue;
+use serde::{Deserialize, Serialize};
+
+/// One evaluated cell: model × method × fraction removed × seed × task. Written once, never edited.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Version of this layout.
+    pub schema: u32,
+    /// Content hash of `inputs`: the cell's identity and file name (hex SHA-256).
+    pub key: String,
+    /// Everything that decides the result: weights, mask, tokenizer, chat template, task data, task version, prompt options,
+    /// seed, dtype, device kind, program version. Nothing else decides whether a cell is done.
+    pub inputs: BTreeMap<String, String>,
+    /// The cell in words, for tables and charts.
+    pub cell: Cell,
+    /// All metrics of the task.
+    pub metrics: Vec<MetricValue>,
+    /// Items by what became of them: `evaluated`, `empty`, `looping`, `truncated`, `unparsable`, ...
+    pub counts: BTreeMap<String, usize>,
+    /// Seconds, bytes, tokens: measured, so not part of what must be reproducible.
+    pub cost: Cost,
+    /// Anything the reader must know.
+    pub warnings: Vec<String>,
+}
+
+/// A cell in words.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Cell {
+    /// Name given in the sweep file.
+    pub model: String,
+    /// `qwen3_moe`, `olmoe`, ...
+    pub family: String,
+    /// `None` for the unpruned model.
+    pub method: Option<String>,
+    /// `reference` or `paper`.
+    pub profile: Option<String>,
+    /// Share of each layer's experts removed, as asked for; 0 for the unpruned model.
+    pub fraction_removed: f64,
+    /// Experts kept per MoE layer, and how many there were.
+    pub experts_kept: Vec<usize>,
+    /// Experts per MoE layer in the checkpoint.
+    pub experts_total: Vec<usize>,
+    /// Seed of calibration data and of the random method.
+    pub seed: u64,
+    /// Name of the calibration corpus or corpora, `+`-joined; empty for the unpruned model.
+    pub calibration: String,
+    /// Task name.
+    pub task: String,
+    /// `biomedical` or `general`.
+    pub domain: String,
+    /// `classification` or `generation`.
+    pub kind: String,
+    /// SHA-256 of the kept experts; equal masks are evaluated once.
+    pub mask: String,
+}
+
+/// What the cell cost.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Cost {
+    /// Wall-clock seconds of the evaluation.
+    pub seconds: f64,
+    /// Tokens run through the model, padding left out.
+    pub tokens: u64,
+    /// Peak resident memory of the process, bytes.
+    pub peak_memory_bytes: u64,
+}

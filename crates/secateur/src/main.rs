@@ -1,0 +1,2 @@
+//! The Secateur command line.
+fn main() {}

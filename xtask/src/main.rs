@@ -1,0 +1,2 @@
+//! Developer driver.
+fn main() {}
