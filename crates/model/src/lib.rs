@@ -1,1 +1,3 @@
-//! Secateur: model.
+//! Checkpoint on disk in, forward pass out.
+
+pub mod mask;
