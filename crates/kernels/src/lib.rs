@@ -1,1 +1,13 @@
-//! Secateur: kernels.
+//! CPU inner loops: matrix products on weights that stay in the mapped file. The only crate with `unsafe`; knows no burn.
+
+mod experts;
+mod matmul;
+mod portable;
+mod weights;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+pub use experts::{GatedExpert, gated_experts};
+pub use matmul::{matmul, matmul_single};
+pub use weights::{WeightDtype, Weights};
+pub mod mapped;

@@ -1,0 +1,53 @@
+//! A weight matrix as it lies in the checkpoint file.
+
+/// Dtype of stored weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WeightDtype {
+    /// bfloat16: the upper half of an f32.
+    Bf16,
+    /// IEEE half precision.
+    F16,
+    /// IEEE single precision.
+    F32,
+}
+
+impl WeightDtype {
+    /// Bytes per value.
+    #[must_use]
+    pub fn size(self) -> usize {
+        match self {
+            Self::Bf16 | Self::F16 => 2,
+            Self::F32 => 4,
+        }
+    }
+}
+
+/// `[rows, columns]` little-endian values in row-major order; `bytes` need not be aligned.
+#[derive(Debug, Clone, Copy)]
+pub struct Weights<'a> {
+    /// `rows * columns * dtype.size()` bytes.
+    pub bytes: &'a [u8],
+    /// How to read them.
+    pub dtype: WeightDtype,
+    /// Outputs of the product.
+    pub rows: usize,
+    /// Inputs of the product.
+    pub columns: usize,
+}
+
+impl<'a> Weights<'a> {
+    /// The rows from `start` on, `count` of them.
+    ///
+    /// # Panics
+    /// If they are not all there.
+    #[must_use]
+    pub fn slice_rows(&self, start: usize, count: usize) -> Weights<'a> {
+        let row = self.columns * self.dtype.size();
+        Weights { bytes: &self.bytes[start * row..(start + count) * row], rows: count, ..*self }
+    }
+
+    /// Panics unless the bytes are exactly those of the matrix: everything after relies on it.
+    pub(crate) fn check(&self) {
+        assert_eq!(self.bytes.len(), self.rows * self.columns * self.dtype.size(), "weight bytes do not match their shape");
+    }
+}
