@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Tokens of a context and of the continuation whose log-probability is asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ScoreRequest {
     /// Never empty: at least one token has to predict the first of the continuation.
     pub context: Vec<u32>,
@@ -77,25 +77,43 @@ pub trait Engine {
     ///
     /// # Errors
     /// If the template fails on these messages.
-    fn chat(&self, messages: &[secateur_datasets::item::Message]) -> Result<Option<String>, EngineError>;
+    fn chat(
+        &self,
+        messages: &[secateur_datasets::item::Message],
+    ) -> Result<Option<String>, EngineError>;
 
     /// The token that stands before a text scored with an empty context: BOS, else EOS.
     fn prefix_token(&self) -> u32;
 
-    /// Longest context the model can take, in tokens.
+    /// The text of [`Engine::prefix_token`] (`<s>`). A text that already begins with it, as chat templates like to write,
+    /// is encoded without adding special tokens, so that it does not begin twice. `None`: texts are never looked at.
+    fn prefix_text(&self) -> Option<String> {
+        None
+    }
+
+    /// Longest input the model can take, in tokens. A request to score may be one token longer, context and continuation
+    /// together, because its last token is predicted and never read.
     fn max_length(&self) -> usize;
 
     /// Log-probabilities of continuations. `progress` is called with the number of requests finished since the last call.
     ///
     /// # Errors
     /// If a token is out of range, the request is too long, or the model yields a value that is not finite.
-    fn score(&mut self, requests: &[ScoreRequest], progress: &mut dyn FnMut(usize)) -> Result<Vec<Score>, EngineError>;
+    fn score(
+        &mut self,
+        requests: &[ScoreRequest],
+        progress: &mut dyn FnMut(usize),
+    ) -> Result<Vec<Score>, EngineError>;
 
     /// Answers in words.
     ///
     /// # Errors
     /// As [`Engine::score`].
-    fn generate(&mut self, requests: &[GenerateRequest], progress: &mut dyn FnMut(usize)) -> Result<Vec<Generation>, EngineError>;
+    fn generate(
+        &mut self,
+        requests: &[GenerateRequest],
+        progress: &mut dyn FnMut(usize),
+    ) -> Result<Vec<Generation>, EngineError>;
 }
 
 /// What can go wrong in an engine; the text says where, what was found and what was expected.

@@ -1,0 +1,297 @@
+//! From items to what is sent to the model, with the prompt kept as text.
+//!
+//! Multiple choice follows lm-evaluation-harness: the continuation is delimiter + choice after the context; under a chat
+//! template the context becomes the user's turn and the delimiter is dropped.
+
+use secateur_datasets::item::{Choice, Generate, Message};
+
+use crate::encoding::{self, Fitted, Unscorable};
+use crate::engine::{Engine, EngineError, GenerateRequest, ScoreRequest};
+
+/// How prompts are made for a model.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PromptOptions {
+    /// Whether the model's chat template is applied.
+    pub chat_template: bool,
+    /// Longest input in tokens; the model's own limit where absent or smaller.
+    pub max_length: Option<usize>,
+}
+
+impl PromptOptions {
+    /// The limit that holds for this engine, in tokens.
+    #[must_use]
+    pub fn limit(&self, engine: &dyn Engine) -> usize {
+        let own = engine.max_length();
+        self.max_length.map_or(own, |asked| asked.min(own))
+    }
+}
+
+/// Limits and sampling of a generation task.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sampling {
+    /// Texts that end an answer.
+    pub stop: Vec<String>,
+    /// Upper limit of new tokens.
+    pub max_new_tokens: usize,
+    /// 0 is greedy.
+    pub temperature: f64,
+    /// Nucleus; 1 keeps everything.
+    pub top_p: f64,
+    /// Seed of the cell; each item draws from its own generator, so that neither order nor batch matters.
+    pub seed: u64,
+}
+
+/// Why no request could be made.
+#[derive(Debug, thiserror::Error)]
+pub enum RequestError {
+    /// The tokenizer or the template failed.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// A template was asked for, and there is none.
+    #[error("the checkpoint has no chat template")]
+    NoChatTemplate,
+}
+
+/// One multiple-choice item, ready to be scored.
+#[derive(Debug, Clone)]
+pub struct ChoiceRequests {
+    /// The context as text.
+    pub prompt: String,
+    /// The continuations as text, in the task's order.
+    pub continuations: Vec<String>,
+    /// One per continuation.
+    pub requests: Vec<Result<Fitted, Unscorable>>,
+}
+
+/// One text, cut into windows that predict every token once.
+#[derive(Debug, Clone)]
+pub struct RollingRequests {
+    /// Log-probabilities of these sum to that of the text.
+    pub windows: Vec<ScoreRequest>,
+    /// Tokens predicted.
+    pub tokens: usize,
+}
+
+/// One prompt to go on from.
+#[derive(Debug, Clone)]
+pub struct GenerationRequest {
+    /// The prompt as text.
+    pub prompt: String,
+    /// What is sent, or why nothing can be.
+    pub request: Result<GenerateRequest, Unscorable>,
+    /// Tokens dropped from the left of the prompt.
+    pub dropped: usize,
+}
+
+/// Requests of a multiple-choice item.
+///
+/// # Errors
+/// If the tokenizer or the template fails, or there is no template and one is asked for.
+pub fn choice(
+    engine: &dyn Engine,
+    choice: &Choice,
+    options: &PromptOptions,
+) -> Result<ChoiceRequests, RequestError> {
+    let (prompt, continuations) = if options.chat_template {
+        let user = Message {
+            role: "user".into(),
+            content: choice.context.clone(),
+        };
+        let prompt = engine.chat(&[user])?.ok_or(RequestError::NoChatTemplate)?;
+        (prompt, choice.choices.clone())
+    } else {
+        (choice.context.clone(), choice.continuations.clone())
+    };
+    let limit = options.limit(engine);
+    let mut requests = Vec::with_capacity(continuations.len());
+    for continuation in &continuations {
+        let pair = encoding::encode_pair(engine, &prompt, continuation)?;
+        requests.push(encoding::fit(pair, limit));
+    }
+    Ok(ChoiceRequests {
+        prompt,
+        continuations,
+        requests,
+    })
+}
+
+/// Requests of a text whose likelihood is asked for. No template is applied: nothing stands before the text.
+///
+/// # Errors
+/// If the tokenizer fails.
+pub fn rolling(
+    engine: &dyn Engine,
+    text: &str,
+    options: &PromptOptions,
+) -> Result<RollingRequests, RequestError> {
+    let tokens = encoding::encode(engine, text)?;
+    let windows = encoding::rolling_windows(&tokens, engine.prefix_token(), options.limit(engine));
+    Ok(RollingRequests {
+        windows,
+        tokens: tokens.len(),
+    })
+}
+
+/// Request of a generation item. The prompt is cut from the left to leave room for the answer.
+///
+/// The caller has checked that `sampling.max_new_tokens` is smaller than the limit of the model.
+///
+/// # Errors
+/// As [`choice`].
+pub fn generation(
+    engine: &dyn Engine,
+    item: &str,
+    question: &Generate,
+    options: &PromptOptions,
+    sampling: &Sampling,
+) -> Result<GenerationRequest, RequestError> {
+    let prompt = prompt_text(engine, question, options)?;
+    let mut tokens = encoding::encode(engine, &prompt)?;
+    let room = options
+        .limit(engine)
+        .saturating_sub(sampling.max_new_tokens)
+        .max(1);
+    let dropped = tokens.len().saturating_sub(room);
+    tokens.drain(..dropped);
+    let request = if tokens.is_empty() {
+        Err(Unscorable::EmptyContext)
+    } else {
+        Ok(GenerateRequest {
+            prompt: tokens,
+            stop: sampling.stop.clone(),
+            max_new_tokens: sampling.max_new_tokens,
+            temperature: sampling.temperature,
+            top_p: sampling.top_p,
+            seed: item_seed(sampling.seed, item),
+        })
+    };
+    Ok(GenerationRequest {
+        prompt,
+        request,
+        dropped,
+    })
+}
+
+fn prompt_text(
+    engine: &dyn Engine,
+    question: &Generate,
+    options: &PromptOptions,
+) -> Result<String, RequestError> {
+    let prefix = question.prefix.as_deref().unwrap_or_default();
+    if options.chat_template {
+        let mut text = engine
+            .chat(&question.messages)?
+            .ok_or(RequestError::NoChatTemplate)?;
+        text.push_str(prefix);
+        return Ok(text);
+    }
+    let turns: Vec<&str> = question
+        .messages
+        .iter()
+        .map(|message| message.content.as_str())
+        .collect();
+    let mut text = turns.join("\n\n");
+    let touches = |s: &str| s.ends_with(encoding::is_python_space);
+    if !prefix.is_empty() && !text.is_empty() && !touches(&text) {
+        if !prefix.starts_with(encoding::is_python_space) {
+            text.push(' ');
+        }
+    }
+    text.push_str(prefix);
+    Ok(text)
+}
+
+/// FNV-1a over the item id, started from the cell's seed.
+fn item_seed(seed: u64, item: &str) -> u64 {
+    let start = 0xcbf2_9ce4_8422_2325 ^ seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    item.bytes().fold(start, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::bigram::BigramEngine;
+
+    fn question(prefix: Option<&str>) -> Generate {
+        let turn = |role: &str, content: &str| Message {
+            role: role.into(),
+            content: content.into(),
+        };
+        Generate {
+            messages: vec![turn("system", "Be brief."), turn("user", "Why?")],
+            prefix: prefix.map(Into::into),
+            references: vec!["because".into()],
+            source: None,
+            unanswerable: false,
+        }
+    }
+
+    fn sampling(max_new_tokens: usize) -> Sampling {
+        Sampling {
+            stop: vec!["\n".into()],
+            max_new_tokens,
+            temperature: 0.0,
+            top_p: 1.0,
+            seed: 1,
+        }
+    }
+
+    fn template() -> PromptOptions {
+        PromptOptions {
+            chat_template: true,
+            max_length: None,
+        }
+    }
+
+    #[test]
+    fn the_template_replaces_the_delimiter() {
+        let engine = BigramEngine::train("x", &[]).with_template();
+        let item = Choice {
+            context: "Q?".into(),
+            continuations: vec![" yes".into(), " no".into()],
+            choices: vec!["yes".into(), "no".into()],
+            gold: vec![0],
+        };
+        let plain = choice(&engine, &item, &PromptOptions::default()).unwrap();
+        assert_eq!(plain.continuations, item.continuations);
+        let chat = choice(&engine, &item, &template()).unwrap();
+        assert_eq!(chat.prompt, "<s>user: Q?\nassistant: ");
+        assert_eq!(chat.continuations, item.choices);
+        let request = &chat.requests[0].as_ref().unwrap().request;
+        assert_eq!(request.continuation.len(), " yes".len());
+        let bare = BigramEngine::train("x", &[]);
+        assert!(matches!(
+            choice(&bare, &item, &template()),
+            Err(RequestError::NoChatTemplate)
+        ));
+    }
+
+    #[test]
+    fn prompts_are_joined_and_cut_from_the_left() {
+        let engine = BigramEngine::train("x", &[]).with_max_length(10);
+        let options = PromptOptions::default();
+        let made = generation(&engine, "1", &question(Some("I")), &options, &sampling(6)).unwrap();
+        assert_eq!(made.prompt, "Be brief.\n\nWhy? I");
+        assert_eq!(made.dropped, made.prompt.len() - 4);
+        let expected = engine.encode("y? I", false).unwrap();
+        assert_eq!(made.request.unwrap().prompt, expected);
+    }
+
+    #[test]
+    fn every_item_has_its_own_seed() {
+        assert_ne!(item_seed(0, "a"), item_seed(0, "b"));
+        assert_ne!(item_seed(0, "a"), item_seed(1, "a"));
+        assert_eq!(item_seed(3, "a"), item_seed(3, "a"));
+    }
+
+    #[test]
+    fn rolling_predicts_bos_where_the_tokenizer_adds_it() {
+        let engine = BigramEngine::train("x", &[]).with_bos();
+        let made = rolling(&engine, "abc", &PromptOptions::default()).unwrap();
+        assert_eq!(made.tokens, 4);
+        assert_eq!(made.windows[0].continuation[0], engine.prefix_token());
+    }
+}
