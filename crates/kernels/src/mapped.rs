@@ -21,7 +21,10 @@ impl MappedFile {
     /// What the operating system reports: not a regular file, no address space, no permission.
     pub fn map(file: &File) -> io::Result<Self> {
         if !file.metadata()?.is_file() {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "not a regular file",
+            ));
         }
         // SAFETY: the mapping is read-only and owned by the value returned, and its bytes are only lent out as `&[u8]`,
         // for which every bit pattern is valid. What remains is another process writing to the file meanwhile: weights
@@ -54,7 +57,8 @@ mod tests {
     use super::*;
 
     fn scratch(name: &str, bytes: &[u8]) -> std::path::PathBuf {
-        let path = std::env::temp_dir().join(format!("secateur-mapped-{}-{name}", std::process::id()));
+        let path =
+            std::env::temp_dir().join(format!("secateur-mapped-{}-{name}", std::process::id()));
         File::create(&path).unwrap().write_all(bytes).unwrap();
         path
     }
@@ -80,6 +84,9 @@ mod tests {
     #[test]
     fn a_directory_is_refused() {
         let directory = File::open(std::env::temp_dir()).unwrap();
-        assert_eq!(MappedFile::map(&directory).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+        assert_eq!(
+            MappedFile::map(&directory).unwrap_err().kind(),
+            io::ErrorKind::InvalidInput
+        );
     }
 }
