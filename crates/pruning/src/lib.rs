@@ -1,1 +1,22 @@
-//! Secateur: pruning.
+//! Model and calibration text in, experts that stay out.
+//!
+//! ```text
+//! tokens → statistics → ranking → plan → mask
+//! ```
+//!
+//! Statistics once collected serve every method, and a ranking every fraction. Each stage hands over a plain value that is
+//! saved in an open format and can be entered from a file.
+
+mod error;
+
+pub mod accumulate;
+pub mod mask_files;
+pub mod methods;
+pub mod plan;
+pub mod protection;
+pub mod ranking;
+pub mod shape;
+pub mod statistics;
+mod statistics_file;
+
+pub use error::PruningError;
