@@ -1,3 +1,33 @@
 //! Answers in, numbers out. Pure: no model, no files.
+//!
+//! One file per metric, each with its [`value::Definition`]; [`registry::METRICS`] lists them. [`statistics`] says how sure a
+//! number is, and [`measure`] puts both together in the form that records keep. What has no value (no items, NaN, a
+//! missing class) is an [`error::MetricError`] or `None`, never a number.
 
+pub mod error;
 pub mod value;
+
+mod text;
+
+pub mod letter;
+pub mod classification;
+pub mod auroc;
+pub mod exact_match;
+pub mod porter;
+pub mod rouge;
+pub mod bleu_tokens;
+pub mod bleu;
+pub mod chrf;
+pub mod perplexity;
+pub mod calibration;
+pub mod probability_scores;
+pub mod selective;
+pub mod degeneration;
+pub mod abstention;
+pub mod support;
+pub mod agreement;
+
+pub mod statistics;
+
+pub mod measure;
+pub mod registry;

@@ -68,3 +68,29 @@ pub struct Paired {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wrong_to_right: Option<usize>,
 }
+
+/// What a metric is, before it has a value: written once, beside the metric, and listed in [`crate::registry::METRICS`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Definition {
+    /// Name in the field's terms.
+    pub name: &'static str,
+    /// Unit of the value.
+    pub unit: &'static str,
+    /// Which way is better.
+    pub direction: Direction,
+    /// Utility, reliability or neither.
+    pub aspect: Aspect,
+}
+
+impl Definition {
+    /// A definition.
+    #[must_use]
+    pub const fn new(name: &'static str, unit: &'static str, direction: Direction, aspect: Aspect) -> Self {
+        Self {
+            name,
+            unit,
+            direction,
+            aspect,
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Every metric that a record can carry.
+
+use crate::value::Definition;
+use crate::{
+    abstention, auroc, bleu, calibration, chrf, classification, degeneration, exact_match, perplexity,
+    probability_scores, rouge, selective, support,
+};
+
+/// Reports list metrics in this order.
+pub const METRICS: &[Definition] = &[
+    classification::ACCURACY,
+    classification::BALANCED_ACCURACY,
+    classification::MACRO_F1,
+    classification::MCC,
+    exact_match::EXACT_MATCH,
+    exact_match::TOKEN_F1,
+    rouge::ROUGE_1,
+    rouge::ROUGE_2,
+    rouge::ROUGE_L,
+    rouge::ROUGE_LSUM,
+    bleu::BLEU,
+    chrf::CHRF,
+    chrf::CHRF_PLUS_PLUS,
+    perplexity::TOKEN_PERPLEXITY,
+    perplexity::WORD_PERPLEXITY,
+    perplexity::BYTE_PERPLEXITY,
+    perplexity::BITS_PER_BYTE,
+    calibration::ECE,
+    calibration::MCE,
+    probability_scores::BRIER,
+    probability_scores::NLL,
+    selective::AURC,
+    selective::E_AURC,
+    auroc::AUROC,
+    abstention::ABSTENTION_PRECISION,
+    abstention::ABSTENTION_RECALL,
+    abstention::ABSTENTION_F1,
+    support::SUPPORT,
+    support::ENTITY_SUPPORT,
+    support::NUMBER_SUPPORT,
+    degeneration::EMPTY_RATE,
+    degeneration::LOOPING_RATE,
+    degeneration::TRUNCATED_RATE,
+    degeneration::UNPARSABLE_RATE,
+];
+
+/// The metric called `name`.
+#[must_use]
+pub fn definition(name: &str) -> Option<&'static Definition> {
+    METRICS.iter().find(|metric| metric.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_in_snake_case() {
+        for (i, metric) in METRICS.iter().enumerate() {
+            assert!(METRICS[..i].iter().all(|other| other.name != metric.name));
+            let snake = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+            assert!(metric.name.chars().all(snake) && !metric.unit.is_empty());
+            assert_eq!(definition(metric.name), Some(metric));
+        }
+        assert_eq!(definition("accurracy"), None);
+    }
+}

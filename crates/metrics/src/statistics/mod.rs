@@ -1,0 +1,38 @@
+//! How sure a number is, and whether two of them differ.
+
+pub mod proportion;
+
+pub mod bootstrap;
+
+pub mod mcnemar;
+
+pub mod randomisation;
+
+pub mod multiple;
+
+pub use bootstrap::{
+    Bootstrap, Estimate, PairedEstimate, bootstrap, bootstrap_mean, paired_bootstrap, paired_bootstrap_statistic,
+};
+pub use mcnemar::{McNemar, mcnemar, mcnemar_exact};
+pub use multiple::{benjamini_hochberg, holm};
+pub use proportion::wilson;
+pub use randomisation::paired_randomisation;
+
+use crate::error::{MetricError, Result};
+
+/// Confidence of the intervals in records.
+pub const CONFIDENCE: f64 = 0.95;
+
+/// Refuses a confidence outside (0, 1).
+pub(crate) fn check_confidence(metric: &'static str, confidence: f64) -> Result<()> {
+    if confidence > 0.0 && confidence < 1.0 {
+        Ok(())
+    } else {
+        Err(MetricError::Option {
+            metric,
+            option: "confidence",
+            found: confidence.to_string(),
+            expected: "a fraction strictly between 0 and 1",
+        })
+    }
+}

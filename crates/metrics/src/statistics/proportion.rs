@@ -1,0 +1,65 @@
+//! Wilson's score interval for a proportion.
+//!
+//! Source: E. B. Wilson 1927. Unlike the normal approximation it stays within [0, 1] and is not empty at 0 % and 100 %.
+//!
+//! ```text
+//! ( p + z²/2n ± z·√( p(1−p)/n + z²/4n² ) ) / (1 + z²/n)
+//! ```
+
+use statrs::distribution::{ContinuousCDF, Normal};
+
+use super::check_confidence;
+use crate::error::{MetricError, Result};
+
+/// Interval of the proportion `successes / n`.
+///
+/// # Errors
+/// If `n` is 0, there are more successes than trials, or `confidence` is not strictly between 0 and 1.
+pub fn wilson(successes: usize, n: usize, confidence: f64) -> Result<(f64, f64)> {
+    let metric = "Wilson interval";
+    check_confidence(metric, confidence)?;
+    if n == 0 {
+        return Err(MetricError::Empty { metric });
+    }
+    if successes > n {
+        return Err(MetricError::Option {
+            metric,
+            option: "successes",
+            found: successes.to_string(),
+            expected: "at most the number of trials",
+        });
+    }
+    let z = Normal::standard().inverse_cdf(f64::midpoint(1.0, confidence));
+    let (p, n) = (successes as f64 / n as f64, n as f64);
+    let scale = 1.0 + z * z / n;
+    let centre = (p + z * z / (2.0 * n)) / scale;
+    let half = z * (p * (1.0 - p) / n + z * z / (4.0 * n * n)).sqrt() / scale;
+    Ok(((centre - half).max(0.0), (centre + half).min(1.0)))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn by_hand() {
+        // None of 10: (0, z²/(n + z²)) with z² = 3.8415.
+        let (lower, upper) = wilson(0, 10, 0.95).unwrap();
+        assert!(lower.abs() < 1e-12 && (upper - 3.841_458_8 / 13.841_458_8).abs() < 1e-7);
+        let (lower, upper) = wilson(5, 10, 0.95).unwrap();
+        assert!((lower + upper - 1.0).abs() < 1e-12, "symmetric at one half");
+    }
+
+    #[test]
+    fn more_items_make_it_narrower_and_it_holds_the_proportion() {
+        let mut last = 1.0;
+        for n in [4, 16, 64, 256] {
+            let (lower, upper) = wilson(n / 4, n, 0.95).unwrap();
+            assert!(lower < 0.25 && 0.25 < upper && upper - lower < last);
+            last = upper - lower;
+        }
+        assert!(wilson(1, 0, 0.95).is_err() && wilson(2, 1, 0.95).is_err());
+        assert!(wilson(1, 2, 1.0).is_err());
+    }
+}
