@@ -37,7 +37,7 @@ pub struct Choice {
     pub continuations: Vec<String>,
     /// The choices as `acc_norm` counts their length: without the delimiter.
     pub choices: Vec<String>,
-    /// Indices of the right choices: one for most tasks, several for TruthfulQA mc2. Never empty.
+    /// Indices of the right choices: one for most tasks, several for `TruthfulQA` mc2. Never empty.
     pub gold: Vec<usize>,
 }
 

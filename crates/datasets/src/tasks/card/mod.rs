@@ -1,0 +1,138 @@
+//! A user's own task: a TOML card and a JSONL file, no code. `datasets/cards/README.md` shows the format.
+
+pub mod file;
+mod check;
+mod records;
+
+use std::path::{Path, PathBuf};
+
+pub use check::CardTask;
+
+use crate::error::DatasetError;
+use crate::item::Item;
+use crate::source::Source;
+use crate::strict_toml;
+use crate::tasks::Task;
+use crate::tasks::harness::first;
+use crate::tasks::spec::TaskSpec;
+
+impl CardTask {
+    /// Reads and checks the card at `path`; data files lie relative to it.
+    ///
+    /// # Errors
+    /// Where the card cannot be read, is not as described in [`file`], or is not named after its task.
+    pub fn open(path: &Path) -> Result<Self, DatasetError> {
+        let text = std::fs::read_to_string(path).map_err(|source| match source.kind() {
+            std::io::ErrorKind::NotFound => {
+                let remedy = "name an existing task card".to_owned();
+                DatasetError::MissingFile {
+                    task: "task card".to_owned(),
+                    path: path.to_owned(),
+                    remedy,
+                }
+            }
+            _ => DatasetError::Unreadable {
+                path: path.to_owned(),
+                source,
+            },
+        })?;
+        let task = Self::parse(&text, path)?;
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+        if stem != task.card().name.as_str() {
+            let message = format!(
+                "`name` is \"{}\", but the card is called `{stem}.toml`: they must agree",
+                task.card().name
+            );
+            return Err(DatasetError::Card {
+                path: path.to_owned(),
+                line: String::new(),
+                message,
+            });
+        }
+        Ok(task)
+    }
+
+    /// As [`CardTask::open`], from text that is said to lie at `path`.
+    ///
+    /// # Errors
+    /// Where the text is not a card as described in [`file`].
+    pub fn parse(text: &str, path: &Path) -> Result<Self, DatasetError> {
+        let refuse = |line, message| DatasetError::Card {
+            path: path.to_owned(),
+            line: strict_toml::line_suffix(line),
+            message,
+        };
+        let card = strict_toml::parse(text).map_err(|(line, message)| refuse(line, message))?;
+        let directory = path.parent().unwrap_or(Path::new("")).to_owned();
+        Self::new(card, directory).map_err(|message| refuse(None, message))
+    }
+
+    fn checksum(&self, source: &Source, name: &str, expected: Option<&String>) -> Result<(), DatasetError> {
+        let found = source.sha256(name).unwrap_or_default();
+        match expected.filter(|expected| !expected.eq_ignore_ascii_case(found)) {
+            None => Ok(()),
+            Some(expected) => {
+                let path = source.path(name);
+                Err(DatasetError::Checksum {
+                    path,
+                    found: found.to_owned(),
+                    expected: expected.clone(),
+                })
+            }
+        }
+    }
+}
+
+impl Task for CardTask {
+    fn spec(&self) -> TaskSpec {
+        self.task_spec()
+    }
+
+    fn read(&self, source: &mut Source, few_shot: usize, _seed: u64) -> Result<Vec<Item>, DatasetError> {
+        let data = &self.card().data;
+        let records = source.jsonl(&data.file)?;
+        self.checksum(source, &data.file, data.sha256.as_ref())?;
+        let mut examples = Vec::new();
+        if let Some(section) = self.card().few_shot.as_ref().filter(|_| few_shot > 0) {
+            let records = source.jsonl(&section.file)?;
+            self.checksum(source, &section.file, section.sha256.as_ref())?;
+            examples = source.each(&records, |record| self.example(record))?;
+        }
+        let from = self
+            .card()
+            .few_shot
+            .as_ref()
+            .map_or("the card has no [few_shot] section", |section| &section.file);
+        let examples = first(source.task(), examples, few_shot, from)?;
+        let preamble = self.layout().preamble(
+            examples
+                .iter()
+                .map(|(prompt, answer)| (prompt.as_str(), answer.as_str())),
+        );
+        source.each(&records, |record| self.item(record, &preamble))
+    }
+
+    fn own_directory(&self) -> Option<PathBuf> {
+        Some(self.directory().to_owned())
+    }
+
+    fn definition(&self) -> String {
+        serde_json::to_string(self.card()).unwrap_or_default()
+    }
+}
+
+/// Names of the cards in a folder, sorted; none where there is no such folder.
+#[must_use]
+pub fn names_in(directory: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(directory)
+        .into_iter()
+        .flatten()
+        .filter_map(Result::ok);
+    let paths = entries.map(|entry| entry.path());
+    let cards = paths.filter(|path| path.extension().is_some_and(|extension| extension == "toml"));
+    let mut names: Vec<String> = cards
+        .filter_map(|path| path.file_stem().map(|stem| stem.to_string_lossy().into_owned()))
+        .collect();
+    names.sort();
+    names
+}

@@ -1,0 +1,319 @@
+//! What a task says about itself: enough to schedule it, score it and cite it, without opening a file.
+
+use serde::{Deserialize, Serialize};
+
+/// Which of the two domains of a sweep a task speaks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Domain {
+    /// Biomedicine.
+    Biomedical,
+    /// Everything else.
+    General,
+}
+
+/// How a task asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TaskKind {
+    /// One of a closed set of answers, by log-likelihood or by name.
+    Classification,
+    /// Free text.
+    Generation,
+    /// Log-likelihood of given text.
+    Perplexity,
+}
+
+/// Which axis of the report a task belongs to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Aspect {
+    /// Can the model do the work?
+    #[default]
+    Utility,
+    /// Can its statements be relied on?
+    Reliability,
+}
+
+/// Accuracies of a choice by log-likelihood, named as lm-evaluation-harness names them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChoiceMetric {
+    /// Largest sum of log-probabilities.
+    Acc,
+    /// Largest sum divided by the number of characters of the choice.
+    AccNorm,
+    /// Largest sum divided by the number of UTF-8 bytes of the choice.
+    AccBytes,
+}
+
+/// Measures of a generated answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GenerationMetric {
+    /// Equal to a reference after [`Normalise`].
+    ExactMatch,
+    /// Bag-of-tokens F1 with the best reference after [`Normalise`].
+    TokenF1,
+    /// ROUGE-1, -2 and -L.
+    Rouge,
+    /// BLEU.
+    Bleu,
+    /// chrF.
+    Chrf,
+    /// Share of entities and numbers of the answer that the source (or, without one, the reference) supports.
+    Support,
+    /// Precision, recall and F1 of abstaining on unanswerable items.
+    Abstention,
+}
+
+/// What is folded away before two answers are compared; all on is the normalisation of SQuAD.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Normalise {
+    /// Lower case.
+    pub lowercase: bool,
+    /// Drop ASCII punctuation.
+    pub punctuation: bool,
+    /// Drop `a`, `an` and `the` as words.
+    pub articles: bool,
+    /// Runs of white space become one space, none at the ends.
+    pub whitespace: bool,
+}
+
+impl Default for Normalise {
+    fn default() -> Self {
+        Self {
+            lowercase: true,
+            punctuation: true,
+            articles: true,
+            whitespace: true,
+        }
+    }
+}
+
+/// Whether a named answer is a letter or a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AnswerStyle {
+    /// `A`, `B`, …
+    Letters,
+    /// `yes`, `no`, …
+    Words,
+}
+
+/// Which metrics apply to a task's answers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "by", rename_all = "snake_case")]
+pub enum Scoring {
+    /// The choice of largest log-likelihood, first one wins ties.
+    LogLikelihood {
+        /// Accuracies to report, most important first.
+        metrics: Vec<ChoiceMetric>,
+    },
+    /// Probability mass of the true answers: Σ over gold of exp(ll) divided by Σ over all of exp(ll), no length norm.
+    TruthfulQaMc2,
+    /// Word and byte perplexity and bits per byte of the item's text.
+    Perplexity,
+    /// The name of one answer, generated. Right where the normalised output (lower case, no punctuation) equals the normalised
+    /// reference or, in the reference experiment, begins with it.
+    LetterAnswer {
+        /// All answers that can be named.
+        answers: Vec<String>,
+        /// Letters or words.
+        style: AnswerStyle,
+    },
+    /// Free text against references.
+    Generation {
+        /// Measures to report, most important first.
+        metrics: Vec<GenerationMetric>,
+        /// For exact match and token F1.
+        normalise: Normalise,
+        /// Lower-case phrases; an answer that contains one abstains.
+        abstain_phrases: Vec<String>,
+    },
+    /// Med-HALT's fake questions: right where the parsed answer `cop` refuses.
+    MedHaltFake,
+}
+
+/// Phrases that count as abstaining unless a card says otherwise. Matched in lower case anywhere in the answer.
+pub const ABSTAIN_PHRASES: &[&str] = &[
+    "i do not know",
+    "i don't know",
+    "is not known",
+    "is unknown",
+    "cannot be determined",
+    "cannot answer",
+    "can't answer",
+    "no answer",
+    "not sure",
+    "unanswerable",
+];
+
+/// How answers are generated.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GenerationSettings {
+    /// Upper limit of generated tokens.
+    pub max_new_tokens: usize,
+    /// Strings at which generation ends; they are not part of the answer.
+    pub stop: Vec<String>,
+    /// 0 is greedy.
+    pub temperature: f64,
+    /// Nucleus; 1 keeps everything.
+    pub top_p: f64,
+}
+
+impl GenerationSettings {
+    /// Greedy decoding.
+    #[must_use]
+    pub fn greedy(max_new_tokens: usize, stop: &[&str]) -> Self {
+        let stop = stop.iter().map(|&text| text.to_owned()).collect();
+        Self {
+            max_new_tokens,
+            stop,
+            temperature: 0.0,
+            top_p: 1.0,
+        }
+    }
+}
+
+/// When a task reads a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FileUse {
+    /// Always.
+    Items,
+    /// Only where few-shot examples are asked for.
+    FewShot,
+}
+
+/// A file that a task expects in its data directory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FileSpec {
+    /// Official name, relative to the data directory.
+    pub name: String,
+    /// Other names accepted in its place, in order of preference.
+    pub instead: Vec<String>,
+    /// When it is read.
+    pub usage: FileUse,
+}
+
+impl FileSpec {
+    /// A file with the questions.
+    #[must_use]
+    pub fn items(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            instead: Vec::new(),
+            usage: FileUse::Items,
+        }
+    }
+
+    /// A file with the few-shot examples.
+    #[must_use]
+    pub fn few_shot(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            instead: Vec::new(),
+            usage: FileUse::FewShot,
+        }
+    }
+
+    /// Accepts `name` where the official file is absent.
+    #[must_use]
+    pub fn or(mut self, name: &str) -> Self {
+        self.instead.push(name.to_owned());
+        self
+    }
+}
+
+/// A task's description of itself.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TaskSpec {
+    /// Unique name.
+    pub name: String,
+    /// Raised whenever a prompt, an answer or the reading of a file changes, so that numbers move.
+    pub version: u32,
+    /// One line for a list.
+    pub about: String,
+    /// Domain.
+    pub domain: Domain,
+    /// Kind.
+    pub kind: TaskKind,
+    /// Axis of the report.
+    pub aspect: Aspect,
+    /// Folder of the data set below a data root, and name of its data card; empty for a user's own card.
+    pub set: String,
+    /// Files read.
+    pub files: Vec<FileSpec>,
+    /// Metrics.
+    pub scoring: Scoring,
+    /// Present where answers are generated.
+    pub generation: Option<GenerationSettings>,
+    /// Few-shot examples unless told otherwise.
+    pub few_shot: usize,
+}
+
+impl TaskSpec {
+    /// A zero-shot task scored by log-likelihood.
+    #[must_use]
+    pub fn choice(name: impl Into<String>, set: &str, domain: Domain, metrics: &[ChoiceMetric]) -> Self {
+        Self {
+            name: name.into(),
+            version: 1,
+            about: String::new(),
+            domain,
+            kind: TaskKind::Classification,
+            aspect: Aspect::Utility,
+            set: set.to_owned(),
+            files: Vec::new(),
+            scoring: Scoring::LogLikelihood {
+                metrics: metrics.to_vec(),
+            },
+            generation: None,
+            few_shot: 0,
+        }
+    }
+
+    /// A zero-shot task answered in words.
+    #[must_use]
+    pub fn generated(
+        name: impl Into<String>,
+        set: &str,
+        domain: Domain,
+        scoring: Scoring,
+        generation: GenerationSettings,
+    ) -> Self {
+        let kind = match scoring {
+            Scoring::LetterAnswer { .. } | Scoring::MedHaltFake => TaskKind::Classification,
+            _ => TaskKind::Generation,
+        };
+        Self {
+            kind,
+            scoring,
+            generation: Some(generation),
+            ..Self::choice(name, set, domain, &[])
+        }
+    }
+
+    /// With a description.
+    #[must_use]
+    pub fn about(mut self, about: impl Into<String>) -> Self {
+        self.about = about.into();
+        self
+    }
+
+    /// With files.
+    #[must_use]
+    pub fn reads(mut self, files: Vec<FileSpec>) -> Self {
+        self.files = files;
+        self
+    }
+
+    /// On the reliability axis.
+    #[must_use]
+    pub fn reliability(mut self) -> Self {
+        self.aspect = Aspect::Reliability;
+        self
+    }
+}
