@@ -1,3 +1,21 @@
 //! Records, tables and charts. Knows no model.
+//!
+//! A sweep publishes one [`record::Record`] per cell into a [`store::Store`]; tables, curves, charts and the report are
+//! made from those files alone and can be made again without the model.
+#![cfg_attr(test, allow(clippy::float_cmp))] // tests state exact numbers
 
+pub mod aggregate;
+pub mod answers;
+pub mod atomic;
+pub mod charts;
+pub mod error;
+pub mod key;
+pub mod ranking_file;
 pub mod record;
+pub mod retention;
+pub mod safe_fraction;
+pub mod store;
+pub mod tables;
+
+#[cfg(test)]
+mod fixture;

@@ -58,6 +58,25 @@ pub struct Cell {
     pub mask: String,
 }
 
+impl std::fmt::Display for Cell {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (model, task) = (&self.model, &self.task);
+        let Some(method) = &self.method else {
+            return write!(f, "{model} unpruned on {task}");
+        };
+        write!(f, "{model} {method}")?;
+        if let Some(profile) = &self.profile {
+            write!(f, " ({profile})")?;
+        }
+        let (fraction, seed) = (self.fraction_removed, self.seed);
+        write!(f, " with {fraction} removed, seed {seed}")?;
+        if !self.calibration.is_empty() {
+            write!(f, ", calibrated on {}", self.calibration)?;
+        }
+        write!(f, ", on {task}")
+    }
+}
+
 /// What the cell cost.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Cost {

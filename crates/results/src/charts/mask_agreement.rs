@@ -1,0 +1,152 @@
+//! How far methods keep the same experts.
+//!
+//! Jaccard index of two kept sets, `|A ∩ B| / |A ∪ B|`, averaged over layers and over the seeds that both methods have.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::palette::{BLUES, TEXT, ramp, readable_on};
+use super::scene::{Anchor, Scene, WIDTH, fit, text_width};
+use super::{HEAD, MARGIN, legend, percent, titled};
+use crate::error::Error;
+
+const NAMES: f64 = 11.5;
+
+/// Kept experts of a method: by seed, then by layer.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct MethodMasks {
+    /// The method, as in the other charts.
+    pub method: String,
+    /// Kept expert ids of each layer, by seed.
+    pub seeds: BTreeMap<u64, Vec<BTreeSet<usize>>>,
+}
+
+/// Mean agreement of two methods; `None` if no seed or layer is in both.
+#[must_use]
+pub fn agreement(a: &MethodMasks, b: &MethodMasks) -> Option<f64> {
+    let mut sum = 0.0;
+    let mut count = 0_usize;
+    for (seed, layers) in &a.seeds {
+        let Some(others) = b.seeds.get(seed) else {
+            continue;
+        };
+        for (one, other) in layers.iter().zip(others) {
+            let union = one.union(other).count();
+            if union > 0 {
+                sum += one.intersection(other).count() as f64 / union as f64;
+                count += 1;
+            }
+        }
+    }
+    (count > 0).then(|| sum / count as f64)
+}
+
+/// Draws the chart of a model with `fraction` removed. `by_chance`: agreement expected of two random sets of that size.
+///
+/// # Errors
+/// [`Error::Font`].
+pub fn draw(model: &str, fraction: f64, masks: &[MethodMasks], by_chance: f64) -> Result<Scene, Error> {
+    let names = masks
+        .iter()
+        .map(|m| text_width(&m.method, NAMES, false))
+        .fold(40.0, f64::max)
+        .min(190.0);
+    let left = MARGIN + names + 10.0;
+    let count = masks.len().max(2) as f64 - 1.0;
+    let cell = ((WIDTH - left - MARGIN - 60.0) / count).min(96.0);
+    let tall = if masks.len() > 8 { 27.0 } else { 32.0 };
+    let top = HEAD + 6.0;
+    let bottom = top + count * tall;
+    let foot = bottom + 6.0 + if slanted(masks, cell) { names + 10.0 } else { 18.0 };
+    let height = foot + 52.0;
+    let title = format!(
+        "{model}: how far methods keep the same experts, {} % removed",
+        percent(fraction)
+    );
+    let mut scene = titled(&title, &finding(masks, by_chance), height)?;
+    for (row, method) in masks.iter().enumerate().skip(1) {
+        let y = top + (row as f64 - 0.5) * tall;
+        let name = fit(&method.method, NAMES, false, names);
+        scene.text(&name, (left - 8.0, y), NAMES, Anchor::End, TEXT);
+        for (column, other) in masks[..row].iter().enumerate() {
+            let from = (left + column as f64 * cell, y - tall / 2.0);
+            draw_cell(&mut scene, from, (cell, tall), agreement(method, other));
+        }
+    }
+    for (column, method) in masks[..masks.len().saturating_sub(1)].iter().enumerate() {
+        let x = left + (column as f64 + 0.5) * cell;
+        let name = fit(&method.method, NAMES, false, names);
+        if slanted(masks, cell) {
+            let half = text_width(&name, NAMES, false) / 2.0;
+            scene.upright(&name, (x, bottom + 8.0 + half), NAMES, TEXT);
+        } else {
+            scene.text(&name, (x, bottom + 13.0), NAMES, Anchor::Middle, TEXT);
+        }
+    }
+    let meaning = "experts kept by both / by either, mean over layers and seeds";
+    let ticks = [(0.0, "0"), (0.5, "0.5"), (1.0, "1")];
+    legend::colour_bar(&mut scene, meaning, &BLUES, &ticks, foot + 12.0);
+    Ok(scene)
+}
+
+/// Whether names under the columns must stand upright.
+fn slanted(masks: &[MethodMasks], cell: f64) -> bool {
+    masks.iter().any(|m| text_width(&m.method, NAMES, false) > cell - 8.0)
+}
+
+fn draw_cell(scene: &mut Scene, (x, y): (f64, f64), (width, tall): (f64, f64), value: Option<f64>) {
+    let to = (x + width - 1.0, y + tall - 1.0);
+    let paper = value.map_or(super::palette::EMPTY, |v| ramp(&BLUES, v));
+    scene.rect((x, y), to, paper);
+    let number = value.map_or_else(|| "–".to_owned(), |v| format!("{v:.2}"));
+    let middle = (x + width / 2.0 - 0.5, y + tall / 2.0 - 0.5);
+    scene.text(&number, middle, 11.0, Anchor::Middle, readable_on(paper));
+}
+
+fn finding(masks: &[MethodMasks], by_chance: f64) -> String {
+    let mut pairs = Vec::new();
+    for (i, a) in masks.iter().enumerate() {
+        for b in &masks[..i] {
+            if let Some(value) = agreement(a, b) {
+                pairs.push((value, format!("{} and {}", b.method, a.method)));
+            }
+        }
+    }
+    pairs.sort_by(|a, b| a.0.total_cmp(&b.0).then_with(|| a.1.cmp(&b.1)));
+    match (pairs.first(), pairs.last()) {
+        (Some(least), Some(most)) => format!(
+            "Most alike: {} ({:.2}); least: {} ({:.2}). By chance: {by_chance:.2}.",
+            most.1, most.0, least.1, least.0
+        ),
+        _ => "No two methods have a mask of the same seed.".to_owned(),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn masks(method: &str, layers: &[&[usize]]) -> MethodMasks {
+        let layers = layers.iter().map(|l| l.iter().copied().collect()).collect();
+        MethodMasks {
+            method: method.to_owned(),
+            seeds: BTreeMap::from([(0, layers)]),
+        }
+    }
+
+    #[test]
+    fn agreement_is_the_mean_jaccard_index_over_layers() {
+        let a = masks("a", &[&[0, 1], &[0, 1]]);
+        let b = masks("b", &[&[0, 1], &[1, 2]]);
+        assert!((agreement(&a, &b).unwrap() - (1.0 + 1.0 / 3.0) / 2.0).abs() < 1e-12);
+        assert_eq!(agreement(&a, &a), Some(1.0));
+    }
+
+    #[test]
+    fn methods_without_a_common_seed_have_no_agreement() {
+        let a = masks("a", &[&[0]]);
+        let mut b = masks("b", &[&[0]]);
+        b.seeds = BTreeMap::from([(1, b.seeds[&0].clone())]);
+        assert_eq!(agreement(&a, &b), None);
+    }
+}

@@ -1,0 +1,66 @@
+//! Charts, one file each. A chart is a function from plain values to a [`scene::Scene`].
+
+pub mod scene;
+pub mod render;
+pub mod palette;
+pub mod panel;
+pub mod legend;
+pub mod fraction_curves;
+pub mod reliability_utility;
+pub mod retention_heatmap;
+pub mod mask_agreement;
+pub mod saliency_layers;
+use palette::{QUIET, TEXT};
+use scene::{Anchor, Scene, WIDTH, fit};
+
+use crate::error::Error;
+
+/// Left and right edge of titles and legends.
+pub(crate) const MARGIN: f64 = 16.0;
+/// Height that the title and its line take.
+pub(crate) const HEAD: f64 = 58.0;
+
+/// A canvas with a title and a line below it that says how to read the chart, or what it shows.
+pub(crate) fn titled(title: &str, line: &str, height: f64) -> Result<Scene, Error> {
+    let mut scene = Scene::new(title, height)?;
+    let room = WIDTH - 2.0 * MARGIN;
+    scene.bold(&fit(title, 15.0, true, room), (MARGIN, 20.0), 15.0, Anchor::Start, TEXT);
+    scene.text(
+        &fit(line, 11.5, false, room),
+        (MARGIN, 41.0),
+        11.5,
+        Anchor::Start,
+        QUIET,
+    );
+    Ok(scene)
+}
+
+/// A share as a percentage without its sign: `12.5`, `50`.
+pub(crate) fn percent(share: f64) -> String {
+    let tenths = (share * 1000.0).round() / 10.0;
+    format!("{}", tenths + 0.0)
+}
+
+/// A share as a whole percentage.
+pub(crate) fn whole_percent(share: f64) -> String {
+    format!("{:.0}", (share * 100.0).round() + 0.0)
+}
+
+/// First letter in capitals.
+pub(crate) fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    match letters.next() {
+        Some(first) => first.to_uppercase().collect::<String>() + letters.as_str(),
+        None => String::new(),
+    }
+}
+
+/// The domains in which a model has curves of a kind, `biomedical` before `general`.
+pub(crate) fn domains(all: &crate::aggregate::Aggregate, model: &str, kind: &str) -> Vec<String> {
+    let places = all
+        .curves
+        .iter()
+        .filter(|c| c.model == model && c.quadrant.kind == kind);
+    let names: std::collections::BTreeSet<_> = places.map(|c| c.quadrant.domain.clone()).collect();
+    names.into_iter().collect()
+}

@@ -1,0 +1,114 @@
+//! Reliability kept against utility kept: a path per method from the unpruned model outwards.
+
+use secateur_metrics::value::Aspect;
+
+use super::palette::{AXIS, QUIET, mark, style};
+use super::panel::{Axis, Frame, Panel};
+use super::scene::{Scene, WIDTH};
+use super::{HEAD, capital, domains, legend, titled};
+use crate::aggregate::Aggregate;
+use crate::error::Error;
+
+const LEFT: f64 = 62.0;
+const GAP: f64 = 50.0;
+const HEIGHT: f64 = 330.0;
+
+/// One method's way: fraction, utility, reliability.
+type Path = Vec<(f64, f64, f64)>;
+
+/// Draws the chart of a model for one kind of task.
+///
+/// # Errors
+/// [`Error::Font`].
+pub fn draw(all: &Aggregate, model: &str, kind: &str) -> Result<Scene, Error> {
+    let methods = all.methods();
+    let domains = domains(all, model, kind);
+    let columns = domains.len().max(1) as f64;
+    let width = (WIDTH - LEFT - 18.0 - GAP * (columns - 1.0)) / columns;
+    let top = HEAD + 40.0;
+    let below = top + HEIGHT + 50.0;
+    let height = below + legend::methods_height(&methods);
+    let title = format!("{model}: reliability against utility in {kind}");
+    let line =
+        "Each path starts at the unpruned model (cross-hairs at 100 %) and its markers grow with the share removed.";
+    let mut scene = titled(&title, line, height)?;
+    let paths: Vec<Vec<Path>> = domains
+        .iter()
+        .map(|d| methods.iter().map(|m| path(all, model, m, (d, kind))).collect())
+        .collect();
+    let points = || paths.iter().flatten().flatten();
+    let x = range(points().map(|p| p.1));
+    let y = range(points().map(|p| p.2));
+    for (column, domain) in domains.iter().enumerate() {
+        let frame = Frame {
+            left: LEFT + column as f64 * (width + GAP),
+            top,
+            width,
+            height: HEIGHT,
+        };
+        let panel = Panel {
+            frame,
+            x: x.clone(),
+            y: y.clone(),
+        };
+        panel.draw(&mut scene);
+        panel.title(
+            &mut scene,
+            &capital(domain),
+            "below the dotted diagonal, reliability went first",
+        );
+        panel.x_title(&mut scene, "utility kept, % of unpruned");
+        if column == 0 {
+            panel.y_title(&mut scene, "reliability kept, % of unpruned");
+        }
+        guides(&mut scene, &panel);
+        for (i, path) in paths[column].iter().enumerate() {
+            way(&mut scene, &panel, (i, &methods[i]), path);
+        }
+    }
+    legend::methods(&mut scene, &methods, below);
+    Ok(scene)
+}
+
+fn range(values: impl Iterator<Item = f64>) -> Axis {
+    let (low, high) = values.fold((1.0_f64, 1.0_f64), |(l, h), v| (l.min(v), h.max(v)));
+    Axis::percent(low - 0.01, high + 0.01)
+}
+
+/// Points that have both aspects.
+fn path(all: &Aggregate, model: &str, method: &str, place: (&str, &str)) -> Path {
+    let utility = all.curve(model, method, place, Aspect::Utility);
+    let reliability = all.curve(model, method, place, Aspect::Reliability);
+    let (Some(utility), Some(reliability)) = (utility, reliability) else {
+        return Vec::new();
+    };
+    let both = utility.points.iter().filter_map(|u| {
+        let r = reliability.points.iter().find(|r| r.fraction == u.fraction)?;
+        Some((u.fraction, u.estimate.value, r.estimate.value))
+    });
+    both.collect()
+}
+
+fn guides(scene: &mut Scene, panel: &Panel) {
+    let (x, y) = (&panel.x, &panel.y);
+    let dash = [4.0, 3.0];
+    scene.dashed(&[panel.at(x.from, 1.0), panel.at(x.to, 1.0)], 1.0, AXIS, &dash);
+    scene.dashed(&[panel.at(1.0, y.from), panel.at(1.0, y.to)], 1.0, AXIS, &dash);
+    let (from, to) = (x.from.max(y.from), x.to.min(y.to));
+    if from < to {
+        let diagonal = [panel.at(from, from), panel.at(to, to)];
+        scene.dashed(&diagonal, 1.2, QUIET, &[1.5, 3.0]);
+    }
+}
+
+fn way(scene: &mut Scene, panel: &Panel, (index, method): (usize, &str), path: &Path) {
+    let look = style(index, method);
+    let points: Vec<_> = path.iter().map(|(_, u, r)| panel.at(*u, *r)).collect();
+    if points.len() < 2 {
+        return;
+    }
+    scene.dashed(&points, 1.4, look.ink, look.dashes);
+    for ((fraction, ..), at) in path.iter().zip(&points).skip(1) {
+        mark(scene, &look, *at, 1.8 + 3.2 * fraction);
+    }
+}

@@ -1,0 +1,143 @@
+//! How saliency is spread over the experts of each layer, a panel per method.
+//!
+//! In every layer the scores are sorted and scaled so that the lowest is 0 and the highest 1: methods have no common unit. Many
+//! experts or layers share a cell, which shows their mean.
+
+use super::palette::{QUIET, TEXT, VIRIDIS, ramp};
+use super::scene::{Anchor, Scene, WIDTH, fit};
+use super::{HEAD, MARGIN, legend, titled};
+use crate::error::Error;
+
+const LEFT: f64 = 52.0;
+const GAP: f64 = 26.0;
+const TALL: f64 = 128.0;
+const MOST_LAYERS: usize = 32;
+const MOST_RANKS: usize = 64;
+const LEVELS: f64 = 16.0;
+
+/// The scores of one method.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LayerScores {
+    /// The method, as in the other charts.
+    pub method: String,
+    /// Index of each layer in the model.
+    pub layers: Vec<usize>,
+    /// Scores of each layer's experts, all finite.
+    pub scores: Vec<Vec<f64>>,
+}
+
+/// Draws the chart of a model.
+///
+/// # Errors
+/// [`Error::Font`].
+pub fn draw(model: &str, methods: &[LayerScores]) -> Result<Scene, Error> {
+    let columns = match methods.len() {
+        0..=4 => methods.len().max(1),
+        5..=6 => 3,
+        _ => 4,
+    };
+    let rows = methods.len().div_ceil(columns).max(1);
+    let width = (WIDTH - LEFT - MARGIN - GAP * (columns as f64 - 1.0)) / columns as f64;
+    let below = HEAD + rows as f64 * (TALL + 52.0) + 22.0;
+    let title = format!("{model}: how expert saliency falls from the best to the last expert, by layer");
+    let line = "Wide bright areas: many experts matter alike. A thin bright edge: few experts carry the layer.";
+    let mut scene = titled(&title, line, below + 46.0)?;
+    for (i, method) in methods.iter().enumerate() {
+        let (row, column) = (i / columns, i % columns);
+        let x = LEFT + column as f64 * (width + GAP);
+        let y = HEAD + 24.0 + row as f64 * (TALL + 52.0);
+        let name = fit(&method.method, 12.0, true, width);
+        scene.bold(&name, (x, y - 12.0), 12.0, Anchor::Start, TEXT);
+        panel(&mut scene, (x, y), width, method);
+        scene.text("best", (x, y + TALL + 11.0), 10.5, Anchor::Start, QUIET);
+        scene.text("last", (x + width, y + TALL + 11.0), 10.5, Anchor::End, QUIET);
+        if column == 0 {
+            let middle = (x - 36.0, y + TALL / 2.0);
+            scene.upright("MoE layer", middle, 11.0, TEXT);
+            edge_layers(&mut scene, (x, y), &method.layers);
+        }
+    }
+    let middle = (LEFT + (WIDTH - LEFT - MARGIN) / 2.0, below - 16.0);
+    scene.text("experts of a layer, by rank", middle, 11.5, Anchor::Middle, TEXT);
+    let ticks = [(0.0, "0 (lowest)"), (1.0, "1 (highest)")];
+    let meaning = "score, scaled within its layer";
+    legend::colour_bar(&mut scene, meaning, &VIRIDIS, &ticks, below + 6.0);
+    Ok(scene)
+}
+
+/// Numbers of the first and the last layer.
+fn edge_layers(scene: &mut Scene, (x, y): (f64, f64), layers: &[usize]) {
+    if let (Some(first), Some(last)) = (layers.first(), layers.last()) {
+        let at = |y| (x - 6.0, y);
+        scene.text(&first.to_string(), at(y + 6.0), 10.5, Anchor::End, QUIET);
+        if last != first {
+            let number = last.to_string();
+            scene.text(&number, at(y + TALL - 6.0), 10.5, Anchor::End, QUIET);
+        }
+    }
+}
+
+fn panel(scene: &mut Scene, (x, y): (f64, f64), width: f64, method: &LayerScores) {
+    let layers: Vec<Vec<f64>> = method.scores.iter().map(|s| sorted_and_scaled(s)).collect();
+    let rows = layers.len().clamp(1, MOST_LAYERS);
+    for row in 0..rows {
+        let members = &layers[share(row, rows, layers.len())];
+        let ranks = members.iter().map(Vec::len).min().unwrap_or(0);
+        let cells = ranks.min(MOST_RANKS);
+        let levels: Vec<f64> = (0..cells)
+            .map(|cell| {
+                let span = share(cell, cells, ranks);
+                let values = members.iter().flat_map(|m| &m[span.clone()]);
+                let (sum, count) = values.fold((0.0, 0_usize), |(s, n), v| (s + v, n + 1));
+                (sum / count.max(1) as f64 * LEVELS).round() / LEVELS
+            })
+            .collect();
+        let top = y + TALL * row as f64 / rows as f64;
+        let bottom = y + TALL * (row + 1) as f64 / rows as f64;
+        // Equal neighbours are one rectangle.
+        let mut start = 0;
+        for cell in 1..=cells {
+            if cell == cells || levels[cell] != levels[start] {
+                let from = x + width * start as f64 / cells as f64;
+                let to = x + width * cell as f64 / cells as f64;
+                let ink = ramp(&VIRIDIS, levels[start]);
+                scene.rect((from, top), (to, bottom), ink);
+                start = cell;
+            }
+        }
+    }
+}
+
+/// The `part`-th of `parts` nearly equal pieces of `0..total`.
+fn share(part: usize, parts: usize, total: usize) -> std::ops::Range<usize> {
+    part * total / parts..(part + 1) * total / parts
+}
+
+/// Best first, lowest 0 and highest 1; all 1 where all are equal.
+fn sorted_and_scaled(scores: &[f64]) -> Vec<f64> {
+    let mut sorted = scores.to_vec();
+    sorted.sort_by(|a, b| b.total_cmp(a));
+    let (Some(&high), Some(&low)) = (sorted.first(), sorted.last()) else {
+        return sorted;
+    };
+    let scale = |v: f64| if high > low { (v - low) / (high - low) } else { 1.0 };
+    sorted.into_iter().map(scale).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scores_are_sorted_and_scaled_within_a_layer() {
+        assert_eq!(sorted_and_scaled(&[-1.0, 3.0, 1.0]), [1.0, 0.5, 0.0]);
+        assert_eq!(sorted_and_scaled(&[2.0, 2.0]), [1.0, 1.0]);
+        assert!(sorted_and_scaled(&[]).is_empty());
+    }
+
+    #[test]
+    fn shares_cover_everything_once() {
+        let all: Vec<_> = (0..7).flat_map(|i| share(i, 7, 24)).collect();
+        assert_eq!(all, (0..24).collect::<Vec<_>>());
+    }
+}

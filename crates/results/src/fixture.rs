@@ -1,0 +1,92 @@
+//! Records made by hand, for this crate's tests.
+
+use std::collections::BTreeMap;
+
+use secateur_metrics::value::{Aspect, Direction, MetricValue, Paired};
+
+use crate::key::RecordKey;
+use crate::record::{Cell, Cost, Record};
+
+pub fn metric(name: &str, unit: &str, direction: Direction, aspect: Aspect, value: f64) -> MetricValue {
+    MetricValue {
+        name: name.to_owned(),
+        unit: unit.to_owned(),
+        direction,
+        aspect,
+        value,
+        n: 200,
+        interval: (value - 0.05, value + 0.05),
+        interval_method: "wilson".to_owned(),
+        paired: None,
+    }
+}
+
+pub fn paired(difference: f64, interval: (f64, f64)) -> Paired {
+    Paired {
+        difference,
+        interval,
+        p_value: 0.01,
+        test: "paired_bootstrap".to_owned(),
+        n: 200,
+        right_to_wrong: None,
+        wrong_to_right: None,
+    }
+}
+
+/// A record with an accuracy and an expected calibration error.
+pub fn record(
+    method: Option<&str>,
+    fraction: f64,
+    seed: u64,
+    task: (&str, &str, &str),
+    (accuracy, ece): (f64, f64),
+) -> Record {
+    let (task, domain, kind) = task;
+    let mut utility = metric(
+        "accuracy",
+        "fraction",
+        Direction::HigherIsBetter,
+        Aspect::Utility,
+        accuracy,
+    );
+    let mut reliability = metric("ece", "fraction", Direction::LowerIsBetter, Aspect::Reliability, ece);
+    if method.is_some() {
+        utility.paired = Some(paired(accuracy - 0.8, (accuracy - 0.82, accuracy - 0.78)));
+        reliability.paired = Some(paired(ece - 0.2, (ece - 0.22, ece - 0.18)));
+    }
+    with_key(Record {
+        schema: 1,
+        key: String::new(),
+        inputs: BTreeMap::new(),
+        cell: Cell {
+            model: "demo".to_owned(),
+            family: "qwen3_moe".to_owned(),
+            method: method.map(str::to_owned),
+            profile: method.map(|_| "reference".to_owned()),
+            fraction_removed: fraction,
+            experts_kept: vec![8, 8],
+            experts_total: vec![16, 16],
+            seed,
+            calibration: if method.is_some() { "corpus" } else { "" }.to_owned(),
+            task: task.to_owned(),
+            domain: domain.to_owned(),
+            kind: kind.to_owned(),
+            mask: String::new(),
+        },
+        metrics: vec![utility, reliability],
+        counts: BTreeMap::from([("evaluated".to_owned(), 200)]),
+        cost: Cost {
+            seconds: 1.5,
+            tokens: 1000,
+            peak_memory_bytes: 1 << 20,
+        },
+        warnings: Vec::new(),
+    })
+}
+
+/// Gives a record the inputs and the key of its cell.
+pub fn with_key(mut record: Record) -> Record {
+    record.inputs = BTreeMap::from([("cell".to_owned(), record.cell.to_string())]);
+    record.key = RecordKey::from_inputs(&record.inputs).to_string();
+    record
+}

@@ -1,0 +1,471 @@
+//! The directory of one sweep: who it belongs to, its records, its answers.
+//!
+//! ```text
+//! results/sweeps/‹name›/
+//!   sweep.json              whose directory this is
+//!   manifest.json           how the sweep was made: command, versions, hashes (for the report)
+//!   records/‹key›.json      {"sha256", "answers", "record"}; written once, never edited
+//!   answers/‹key›.jsonl     every prompt and answer
+//!   rankings/‹model›/‹label›.json
+//!   report/
+//! ```
+//!
+//! `sha256` is the hash of the compact JSON of `{"answers", "record"}`. A record appears only after its answers. A record
+//! that does not hold what its name promises is set aside as `‹key›.json.corrupt` and counts as missing.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::answers::{AnswersFile, AnswersWriter};
+use crate::atomic::{self, Placed};
+use crate::error::Error;
+use crate::key::{RecordKey, sha256};
+use crate::record::Record;
+
+/// Layout version of records that this program writes.
+pub const RECORD_SCHEMA: u32 = 1;
+const LARGEST_RECORD: u64 = 64 << 20;
+
+/// Whose directory it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SweepIdentity {
+    /// Layout version of this file.
+    pub schema: u32,
+    /// The sweep's name.
+    pub name: String,
+    /// SHA-256 of the definition.
+    pub definition_sha256: String,
+    /// The definition in its canonical text, as hashed.
+    pub definition: String,
+}
+
+impl SweepIdentity {
+    /// The identity of a sweep. `definition` is a text that is equal exactly when the sweeps are.
+    #[must_use]
+    pub fn new(name: &str, definition: &str) -> Self {
+        Self {
+            schema: 1,
+            name: name.to_owned(),
+            definition_sha256: sha256(definition.as_bytes()),
+            definition: definition.to_owned(),
+        }
+    }
+}
+
+/// A record as it stands in the store.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredRecord {
+    /// The record.
+    pub record: Record,
+    /// Its answers, if the cell kept any.
+    pub answers: Option<AnswersFile>,
+}
+
+/// What lies under a key.
+#[derive(Debug)]
+pub enum Found {
+    /// A sound record.
+    Present(Box<StoredRecord>),
+    /// None.
+    Missing,
+    /// One that was not what its name promises; it is out of the way now, and the cell is to be done again.
+    SetAside {
+        /// What was wrong and where the file is.
+        message: String,
+    },
+}
+
+/// The answers to publish with a record.
+#[derive(Debug)]
+pub enum Answers {
+    /// Nothing was asked.
+    None,
+    /// This cell's own.
+    Own(AnswersWriter),
+    /// Those of a cell with the same mask, already published.
+    Of(RecordKey),
+}
+
+/// The directory of one sweep.
+#[derive(Debug, Clone)]
+pub struct Store {
+    directory: PathBuf,
+    identity: SweepIdentity,
+}
+
+impl Store {
+    /// Opens the directory for a sweep, and makes it if need be.
+    ///
+    /// # Errors
+    /// [`Error::AnotherSweep`] if it holds one; [`Error::NotWritable`], [`Error::DiskFull`], [`Error::Malformed`].
+    pub fn open(directory: &Path, sweep: &SweepIdentity) -> Result<Self, Error> {
+        for part in ["records", "answers"] {
+            let path = directory.join(part);
+            fs::create_dir_all(&path).map_err(|e| Error::io("write", &path, e))?;
+        }
+        let path = directory.join("sweep.json");
+        atomic::write_new(&path, &pretty(sweep))?;
+        let store = Self::open_existing(directory)?;
+        let found = &store.identity;
+        if found.name != sweep.name || found.definition_sha256 != sweep.definition_sha256 {
+            let short = |hash: &str| hash.chars().take(12).collect();
+            return Err(Error::AnotherSweep {
+                directory: directory.to_path_buf(),
+                found: found.name.clone(),
+                found_hash: short(&found.definition_sha256),
+                wanted: sweep.name.clone(),
+                wanted_hash: short(&sweep.definition_sha256),
+            });
+        }
+        for part in ["", "records", "answers"] {
+            atomic::sweep_out(&directory.join(part));
+        }
+        Ok(store)
+    }
+
+    /// Opens the directory of a sweep that has been started; writes nothing.
+    ///
+    /// # Errors
+    /// [`Error::NoSweep`], [`Error::NewerSchema`], [`Error::Malformed`], [`Error::Io`].
+    pub fn open_existing(directory: &Path) -> Result<Self, Error> {
+        let path = directory.join("sweep.json");
+        let bytes = atomic::read_limited(&path, LARGEST_RECORD)?.ok_or_else(|| Error::NoSweep {
+            directory: directory.to_path_buf(),
+        })?;
+        let identity: SweepIdentity = parse(&path, &bytes, "a sweep's identity")?;
+        if identity.schema > 1 {
+            return Err(Error::NewerSchema {
+                path,
+                found: identity.schema.into(),
+                known: 1,
+            });
+        }
+        Ok(Self {
+            directory: directory.to_path_buf(),
+            identity,
+        })
+    }
+
+    /// The directory.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Whose it is.
+    #[must_use]
+    pub fn identity(&self) -> &SweepIdentity {
+        &self.identity
+    }
+
+    /// Where a record lies.
+    #[must_use]
+    pub fn record_path(&self, key: &RecordKey) -> PathBuf {
+        self.directory.join("records").join(format!("{key}.json"))
+    }
+
+    /// Where answers lie.
+    #[must_use]
+    pub fn answers_path(&self, key: &RecordKey) -> PathBuf {
+        self.directory.join("answers").join(format!("{key}.jsonl"))
+    }
+
+    /// Starts the answers of a cell.
+    ///
+    /// # Errors
+    /// [`Error::DiskFull`], [`Error::NotWritable`], [`Error::Io`].
+    pub fn begin_answers(&self, key: &RecordKey) -> Result<AnswersWriter, Error> {
+        AnswersWriter::create(&self.answers_path(key))
+    }
+
+    /// Publishes a finished cell: answers first, then the record, both whole or absent. If the cell was published
+    /// before, or by another process meanwhile, the first record and its answers stand and these are discarded.
+    ///
+    /// # Errors
+    /// [`Error::BadRecord`] for a wrong key or a number that is not finite; [`Error::DiskFull`], [`Error::NotWritable`],
+    /// [`Error::Io`]: nothing of what stood before is lost then.
+    pub fn publish(&self, record: &Record, answers: Answers) -> Result<Placed, Error> {
+        let key = check(record)?;
+        let path = self.record_path(&key);
+        let _lock = self.lock()?;
+        if let Found::Present(_) = self.look(&key)? {
+            return Ok(Placed::AlreadyThere);
+        }
+        let answers = match answers {
+            Answers::None => None,
+            Answers::Own(writer) if writer.path() == self.answers_path(&key) => Some(writer.publish(key.as_str())?),
+            Answers::Own(writer) => {
+                return Err(bad(
+                    record,
+                    format!("answers for {}", writer.path().display()),
+                    "the answers of the same key",
+                ));
+            }
+            Answers::Of(source) => self.answers_of(record, &source)?,
+        };
+        atomic::write_new(&path, &envelope(record, answers.as_ref()))
+    }
+
+    fn answers_of(&self, record: &Record, source: &RecordKey) -> Result<Option<AnswersFile>, Error> {
+        match self.look(source)? {
+            Found::Present(stored) => Ok(stored.answers),
+            Found::Missing | Found::SetAside { .. } => Err(bad(
+                record,
+                format!("answers of {}, which has no record", source.short()),
+                "a published cell with the same mask",
+            )),
+        }
+    }
+
+    /// The record of a cell.
+    ///
+    /// # Errors
+    /// [`Error::NewerSchema`], [`Error::Io`]. Damage is not an error but [`Found::SetAside`].
+    pub fn get(&self, key: &RecordKey) -> Result<Found, Error> {
+        match self.inspect(key)? {
+            Ok(found) => Ok(found),
+            Err(_) => {
+                // Another process may be replacing it: look again while nobody publishes. A directory that cannot be
+                // written has no lock and no publisher.
+                let _lock = self.lock().ok();
+                self.look(key)
+            }
+        }
+    }
+
+    fn look(&self, key: &RecordKey) -> Result<Found, Error> {
+        Ok(self.inspect(key)?.unwrap_or_else(|why| Found::SetAside {
+            message: set_aside(&self.record_path(key), &why),
+        }))
+    }
+
+    /// `Err` inside says what is wrong with the file.
+    fn inspect(&self, key: &RecordKey) -> Result<Result<Found, String>, Error> {
+        let path = self.record_path(key);
+        let outcome = match atomic::read_limited(&path, LARGEST_RECORD) {
+            Ok(None) => return Ok(Ok(Found::Missing)),
+            Ok(Some(bytes)) => read_envelope(&path, key, &bytes),
+            Err(Error::Malformed { found, .. }) => Err(Unsound::Damaged(found)),
+            Err(error) => return Err(error),
+        };
+        match outcome {
+            Ok(stored) => Ok(Ok(Found::Present(Box::new(stored)))),
+            Err(Unsound::Newer(error)) => Err(error),
+            Err(Unsound::Damaged(why)) => Ok(Err(why)),
+        }
+    }
+
+    /// All sound records, in the order of their keys, and a message for each file that was none.
+    ///
+    /// # Errors
+    /// [`Error::NewerSchema`], [`Error::Io`].
+    pub fn read_all(&self) -> Result<(Vec<StoredRecord>, Vec<String>), Error> {
+        let directory = self.directory.join("records");
+        let mut names = Vec::new();
+        let entries = match fs::read_dir(&directory) {
+            Ok(entries) => entries,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                return Ok((Vec::new(), Vec::new()));
+            }
+            Err(e) => return Err(Error::io("read", &directory, e)),
+        };
+        for entry in entries {
+            let entry = entry.map_err(|e| Error::io("read", &directory, e))?;
+            names.push(entry.file_name().to_string_lossy().into_owned());
+        }
+        names.sort();
+        let (mut records, mut messages) = (Vec::new(), Vec::new());
+        for name in names {
+            let Some(stem) = name.strip_suffix(".json") else {
+                continue; // temporary, set aside, or someone's note
+            };
+            let Some(key) = RecordKey::parse(stem) else {
+                let why = "its name is not a record key";
+                messages.push(set_aside(&directory.join(&name), why));
+                continue;
+            };
+            match self.get(&key)? {
+                Found::Present(stored) => records.push(*stored),
+                Found::Missing => {}
+                Found::SetAside { message } => messages.push(message),
+            }
+        }
+        Ok((records, messages))
+    }
+
+    /// Writes what the report prints under "How this was made", over an older one.
+    ///
+    /// # Errors
+    /// [`Error::DiskFull`], [`Error::NotWritable`], [`Error::Io`].
+    pub fn write_manifest(&self, manifest: &BTreeMap<String, Value>) -> Result<(), Error> {
+        atomic::write_over(&self.directory.join("manifest.json"), &pretty(manifest))
+    }
+
+    /// The manifest, empty if none was written.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`], [`Error::Io`].
+    pub fn manifest(&self) -> Result<BTreeMap<String, Value>, Error> {
+        let path = self.directory.join("manifest.json");
+        match atomic::read_limited(&path, LARGEST_RECORD)? {
+            Some(bytes) => parse(&path, &bytes, "a JSON object"),
+            None => Ok(BTreeMap::new()),
+        }
+    }
+
+    /// Held while a cell is published, so that a record and its answers come from one process. The system frees it when a
+    /// process dies. Where a file system has no locks, the record itself still appears only once.
+    fn lock(&self) -> Result<File, Error> {
+        let path = self.directory.join("records").join(".lock");
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .map_err(|e| Error::io("write", &path, e))?;
+        match file.lock() {
+            Err(e) if e.kind() != std::io::ErrorKind::Unsupported => Err(Error::io("lock", &path, e)),
+            _ => Ok(file),
+        }
+    }
+}
+
+enum Unsound {
+    Damaged(String),
+    Newer(Error),
+}
+
+#[derive(Serialize, Deserialize)]
+struct Envelope<R> {
+    sha256: String,
+    answers: Option<AnswersFile>,
+    record: R,
+}
+
+/// Hashes what the checksum covers. Both sides go through `Value`, whose text is the same before and after a round trip.
+fn checksum(answers: Option<&AnswersFile>, record: &Value) -> String {
+    let body = serde_json::json!({ "answers": answers, "record": record });
+    sha256(body.to_string().as_bytes())
+}
+
+fn envelope(record: &Record, answers: Option<&AnswersFile>) -> Vec<u8> {
+    let record = serde_json::json!(record);
+    pretty(&Envelope {
+        sha256: checksum(answers, &record),
+        answers: answers.cloned(),
+        record,
+    })
+}
+
+fn read_envelope(path: &Path, key: &RecordKey, bytes: &[u8]) -> Result<StoredRecord, Unsound> {
+    let damaged = |why: String| Unsound::Damaged(why);
+    let file: Envelope<Value> =
+        serde_json::from_slice(bytes).map_err(|e| damaged(format!("it is not a record file: {e}")))?;
+    let found = checksum(file.answers.as_ref(), &file.record);
+    if found != file.sha256 {
+        return Err(damaged(format!("its checksum is {found}, but it says {}", file.sha256)));
+    }
+    let schema = file.record["schema"].as_u64().unwrap_or(0);
+    if schema > RECORD_SCHEMA.into() {
+        return Err(Unsound::Newer(Error::NewerSchema {
+            path: path.to_path_buf(),
+            found: schema,
+            known: RECORD_SCHEMA,
+        }));
+    }
+    let record: Record = serde_json::from_value(file.record).map_err(|e| damaged(format!("it is no record: {e}")))?;
+    let own = check(&record).map_err(|e| damaged(e.to_string()))?;
+    if own != *key {
+        return Err(damaged(format!("it is the record of {own}")));
+    }
+    Ok(StoredRecord {
+        record,
+        answers: file.answers,
+    })
+}
+
+/// A record that may be published: its key is that of its inputs, and every number is finite.
+fn check(record: &Record) -> Result<RecordKey, Error> {
+    let key = RecordKey::from_inputs(&record.inputs);
+    if record.key != key.as_str() {
+        return Err(bad(record, format!("key {}", record.key), "the hash of its inputs"));
+    }
+    if record.schema != RECORD_SCHEMA {
+        return Err(bad(
+            record,
+            format!("schema {}", record.schema),
+            "the program's own schema (1)",
+        ));
+    }
+    let fraction = record.cell.fraction_removed;
+    if !(0.0..1.0).contains(&fraction) {
+        return Err(bad(
+            record,
+            format!("fraction_removed {fraction}"),
+            "a share from 0 up to but not including 1",
+        ));
+    }
+    if !record.cost.seconds.is_finite() {
+        return Err(bad(record, "seconds not finite".to_owned(), "a duration"));
+    }
+    for metric in &record.metrics {
+        let mut numbers = vec![metric.value, metric.interval.0, metric.interval.1];
+        if let Some(paired) = &metric.paired {
+            numbers.extend([paired.difference, paired.interval.0, paired.interval.1]);
+            numbers.push(paired.p_value);
+        }
+        if let Some(number) = numbers.iter().find(|n| !n.is_finite()) {
+            let found = format!("metric `{}` with the number {number}", metric.name);
+            return Err(bad(record, found, "finite numbers only"));
+        }
+    }
+    Ok(key)
+}
+
+fn bad(record: &Record, found: String, expected: &'static str) -> Error {
+    Error::BadRecord {
+        cell: record.cell.to_string(),
+        found,
+        expected,
+    }
+}
+
+/// Moves a file out of the way without losing it, and says so.
+fn set_aside(path: &Path, why: &str) -> String {
+    let mut target = path.with_added_extension("corrupt");
+    let mut count = 2;
+    while target.exists() {
+        target = path.with_added_extension(format!("{count}.corrupt"));
+        count += 1;
+    }
+    match fs::rename(path, &target) {
+        Ok(()) => format!(
+            "{}: {why}; it counts as missing and was moved to {}",
+            path.display(),
+            target.display()
+        ),
+        Err(e) => format!(
+            "{}: {why}; it counts as missing and could not be moved away: {e}",
+            path.display()
+        ),
+    }
+}
+
+fn parse<T: for<'a> Deserialize<'a>>(path: &Path, bytes: &[u8], expected: &'static str) -> Result<T, Error> {
+    serde_json::from_slice(bytes).map_err(|e| Error::Malformed {
+        path: path.to_path_buf(),
+        found: e.to_string(),
+        expected,
+    })
+}
+
+fn pretty(value: &impl Serialize) -> Vec<u8> {
+    // Plain maps with text keys always have a JSON form.
+    let mut bytes = serde_json::to_vec_pretty(value).unwrap_or_default();
+    bytes.push(b'\n');
+    bytes
+}

@@ -1,0 +1,287 @@
+//! Records as tables, CSV and Parquet: `metrics` has a row per cell and metric, `cells` a row per cell.
+//!
+//! Rows are ordered by model, method (the unpruned model first), profile, fraction, seed, corpus, task and, in `metrics`, the
+//! record's order of metrics. In CSV, a text cell that a spreadsheet would take for a formula gets a `'` before it.
+
+use std::io::Cursor;
+use std::path::{Path, PathBuf};
+
+use polars::prelude::{Column, CsvWriter, DataFrame, NamedFrom, ParquetWriter, PolarsError, SerWriter, Series};
+use secateur_metrics::value::{Aspect, Direction, MetricValue, Paired};
+
+use crate::atomic;
+use crate::error::Error;
+use crate::record::Record;
+
+/// Writes `metrics.csv`, `metrics.parquet`, `cells.csv` and `cells.parquet` into a directory; each replaces an older one at
+/// once or not at all. Returns their paths.
+///
+/// # Errors
+/// [`Error::Table`] from polars; [`Error::DiskFull`], [`Error::NotWritable`], [`Error::Io`].
+pub fn write_tables(directory: &Path, records: &[Record]) -> Result<Vec<PathBuf>, Error> {
+    std::fs::create_dir_all(directory).map_err(|e| Error::io("write", directory, e))?;
+    let sorted = in_order(records);
+    let mut written = Vec::new();
+    for (name, table) in [("metrics", metrics as fn(&[&Record]) -> Table), ("cells", cells)] {
+        let table = table(&sorted);
+        for (extension, encode) in [
+            ("csv", Table::csv as fn(&Table) -> Result<Vec<u8>, PolarsError>),
+            ("parquet", Table::parquet),
+        ] {
+            let path = directory.join(format!("{name}.{extension}"));
+            let bytes = encode(&table).map_err(|e| Error::Table {
+                path: path.clone(),
+                message: e.to_string(),
+            })?;
+            atomic::write_over(&path, &bytes)?;
+            written.push(path);
+        }
+    }
+    Ok(written)
+}
+
+fn in_order(records: &[Record]) -> Vec<&Record> {
+    let mut sorted: Vec<&Record> = records.iter().collect();
+    sorted.sort_by(|a, b| {
+        let place = |r: &Record| {
+            let c = &r.cell;
+            let line = (c.model.clone(), c.method.clone(), c.profile.clone());
+            let bits = c.fraction_removed.to_bits();
+            (line, bits, c.seed, c.calibration.clone(), c.task.clone())
+        };
+        place(a).cmp(&place(b)).then_with(|| a.key.cmp(&b.key))
+    });
+    sorted
+}
+
+enum Values {
+    Text(Vec<Option<String>>),
+    Number(Vec<Option<f64>>),
+    Count(Vec<Option<u64>>),
+}
+
+/// Columns by name.
+struct Table(Vec<(&'static str, Values)>);
+
+impl Table {
+    fn csv(&self) -> Result<Vec<u8>, PolarsError> {
+        let mut bytes = Vec::new();
+        CsvWriter::new(&mut bytes).finish(&mut self.frame(harmless)?)?;
+        Ok(bytes)
+    }
+
+    fn parquet(&self) -> Result<Vec<u8>, PolarsError> {
+        let mut bytes = Cursor::new(Vec::new());
+        // One thread and one row group: the same bytes on every machine.
+        ParquetWriter::new(&mut bytes)
+            .set_parallel(false)
+            .finish(&mut self.frame(str::to_owned)?)?;
+        Ok(bytes.into_inner())
+    }
+
+    fn frame(&self, text: fn(&str) -> String) -> Result<DataFrame, PolarsError> {
+        let columns = self.0.iter().map(|(name, values)| {
+            let name = (*name).into();
+            Column::from(match values {
+                Values::Text(v) => {
+                    let cells: Vec<_> = v.iter().map(|c| c.as_deref().map(text)).collect();
+                    Series::new(name, cells)
+                }
+                Values::Number(v) => Series::new(name, v),
+                Values::Count(v) => Series::new(name, v),
+            })
+        });
+        DataFrame::new_infer_height(columns.collect())
+    }
+}
+
+/// Text that no spreadsheet runs (OWASP ASVS 1.2.10).
+fn harmless(text: &str) -> String {
+    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+        format!("'{text}")
+    } else {
+        text.to_owned()
+    }
+}
+
+fn text<R>(rows: &[R], cell: impl Fn(&R) -> &str) -> Values {
+    Values::Text(rows.iter().map(|r| Some(cell(r).to_owned())).collect())
+}
+
+fn optional_text<R>(rows: &[R], cell: impl Fn(&R) -> Option<String>) -> Values {
+    Values::Text(rows.iter().map(cell).collect())
+}
+
+fn number<R>(rows: &[R], cell: impl Fn(&R) -> f64) -> Values {
+    Values::Number(rows.iter().map(|r| Some(cell(r))).collect())
+}
+
+fn count<R>(rows: &[R], cell: impl Fn(&R) -> u64) -> Values {
+    Values::Count(rows.iter().map(|r| Some(cell(r))).collect())
+}
+
+/// The columns that say which cell a row belongs to.
+fn identity<R>(rows: &[R], record: impl Fn(&R) -> &Record) -> Vec<(&'static str, Values)> {
+    vec![
+        ("key", text(rows, |r| &record(r).key)),
+        ("model", text(rows, |r| &record(r).cell.model)),
+        ("family", text(rows, |r| &record(r).cell.family)),
+        ("method", optional_text(rows, |r| record(r).cell.method.clone())),
+        ("profile", optional_text(rows, |r| record(r).cell.profile.clone())),
+        ("fraction_removed", number(rows, |r| record(r).cell.fraction_removed)),
+        ("seed", count(rows, |r| record(r).cell.seed)),
+        ("calibration", text(rows, |r| &record(r).cell.calibration)),
+        ("task", text(rows, |r| &record(r).cell.task)),
+        ("domain", text(rows, |r| &record(r).cell.domain)),
+        ("kind", text(rows, |r| &record(r).cell.kind)),
+        ("mask", text(rows, |r| &record(r).cell.mask)),
+    ]
+}
+
+fn metrics(records: &[&Record]) -> Table {
+    let rows: Vec<(&Record, &MetricValue)> = records.iter().flat_map(|r| r.metrics.iter().map(|m| (*r, m))).collect();
+    let paired = |cell: fn(&Paired) -> f64| {
+        let values = rows.iter().map(|(_, m)| m.paired.as_ref().map(cell));
+        Values::Number(values.collect())
+    };
+    let counted = |cell: fn(&Paired) -> Option<usize>| {
+        let values = rows.iter().map(|(_, m)| m.paired.as_ref().and_then(cell));
+        Values::Count(values.map(|v| v.map(|n| n as u64)).collect())
+    };
+    let test = |(_, m): &(_, &MetricValue)| m.paired.as_ref().map(|p| p.test.clone());
+    let mut columns = identity(&rows, |r| r.0);
+    columns.extend([
+        ("metric", text(&rows, |r| &r.1.name)),
+        ("unit", text(&rows, |r| &r.1.unit)),
+        ("direction", text(&rows, |r| direction(r.1.direction))),
+        ("aspect", text(&rows, |r| aspect(r.1.aspect))),
+        ("value", number(&rows, |r| r.1.value)),
+        ("n", count(&rows, |r| r.1.n as u64)),
+        ("interval_low", number(&rows, |r| r.1.interval.0)),
+        ("interval_high", number(&rows, |r| r.1.interval.1)),
+        ("interval_method", text(&rows, |r| &r.1.interval_method)),
+        ("difference", paired(|p| p.difference)),
+        ("difference_low", paired(|p| p.interval.0)),
+        ("difference_high", paired(|p| p.interval.1)),
+        ("p_value", paired(|p| p.p_value)),
+        ("test", optional_text(&rows, test)),
+        ("paired_n", counted(|p| Some(p.n))),
+        ("right_to_wrong", counted(|p| p.right_to_wrong)),
+        ("wrong_to_right", counted(|p| p.wrong_to_right)),
+    ]);
+    Table(columns)
+}
+
+fn cells(records: &[&Record]) -> Table {
+    let joined = |numbers: &[usize]| {
+        let numbers: Vec<_> = numbers.iter().map(usize::to_string).collect();
+        Some(numbers.join(" "))
+    };
+    let counts = |r: &&Record| {
+        let counts: Vec<_> = r.counts.iter().map(|(k, n)| format!("{k}={n}")).collect();
+        Some(counts.join(" "))
+    };
+    let mut columns = identity(records, |r| r);
+    columns.extend([
+        ("experts_kept", optional_text(records, |r| joined(&r.cell.experts_kept))),
+        (
+            "experts_total",
+            optional_text(records, |r| joined(&r.cell.experts_total)),
+        ),
+        ("counts", optional_text(records, counts)),
+        ("seconds", number(records, |r| r.cost.seconds)),
+        ("tokens", count(records, |r| r.cost.tokens)),
+        ("peak_memory_bytes", count(records, |r| r.cost.peak_memory_bytes)),
+        ("warnings", optional_text(records, |r| Some(r.warnings.join("; ")))),
+    ]);
+    Table(columns)
+}
+
+fn direction(direction: Direction) -> &'static str {
+    match direction {
+        Direction::HigherIsBetter => "higher_is_better",
+        Direction::LowerIsBetter => "lower_is_better",
+    }
+}
+
+fn aspect(aspect: Aspect) -> &'static str {
+    match aspect {
+        Aspect::Utility => "utility",
+        Aspect::Reliability => "reliability",
+        Aspect::Diagnostic => "diagnostic",
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::fixture::{record, with_key};
+    use std::fs;
+
+    const TASK: (&str, &str, &str) = ("=cmd|calc", "biomedical", "classification");
+
+    fn records() -> Vec<Record> {
+        let mut odd = record(Some("reap"), 0.5, 0, TASK, (0.1 + 0.2, 1.0 / 3.0));
+        odd.warnings = vec!["a, \"quoted\"\nline".to_owned()];
+        vec![with_key(odd), record(None, 0.0, 0, TASK, (1e-17, 0.2))]
+    }
+
+    #[test]
+    fn tables_are_the_same_bytes_twice_in_any_order() {
+        let directory = tempfile::tempdir().unwrap();
+        let (one, two) = (directory.path().join("1"), directory.path().join("2"));
+        let mut records = records();
+        let written = write_tables(&one, &records).unwrap();
+        records.reverse();
+        write_tables(&two, &records).unwrap();
+        assert_eq!(written.len(), 4);
+        for path in written {
+            let other = two.join(path.file_name().unwrap());
+            assert_eq!(fs::read(&path).unwrap(), fs::read(other).unwrap());
+        }
+    }
+
+    #[test]
+    fn numbers_survive_csv_and_formulas_do_not() {
+        let directory = tempfile::tempdir().unwrap();
+        write_tables(directory.path(), &records()).unwrap();
+        let csv = fs::read_to_string(directory.path().join("metrics.csv")).unwrap();
+        let rows: Vec<Vec<&str>> = csv.lines().map(|l| l.split(',').collect()).collect();
+        let column = |name| rows[0].iter().position(|c| *c == name).unwrap();
+        let number = |row: usize| rows[row][column("value")].parse::<f64>().unwrap();
+        assert_eq!(rows.len(), 5);
+        assert_eq!(number(1), 1e-17);
+        assert_eq!(number(3), 0.1 + 0.2);
+        assert_eq!(number(4), 1.0 / 3.0);
+        assert_eq!(rows[1][column("task")], "'=cmd|calc");
+        assert_eq!(rows[1][column("method")], "");
+        assert_eq!(rows[1][column("difference")], "");
+        assert_eq!(rows[3][column("difference")].parse::<f64>().unwrap(), 0.1 + 0.2 - 0.8);
+        let cells = fs::read_to_string(directory.path().join("cells.csv")).unwrap();
+        assert!(cells.contains("\"a, \"\"quoted\"\"\nline\""));
+        assert!(cells.contains("8 8"));
+    }
+
+    #[test]
+    fn parquet_keeps_text_as_it_is() {
+        use polars::prelude::{ParquetReader, SerReader};
+        let directory = tempfile::tempdir().unwrap();
+        write_tables(directory.path(), &records()).unwrap();
+        let file = fs::File::open(directory.path().join("metrics.parquet")).unwrap();
+        let frame = ParquetReader::new(file).finish().unwrap();
+        assert_eq!(frame.shape(), (4, 29));
+        let task = frame.column("task").unwrap().str().unwrap().get(0);
+        assert_eq!(task, Some("=cmd|calc"));
+        let value = frame.column("value").unwrap().f64().unwrap().get(2);
+        assert_eq!(value, Some(0.1 + 0.2));
+    }
+
+    #[test]
+    fn no_records_make_tables_with_headers_only() {
+        let directory = tempfile::tempdir().unwrap();
+        write_tables(directory.path(), &[]).unwrap();
+        let csv = fs::read_to_string(directory.path().join("cells.csv")).unwrap();
+        assert_eq!(csv.lines().count(), 1);
+    }
+}
