@@ -1,1 +1,6 @@
-//! Secateur: demo.
+//! The demo: two tiny Mixture-of-Experts models, the facts they are taught, and the tasks that test them.
+
+pub mod facts;
+pub mod text;
+pub mod tasks;
+pub mod train;
