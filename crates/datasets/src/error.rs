@@ -69,7 +69,7 @@ pub enum DatasetError {
         /// The task.
         task: String,
         /// The record.
-        item: BadItem,
+        item: Box<BadItem>,
     },
     /// The bytes are not those that the card promises.
     #[error(

@@ -75,11 +75,12 @@ fn escape_unprintable(character: char, result: &mut String) {
         return;
     }
     let code = u32::from(character);
-    result.push_str(&match code {
+    let escaped = match code {
         0..=0xff => format!("\\x{code:02x}"),
         0x100..=0xffff => format!("\\u{code:04x}"),
         _ => format!("\\U{code:08x}"),
-    });
+    };
+    result.push_str(&escaped);
 }
 
 /// `repr()` of a JSON value read by Python: dictionaries keep their order, `true` is `True`, `null` is `None`.

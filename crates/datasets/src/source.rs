@@ -262,7 +262,7 @@ impl Source {
             }
             Err(item) => Err(DatasetError::BadItem {
                 task: self.task.clone(),
-                item,
+                item: Box::new(item),
             }),
         }
     }
@@ -331,7 +331,7 @@ fn object(file: &str, at: String, index: usize, parsed: serde_json::Result<Value
 /// SHA-256 of `bytes`, hexadecimal.
 #[must_use]
 pub fn sha256_hex(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    format!("{:x}", Sha256::digest(bytes))
 }
 
 #[cfg(test)]

@@ -9,7 +9,11 @@ use crate::error::DatasetError;
 use crate::item::Message;
 use crate::messages;
 
+/// What was found, what was expected.
 type Complaint = (String, String);
+
+/// Samples with their lines.
+type Samples = Vec<(usize, CalibrationSample)>;
 
 /// All samples of a file with their lines (from 1), and the layout, `None` where there is no record.
 ///
@@ -19,7 +23,7 @@ pub(super) fn parse(
     path: &Path,
     text: &str,
     layout: Option<CorpusLayout>,
-) -> Result<(Vec<(usize, CalibrationSample)>, Option<CorpusLayout>), DatasetError> {
+) -> Result<(Samples, Option<CorpusLayout>), DatasetError> {
     let mut layout = layout;
     let mut samples = Vec::new();
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);

@@ -38,7 +38,7 @@ impl Question {
     pub fn lettered(id: String, stem: &str, options: &[String], gold: usize) -> Self {
         let mut prompt = stem.to_owned();
         for (letter, option) in LETTERS.iter().zip(options) {
-            prompt.push_str(&format!("\n{letter}. {option}"));
+            prompt.extend(["\n", letter, ". ", option]);
         }
         prompt.push_str("\nAnswer:");
         let choices = LETTERS.iter().map(|&letter| letter.to_owned()).collect();

@@ -49,7 +49,8 @@ struct Prompts {
 #[derive(Deserialize)]
 struct Prompt {
     id: String,
-    prompt: String,
+    #[serde(rename = "prompt")]
+    text: String,
     output_format: String,
 }
 
@@ -99,7 +100,7 @@ fn instruction(source: &mut Source, few_shot: usize, seed: u64) -> Result<String
     let prompts: Prompts = source.json(PROMPTS, "Med-HALT's prompts")?;
     let prompt = prompts.prompts.iter().find(|prompt| prompt.id == "v0");
     let prompt = prompt.ok_or_else(|| source.malformed(PROMPTS, "no prompt with id v0", "prompt version v0"))?;
-    let mut text = format!("{}\n{}\n", prompt.prompt, prompt.output_format);
+    let mut text = format!("{}\n{}\n", prompt.text, prompt.output_format);
     if few_shot == 0 {
         return Ok(text);
     }
@@ -127,7 +128,7 @@ fn instruction(source: &mut Source, few_shot: usize, seed: u64) -> Result<String
                 repr(&Value::Object(input.clone())),
                 repr(&Value::Object(output.clone())),
             );
-            text.push_str(&format!("Input : {input}\nOutput: {output}Stop Here\n\n"));
+            text.extend(["Input : ", &input, "\nOutput: ", &output, "Stop Here\n\n"]);
         }
     }
     Ok(text)

@@ -107,7 +107,7 @@ fn sheet(source: &mut Source) -> Result<Vec<Record>, DatasetError> {
         .next()
         .unwrap_or_default()
         .iter()
-        .map(|cell| cell.to_string())
+        .map(ToString::to_string)
         .collect();
     let columns = ["File", "CHQ", "Summary"].map(|name| (name, header.iter().position(|column| column == name)));
     if let Some((name, _)) = columns.iter().find(|(_, position)| position.is_none()) {

@@ -70,6 +70,8 @@ pub enum GenerationMetric {
 /// What is folded away before two answers are compared; all on is the normalisation of SQuAD.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+// Four independent switches, each named in the card.
+#[allow(clippy::struct_excessive_bools)]
 pub struct Normalise {
     /// Lower case.
     pub lowercase: bool,

@@ -66,21 +66,6 @@ impl CardTask {
         let directory = path.parent().unwrap_or(Path::new("")).to_owned();
         Self::new(card, directory).map_err(|message| refuse(None, message))
     }
-
-    fn checksum(&self, source: &Source, name: &str, expected: Option<&String>) -> Result<(), DatasetError> {
-        let found = source.sha256(name).unwrap_or_default();
-        match expected.filter(|expected| !expected.eq_ignore_ascii_case(found)) {
-            None => Ok(()),
-            Some(expected) => {
-                let path = source.path(name);
-                Err(DatasetError::Checksum {
-                    path,
-                    found: found.to_owned(),
-                    expected: expected.clone(),
-                })
-            }
-        }
-    }
 }
 
 impl Task for CardTask {
@@ -91,11 +76,11 @@ impl Task for CardTask {
     fn read(&self, source: &mut Source, few_shot: usize, _seed: u64) -> Result<Vec<Item>, DatasetError> {
         let data = &self.card().data;
         let records = source.jsonl(&data.file)?;
-        self.checksum(source, &data.file, data.sha256.as_ref())?;
+        checksum(source, &data.file, data.sha256.as_ref())?;
         let mut examples = Vec::new();
         if let Some(section) = self.card().few_shot.as_ref().filter(|_| few_shot > 0) {
             let records = source.jsonl(&section.file)?;
-            self.checksum(source, &section.file, section.sha256.as_ref())?;
+            checksum(source, &section.file, section.sha256.as_ref())?;
             examples = source.each(&records, |record| self.example(record))?;
         }
         let from = self
@@ -119,6 +104,16 @@ impl Task for CardTask {
     fn definition(&self) -> String {
         serde_json::to_string(self.card()).unwrap_or_default()
     }
+}
+
+/// Compares the hash of a file just read with that of the card.
+fn checksum(source: &Source, name: &str, expected: Option<&String>) -> Result<(), DatasetError> {
+    let found = source.sha256(name).unwrap_or_default();
+    let Some(expected) = expected.filter(|expected| !expected.eq_ignore_ascii_case(found)) else {
+        return Ok(());
+    };
+    let (path, found, expected) = (source.path(name), found.to_owned(), expected.clone());
+    Err(DatasetError::Checksum { path, found, expected })
 }
 
 /// Names of the cards in a folder, sorted; none where there is no such folder.

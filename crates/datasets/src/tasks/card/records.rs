@@ -85,20 +85,7 @@ impl CardTask {
     fn generate(&self, record: &Record, section: &AnswerSection, preamble: &str) -> Result<Generate, BadItem> {
         let messages = match &self.card().prompt.messages {
             Some(field) => conversation(record, field)?,
-            None => {
-                let turn = |role: &str, content: String| Message {
-                    role: role.to_owned(),
-                    content,
-                };
-                let system = self
-                    .card()
-                    .prompt
-                    .system
-                    .iter()
-                    .map(|text| turn("system", text.clone()));
-                let user = turn("user", format!("{preamble}{}", self.prompt(record)?));
-                system.chain([user]).collect()
-            }
+            None => self.turns(format!("{preamble}{}", self.prompt(record)?)),
         };
         let unanswerable = flag(record, section.unanswerable.as_deref())?;
         let missing = record.optional(&section.references).is_none();
@@ -127,6 +114,20 @@ impl CardTask {
             source,
             unanswerable,
         })
+    }
+
+    fn turns(&self, question: String) -> Vec<Message> {
+        let turn = |role: &str, content: String| Message {
+            role: role.to_owned(),
+            content,
+        };
+        let system = self
+            .card()
+            .prompt
+            .system
+            .iter()
+            .map(|text| turn("system", text.clone()));
+        system.chain([turn("user", question)]).collect()
     }
 
     fn id(&self, record: &Record) -> Result<String, BadItem> {
