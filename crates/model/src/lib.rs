@@ -1,4 +1,24 @@
 //! Checkpoint on disk in, forward pass out.
+//!
+//! A directory is opened ([`checkpoint`]), a family turns its config into a [`spec::DecoderSpec`] ([`families`]), the one
+//! [`decoder`] is put together from [`blocks`], and [`Model`] scores, generates and lets calibration look on.
 
 pub mod checkpoint;
+pub mod families;
+pub mod spec;
+pub mod device;
+pub mod error;
+pub mod matrix;
+pub mod weights;
+pub mod blocks;
+pub mod batch;
 pub mod mask;
+pub mod observe;
+pub mod decoder;
+pub mod model;
+pub mod score;
+pub mod generate;
+
+pub use device::{Device, DeviceKind, Precision};
+pub use error::ModelError;
+pub use model::{MatrixValues, Model, MoeLayer};

@@ -269,7 +269,7 @@ fn size(value: &Value) -> Option<usize> {
 }
 
 /// A value as JSON, shortened.
-fn describe(value: &Value) -> String {
+pub(crate) fn describe(value: &Value) -> String {
     match value {
         Value::Object(fields) => format!("an object of {} fields", fields.len()),
         Value::Array(items) if items.len() > 8 => format!("a list of {} items", items.len()),

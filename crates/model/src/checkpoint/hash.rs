@@ -98,7 +98,8 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     digits(&Sha256::digest(bytes))
 }
 
-fn digits(digest: &[u8]) -> String {
+/// A digest as hexadecimal digits.
+pub(crate) fn digits(digest: &[u8]) -> String {
     digest
         .iter()
         .fold(String::with_capacity(64), |mut text, byte| {

@@ -19,14 +19,16 @@ use rayon::prelude::*;
 use secateur_kernels::mapped::MappedFile;
 
 pub use config::Config;
+pub(crate) use config::describe;
 pub use dtype::Dtype;
 pub use error::CheckpointError;
 pub use finite::first_non_finite;
 pub use hash::ContentHash;
+pub(crate) use hash::{digits, hex};
 pub use header::{HEADER_LIMIT, HeaderEntry, parse as parse_header};
 
 const SINGLE: &str = "model.safetensors";
-const INDEX: &str = "model.safetensors.index.json";
+pub(crate) const INDEX: &str = "model.safetensors.index.json";
 /// Bytes of a tensor that one thread scans at a time; a multiple of every element size.
 const SCAN_BYTES: usize = 4 << 20;
 
@@ -277,6 +279,11 @@ pub fn open_config(directory: &Path) -> Result<Config, CheckpointError> {
     Config::parse(&directory.join("config.json"), &text)
 }
 
+/// Files that the text of an index names, ascending, each checked to be a plain file name.
+pub(crate) fn shard_names(file: &Path, index_text: &str) -> Result<Vec<String>, CheckpointError> {
+    index::parse(file, index_text).map(|index| index.shards)
+}
+
 fn require_directory(path: &Path) -> Result<(), CheckpointError> {
     let not = |found: String| {
         Err(CheckpointError::NotADirectory {
@@ -408,3 +415,5 @@ fn aligned_copy(bytes: &[u8]) -> Bytes {
 #[cfg(test)]
 #[path = "tests.rs"]
 mod tests;
+#[cfg(test)]
+pub(crate) use tests::safetensors as test_file;

@@ -7,8 +7,13 @@ use tempfile::TempDir;
 
 use super::*;
 
-/// `(name, dtype, shape, bytes)` as a safetensors file, `pad` spaces after the header.
-pub(crate) fn safetensors(tensors: &[(&str, &str, &[usize], &[u8])], pad: usize) -> Vec<u8> {
+/// `(name, dtype, shape, bytes)` as a safetensors file.
+pub(crate) fn safetensors(tensors: &[(&str, &str, &[usize], &[u8])]) -> Vec<u8> {
+    padded(tensors, 0)
+}
+
+/// The same with `pad` spaces after the header.
+fn padded(tensors: &[(&str, &str, &[usize], &[u8])], pad: usize) -> Vec<u8> {
     let mut offset = 0;
     let entries: Vec<String> = tensors
         .iter()
@@ -60,9 +65,7 @@ fn a_single_file_opens_and_reads_without_a_copy() {
             &[
                 ("a", "F32", &[2], &weights),
                 ("b", "BF16", &[1, 1], &[0x80, 0x3f]),
-            ],
-            0,
-        ),
+            ]),
     )]);
     let checkpoint = Checkpoint::open(directory.path()).unwrap();
     assert_eq!(checkpoint.names().collect::<Vec<_>>(), ["a", "b"]);
@@ -85,7 +88,7 @@ fn bytes_are_aligned_wherever_the_header_ends() {
     for pad in 0..8 {
         let directory = directory(&[(
             "model.safetensors",
-            &safetensors(&[("a", "F32", &[3], &weights)], pad),
+            &padded(&[("a", "F32", &[3], &weights)], pad),
         )]);
         let checkpoint = Checkpoint::open(directory.path()).unwrap();
         let bytes = checkpoint.bytes(checkpoint.tensor("a").unwrap());
@@ -101,9 +104,7 @@ fn check_names_what_is_missing_misshapen_unsupported_or_unused() {
             ("i", "I64", &[1], &[0; 8]),
             ("mtp.x", "F32", &[1], &[0; 4]),
             ("z", "F32", &[1], &[0; 4]),
-        ],
-        0,
-    );
+        ]);
     let directory = directory(&[("model.safetensors", &file)]);
     let checkpoint = Checkpoint::open(directory.path()).unwrap();
     let skip = |name: &str| name.starts_with("mtp.");
@@ -145,9 +146,7 @@ fn nan_weights_are_found_by_name_and_index() {
             ("a", "F32", &[2], &[0; 8]),
             ("b", "F32", &[3_000_000], &floats(&weights)),
             ("c", "F16", &[1], &[0, 0x7c]),
-        ],
-        0,
-    );
+        ]);
     let directory = directory(&[("model.safetensors", &file)]);
     let checkpoint = Checkpoint::open(directory.path()).unwrap();
     let (index, value) = checkpoint
@@ -176,7 +175,7 @@ fn nan_weights_are_found_by_name_and_index() {
 const PART: &str = r#"{"weight_map":{"a":"1.safetensors","b":"2.safetensors"}}"#;
 
 fn one(name: &str) -> Vec<u8> {
-    safetensors(&[(name, "F32", &[1], &[0, 0, 128, 63])], 0)
+    safetensors(&[(name, "F32", &[1], &[0, 0, 128, 63])])
 }
 
 #[test]
@@ -189,13 +188,11 @@ fn sharding_does_not_change_the_hash_but_content_does() {
     };
     let whole = directory(&[(
         "model.safetensors",
-        &safetensors(
+        &padded(
             &[
                 ("b", "F32", &[1], &[0, 0, 128, 63]),
                 ("a", "F32", &[1], &[0, 0, 128, 63]),
-            ],
-            3,
-        ),
+            ], 3),
     )]);
     let parts = directory(&[
         ("model.safetensors.index.json", PART.as_bytes()),
@@ -231,9 +228,7 @@ fn sharding_does_not_change_the_hash_but_content_does() {
             &[
                 ("b", "F32", &[1, 1], &[0, 0, 128, 63]),
                 ("a", "F32", &[1], &[0, 0, 128, 63]),
-            ],
-            0,
-        ),
+            ]),
     )]);
     assert_ne!(hash(&reshaped).weights, first.weights);
     fs::write(
@@ -258,9 +253,7 @@ fn index_and_shards_must_agree() {
         refusal(directory(&all).path())
     };
     let two = safetensors(
-        &[("a", "F32", &[1], &[0; 4]), ("b", "F32", &[1], &[0; 4])],
-        0,
-    );
+        &[("a", "F32", &[1], &[0; 4]), ("b", "F32", &[1], &[0; 4])]);
     let (a, b, c) = (one("a"), one("b"), one("c"));
     assert!(
         message(&[("1.safetensors", &a)])
@@ -278,7 +271,7 @@ fn index_and_shards_must_agree() {
         message(&[("1.safetensors", &two), ("2.safetensors", &b)])
             .contains("1.safetensors holds tensor `b`, which `weight_map` places in 2.safetensors")
     );
-    let empty = safetensors(&[], 0);
+    let empty = safetensors(&[]);
     assert!(
         message(&[("1.safetensors", &a), ("2.safetensors", &empty)])
             .contains("`weight_map` places tensor `b` in 2.safetensors, which does not hold it")

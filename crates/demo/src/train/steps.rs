@@ -1,0 +1,246 @@
+//! The training loop.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::Path;
+
+use burn::optim::{AdamW, AdamWConfig, Optimizer};
+use burn::tensor::{Gradients, Int, Tensor, TensorData, activation};
+use secateur_model::blocks::router::Routing;
+use secateur_model::checkpoint::Config;
+use secateur_model::decoder::{Decoder, Watch};
+use secateur_model::families;
+use secateur_model::spec::DecoderSpec;
+use secateur_model::weights::expected;
+use secateur_model::{Device, DeviceKind, Precision};
+use serde_json::json;
+
+use super::data::{Encoder, TrainingBatch};
+use super::recipe::{END_OF_TEXT, Recipe, TURN_END};
+use super::state::{OnDevice, Parameter, State};
+use super::{TrainError, file_error, publish, tokenizer};
+use crate::facts::Knowledge;
+use crate::text::{Corpus, Mixture};
+
+/// Largest norm of the gradient; above it, all gradients are scaled down.
+const GRADIENT_NORM: f64 = 1.0;
+
+/// Steps between two lines of the log, and between two saved states.
+const LOG_EVERY: usize = 20;
+const SAVE_EVERY: usize = 100;
+
+/// Losses of a step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Losses {
+    /// Mean −ln p of the learned tokens, in nats.
+    pub cross_entropy: f64,
+    /// Load-balancing loss, 1 when experts share tokens evenly.
+    pub balance: f64,
+}
+
+/// Trains a model to the end of its recipe, or goes on where an earlier run stopped, and publishes the checkpoint.
+///
+/// `work` keeps the state and the log, `output` becomes the checkpoint directory. `line` is called with progress in words.
+///
+/// # Errors
+/// [`TrainError`].
+pub fn train(recipe: &Recipe, work: &Path, output: &Path, line: &mut dyn FnMut(&str)) -> Result<(), TrainError> {
+    std::fs::create_dir_all(work).map_err(file_error(work))?;
+    let corpus = Corpus::new(Knowledge::built_in()?, Mixture::default(), recipe.seed)?;
+    let tokenizer_file = work.join("tokenizer.json");
+    if !tokenizer_file.exists() {
+        line("learning the tokenizer");
+        tokenizer::train(&corpus, &tokenizer_file)?;
+    }
+    let words = tokenizer::open(&tokenizer_file)?;
+    let (end_of_text, turn_end) = (tokenizer::id(&words, END_OF_TEXT)?, tokenizer::id(&words, TURN_END)?);
+    let config = recipe.full_config(words.get_vocab_size(true), end_of_text, turn_end);
+    let config_reader =
+        Config::parse(&work.join("config.json"), &config.to_string()).map_err(secateur_model::ModelError::from)?;
+    let spec = families::family(&config_reader)?.spec(&config_reader)?;
+    let tensors = expected(&spec);
+    let state_file = work.join("state.safetensors");
+    let mut state = if state_file.exists() {
+        State::open(&state_file, &tensors)?
+    } else {
+        State::initial(&tensors, recipe.seed)
+    };
+    let parameters: usize = tensors
+        .iter()
+        .map(|tensor| tensor.shape.iter().product::<usize>())
+        .sum();
+    line(&format!(
+        "{}: {parameters} parameters, step {} of {}",
+        recipe.name, state.step, recipe.steps
+    ));
+
+    let device = Device::open(DeviceKind::Cpu, Precision::F32)?.autodiff();
+    let encoder = Encoder::new(&words)?;
+    let mut on_device = state.on_device(device.burn());
+    let (decay, plain) = (optimiser(recipe.weight_decay), optimiser(0.0));
+    let started = std::time::Instant::now();
+    let mut trained = 0usize;
+    while state.step < recipe.steps {
+        let (batch, next) = encoder.batch(&corpus, recipe, state.next_document)?;
+        let (losses, mut gradients) = losses(recipe, &spec, &on_device, &batch, &device)?;
+        if !losses.cross_entropy.is_finite() {
+            return Err(TrainError::Diverged {
+                step: state.step,
+                loss: losses.cross_entropy,
+            });
+        }
+        let scale = clip(&on_device, &gradients);
+        let rate = recipe.rate(state.step);
+        on_device
+            .matrices
+            .values_mut()
+            .for_each(|p| update(p, &mut gradients, scale, rate, &decay));
+        on_device
+            .vectors
+            .values_mut()
+            .for_each(|p| update(p, &mut gradients, scale, rate, &plain));
+        state.step += 1;
+        state.next_document = next;
+        trained += batch.batch.ids.len();
+        if state.step.is_multiple_of(LOG_EVERY) || state.step == recipe.steps {
+            let speed = trained as f64 / started.elapsed().as_secs_f64();
+            line(&format!(
+                "step {:5}  loss {:.4}  balance {:.3}  rate {rate:.2e}  {speed:.0} tokens/s",
+                state.step, losses.cross_entropy, losses.balance
+            ));
+            log(work, &state, losses, rate)?;
+        }
+        if state.step.is_multiple_of(SAVE_EVERY) || state.step == recipe.steps {
+            state.take(&on_device);
+            state.save(&state_file)?;
+        }
+    }
+    publish::publish(recipe, &config, &state, work, output)
+}
+
+fn optimiser(weight_decay: f32) -> AdamW {
+    AdamWConfig::new()
+        .with_beta_1(0.9)
+        .with_beta_2(0.98)
+        .with_epsilon(1e-8)
+        .with_weight_decay(weight_decay)
+        .build()
+}
+
+/// Forward and backward pass of one batch.
+fn losses(
+    recipe: &Recipe,
+    spec: &DecoderSpec,
+    parameters: &OnDevice,
+    batch: &TrainingBatch,
+    device: &Device,
+) -> Result<(Losses, Gradients), TrainError> {
+    let decoder = Decoder::new(spec.clone(), &parameters.weights(), device)?;
+    let mut routing = Vec::new();
+    let hidden = decoder.forward(&batch.batch, None, &mut Watch::Routing(&mut routing))?;
+    let count = batch.cells.len();
+    let ints = |values: Vec<i64>| Tensor::<1, Int>::from_data(TensorData::new(values, [count]), device.burn());
+    let cells = ints(batch.cells.iter().map(|&cell| cell as i64).collect());
+    let targets = ints(batch.targets.iter().map(|&token| i64::from(token)).collect());
+    let logits = decoder.logits(hidden.select(0, cells));
+    let chosen = activation::log_softmax(logits, 1).gather(1, targets.unsqueeze_dim(1));
+    let cross_entropy = chosen.mean().neg();
+    let balance = balance(&routing, batch, device);
+    let values = Losses {
+        cross_entropy: scalar(cross_entropy.clone()),
+        balance: scalar(balance.clone()),
+    };
+    let gradients = (cross_entropy + balance.mul_scalar(recipe.balance)).backward();
+    Ok((values, gradients))
+}
+
+/// `E · Σ_e share of tokens routed to e × mean score of e`, averaged over layers; padding is left out.
+fn balance(routing: &[Routing], batch: &TrainingBatch, device: &Device) -> Tensor<1> {
+    let real: Vec<f32> = batch
+        .batch
+        .documents
+        .iter()
+        .map(|document| f32::from(u8::from(document.is_some())))
+        .collect();
+    let tokens: f32 = real.iter().sum();
+    let rows = real.len();
+    let mask: Tensor<2> = Tensor::from_data(TensorData::new(real.clone(), [rows, 1]), device.burn());
+    let mut sum: Option<Tensor<1>> = None;
+    for layer in routing {
+        let experts = layer.scores.dims()[1];
+        let top_k = layer.selected.len() / rows;
+        let mut shares = vec![0.0f32; experts];
+        for (slot, id) in layer.selected.iter().enumerate() {
+            shares[id.0] += real[slot / top_k] / (tokens * top_k as f32);
+        }
+        let shares: Tensor<2> = Tensor::from_data(TensorData::new(shares, [1, experts]), device.burn());
+        let mean = (layer.scores.clone() * mask.clone()).sum_dim(0).div_scalar(tokens);
+        let layer = (mean * shares).sum().mul_scalar(experts as f64 / routing.len() as f64);
+        sum = Some(match sum {
+            Some(sum) => sum + layer,
+            None => layer,
+        });
+    }
+    sum.unwrap_or_else(|| Tensor::zeros([1], device.burn()))
+}
+
+fn scalar(x: Tensor<1>) -> f64 {
+    x.into_data()
+        .convert::<f64>()
+        .try_into_vec::<f64>()
+        .ok()
+        .and_then(|values| values.first().copied())
+        .unwrap_or(f64::NAN)
+}
+
+/// The factor that brings the norm of all gradients together to at most [`GRADIENT_NORM`].
+fn clip(parameters: &OnDevice, gradients: &Gradients) -> f64 {
+    fn square<const D: usize>(p: &Parameter<D>, gradients: &Gradients) -> f64 {
+        p.value
+            .grad(gradients)
+            .map_or(0.0, |gradient| scalar(gradient.square().sum()))
+    }
+    let matrices: f64 = parameters.matrices.values().map(|p| square(p, gradients)).sum();
+    let vectors: f64 = parameters.vectors.values().map(|p| square(p, gradients)).sum();
+    let norm = (matrices + vectors).sqrt();
+    if norm > GRADIENT_NORM {
+        GRADIENT_NORM / norm
+    } else {
+        1.0
+    }
+}
+
+/// One AdamW step; a parameter that no token reached has no gradient and stays.
+fn update<const D: usize>(
+    parameter: &mut Parameter<D>,
+    gradients: &mut Gradients,
+    scale: f64,
+    rate: f64,
+    optimiser: &AdamW,
+) {
+    let Some(gradient) = parameter.value.grad_remove(gradients) else {
+        return;
+    };
+    let (value, moments) = optimiser.step(
+        rate,
+        parameter.value.clone().inner(),
+        gradient.mul_scalar(scale),
+        parameter.moments.take(),
+    );
+    parameter.value = Tensor::from_inner(value).require_grad();
+    parameter.moments = moments;
+}
+
+fn log(work: &Path, state: &State, losses: Losses, rate: f64) -> Result<(), TrainError> {
+    let path = work.join("log.jsonl");
+    let record = json!({
+        "step": state.step, "documents": state.next_document, "cross_entropy": losses.cross_entropy,
+        "balance": losses.balance, "learning_rate": rate,
+    });
+    let mut file = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(&path)
+        .map_err(file_error(&path))?;
+    writeln!(file, "{record}").map_err(file_error(&path))
+}

@@ -1,0 +1,150 @@
+//! Sequences side by side, padded to one length.
+
+use burn::tensor::Tensor;
+
+use crate::blocks::rope::host;
+use crate::decoder::Cache;
+use crate::device::Device;
+
+/// Added to the score of a position that must not be seen: far below any score, yet finite, so that a padding row, which
+/// sees nothing, stays finite too.
+const UNSEEN: f64 = -1e30;
+
+/// A token that can be looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Slot {
+    /// Position in its document.
+    pub position: usize,
+    /// Document within its row.
+    pub document: u32,
+}
+
+/// Token ids and positions, row by row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    /// `[batch * length]`; padding holds the id 0.
+    pub ids: Vec<u32>,
+    /// Position of each token in its own sequence; 0 for padding.
+    pub positions: Vec<usize>,
+    /// Document of each token, `None` for padding. Tokens see their own document only: several can share a row.
+    pub documents: Vec<Option<u32>>,
+    /// Sequences.
+    pub batch: usize,
+    /// Tokens per sequence, padding included.
+    pub length: usize,
+}
+
+impl Batch {
+    /// One sequence, nothing padded.
+    #[must_use]
+    pub fn single(ids: &[u32]) -> Self {
+        Self::right_padded(&[ids])
+    }
+
+    /// Padding after the tokens: for scoring, where causality hides it.
+    #[must_use]
+    pub fn right_padded(sequences: &[&[u32]]) -> Self {
+        Self::padded(sequences, |_| 0)
+    }
+
+    /// Padding before the tokens: for generation, where all sequences end together.
+    #[must_use]
+    pub fn left_padded(sequences: &[&[u32]]) -> Self {
+        Self::padded(sequences, |missing| missing)
+    }
+
+    fn padded(sequences: &[&[u32]], offset: impl Fn(usize) -> usize) -> Self {
+        let length = sequences.iter().map(|s| s.len()).max().unwrap_or(0);
+        let cells = sequences.len() * length;
+        let (mut ids, mut positions, mut documents) = (vec![0; cells], vec![0; cells], vec![None; cells]);
+        for (row, sequence) in sequences.iter().enumerate() {
+            let start = row * length + offset(length - sequence.len());
+            for (position, &id) in sequence.iter().enumerate() {
+                ids[start + position] = id;
+                positions[start + position] = position;
+                documents[start + position] = Some(0);
+            }
+        }
+        Self { ids, positions, documents, batch: sequences.len(), length }
+    }
+
+    /// One further token for each sequence in a cache.
+    #[must_use]
+    pub fn step(ids: Vec<u32>, positions: Vec<usize>) -> Self {
+        let batch = ids.len();
+        Self { documents: vec![Some(0); batch], ids, positions, batch, length: 1 }
+    }
+
+    /// Several documents per row, one after the other, each with its own positions; rows are padded to `length`.
+    ///
+    /// # Panics
+    /// If a row is longer than `length`.
+    #[must_use]
+    pub fn packed(rows: &[Vec<&[u32]>], length: usize) -> Self {
+        let cells = rows.len() * length;
+        let mut batch =
+            Self { ids: vec![0; cells], positions: vec![0; cells], documents: vec![None; cells], batch: rows.len(), length };
+        for (row, documents) in rows.iter().enumerate() {
+            let mut cell = row * length;
+            for (number, document) in documents.iter().enumerate() {
+                for (position, &id) in document.iter().enumerate() {
+                    assert!(cell < (row + 1) * length, "row {row} is longer than {length} tokens");
+                    (batch.ids[cell], batch.positions[cell], batch.documents[cell]) = (id, position, Some(number as u32));
+                    cell += 1;
+                }
+            }
+        }
+        batch
+    }
+
+    /// Per row, every key slot once this batch has been appended to `cache`.
+    pub(crate) fn slots(&self, cache: Option<&mut Cache>) -> Vec<Vec<Option<Slot>>> {
+        let row = |row: usize| {
+            let cells = row * self.length..(row + 1) * self.length;
+            self.positions[cells.clone()].iter().zip(&self.documents[cells]).map(|(&position, document)| document.map(|document| Slot { position, document }))
+        };
+        match cache {
+            None => (0..self.batch).map(|r| row(r).collect()).collect(),
+            Some(cache) => {
+                cache.slots.resize(self.batch, Vec::new());
+                for (r, slots) in cache.slots.iter_mut().enumerate() {
+                    slots.extend(row(r));
+                }
+                cache.slots.clone()
+            }
+        }
+    }
+}
+
+/// What each of the last `length` slots may see, `[batch, 1, length, keys]`: 0 where allowed, else a large negative number.
+pub(crate) fn attention_mask(slots: &[Vec<Option<Slot>>], length: usize, window: Option<usize>, device: &Device) -> Tensor<4> {
+    let keys = slots.first().map_or(0, Vec::len);
+    let past = keys - length;
+    let mut mask = Vec::with_capacity(slots.len() * length * keys);
+    for row in slots {
+        for (query, &slot) in row.iter().enumerate().skip(past) {
+            mask.extend(row.iter().enumerate().map(|(key, &key_slot)| {
+                let near = match (slot, key_slot) {
+                    (Some(q), Some(k)) => q.document == k.document && window.is_none_or(|w| k.position + w > q.position),
+                    _ => false,
+                };
+                if key <= query && near { 0.0 } else { UNSEEN }
+            }));
+        }
+    }
+    host(mask, [slots.len(), 1, length, keys], device)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Batch;
+
+    #[test]
+    fn padding_goes_where_it_should() {
+        let sequences: [&[u32]; 2] = [&[5, 6, 7], &[9]];
+        let left = Batch::left_padded(&sequences);
+        assert_eq!((left.ids.as_slice(), left.positions.as_slice()), (&[5, 6, 7, 0, 0, 9][..], &[0, 1, 2, 0, 0, 0][..]));
+        assert_eq!(left.documents, [Some(0), Some(0), Some(0), None, None, Some(0)]);
+        assert_eq!(Batch::right_padded(&sequences).ids, [5, 6, 7, 9, 0, 0]);
+    }
+}

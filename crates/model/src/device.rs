@@ -1,0 +1,174 @@
+//! Where arithmetic runs, and in which precision.
+
+use std::fmt;
+use std::str::FromStr;
+
+use burn::tensor::{DType, Device as BurnDevice};
+use serde::{Deserialize, Serialize};
+
+use crate::error::ModelError;
+
+/// The devices a build can know. Which of them are compiled in is decided by cargo features.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeviceKind {
+    /// burn-flex with Secateur's own kernels for half-precision weights. The default.
+    Cpu,
+    /// burn-ndarray, f32 only, for comparison.
+    Ndarray,
+    /// burn-wgpu: Vulkan, Metal or DirectX.
+    Wgpu,
+}
+
+impl DeviceKind {
+    /// The name used on the command line and in records.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::Ndarray => "ndarray",
+            Self::Wgpu => "wgpu",
+        }
+    }
+}
+
+impl fmt::Display for DeviceKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for DeviceKind {
+    type Err = ModelError;
+
+    fn from_str(name: &str) -> Result<Self, ModelError> {
+        [Self::Cpu, Self::Ndarray, Self::Wgpu].into_iter().find(|kind| kind.name() == name).ok_or_else(|| {
+            ModelError::Device {
+                device: name.to_owned(),
+                reason: "unknown device; expected `cpu`, `ndarray` or `wgpu`".to_owned(),
+            }
+        })
+    }
+}
+
+/// Precision of arithmetic and activations; weights stay in the checkpoint's dtype where the device can read it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Precision {
+    /// What evaluation runs in.
+    #[default]
+    F32,
+    /// For comparing with references to the last digit; cpu and ndarray only.
+    F64,
+}
+
+impl Precision {
+    /// The name used on the command line and in records.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::F64 => "f64",
+        }
+    }
+
+    pub(crate) fn dtype(self) -> DType {
+        match self {
+            Self::F32 => DType::F32,
+            Self::F64 => DType::F64,
+        }
+    }
+}
+
+/// An opened device with the precision of its arithmetic.
+#[derive(Debug, Clone)]
+pub struct Device {
+    kind: DeviceKind,
+    precision: Precision,
+    burn: BurnDevice,
+    description: String,
+}
+
+impl Device {
+    /// Opens a device.
+    ///
+    /// # Errors
+    /// If the build does not contain it, no adapter is found, or it cannot compute in `precision`.
+    pub fn open(kind: DeviceKind, precision: Precision) -> Result<Self, ModelError> {
+        let (burn, description) = match kind {
+            DeviceKind::Cpu => (BurnDevice::flex(), "burn-flex".to_owned()),
+            DeviceKind::Ndarray => open_ndarray()?,
+            DeviceKind::Wgpu => open_wgpu()?,
+        };
+        if !burn.supports_dtype(precision.dtype()) {
+            return Err(ModelError::Device {
+                device: kind.name().to_owned(),
+                reason: format!("cannot compute in {}; use --device cpu", precision.name()),
+            });
+        }
+        Ok(Self { kind, precision, burn, description })
+    }
+
+    /// The same device, recording operations for differentiation. Used to train the demo models.
+    #[must_use]
+    pub fn autodiff(self) -> Self {
+        Self { burn: self.burn.autodiff(), ..self }
+    }
+
+    /// Which device this is.
+    #[must_use]
+    pub fn kind(&self) -> DeviceKind {
+        self.kind
+    }
+
+    /// Precision of arithmetic.
+    #[must_use]
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// Backend and adapter in words.
+    #[must_use]
+    pub fn description(&self) -> &str {
+        &self.description
+    }
+
+    /// The burn device underneath.
+    #[must_use]
+    pub fn burn(&self) -> &BurnDevice {
+        &self.burn
+    }
+
+    pub(crate) fn options(&self) -> (&BurnDevice, DType) {
+        (&self.burn, self.precision.dtype())
+    }
+}
+
+#[cfg(feature = "ndarray")]
+#[allow(clippy::unnecessary_wraps)]
+fn open_ndarray() -> Result<(BurnDevice, String), ModelError> {
+    Ok((BurnDevice::ndarray(), "burn-ndarray".to_owned()))
+}
+
+#[cfg(not(feature = "ndarray"))]
+fn open_ndarray() -> Result<(BurnDevice, String), ModelError> {
+    Err(not_compiled("ndarray"))
+}
+
+#[cfg(feature = "wgpu")]
+fn open_wgpu() -> Result<(BurnDevice, String), ModelError> {
+    crate::wgpu::open()
+}
+
+#[cfg(not(feature = "wgpu"))]
+fn open_wgpu() -> Result<(BurnDevice, String), ModelError> {
+    Err(not_compiled("wgpu"))
+}
+
+#[cfg(not(all(feature = "ndarray", feature = "wgpu")))]
+fn not_compiled(feature: &str) -> ModelError {
+    ModelError::Device {
+        device: feature.to_owned(),
+        reason: format!("this build does not contain it; build with `--features {feature}`"),
+    }
+}

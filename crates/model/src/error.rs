@@ -1,0 +1,73 @@
+//! What can go wrong between a checkpoint and its logits.
+
+use std::path::PathBuf;
+
+/// Errors of this crate. Each says where, what was found and what was expected.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelError {
+    /// The directory or one of its files is not a usable checkpoint.
+    #[error(transparent)]
+    Checkpoint(#[from] crate::checkpoint::CheckpointError),
+    /// `model_type` names a family that is not supported.
+    #[error("{file}: model_type `{found}` is not supported; supported: {supported}")]
+    UnknownFamily {
+        /// The config.json.
+        file: PathBuf,
+        /// Its `model_type`.
+        found: String,
+        /// Names of the families there are.
+        supported: String,
+    },
+    /// A config option asks for something the family's implementation does not do.
+    #[error("{file}: `{option}` = {found} is not supported for {family}: {expected}")]
+    UnsupportedOption {
+        /// The config.json.
+        file: PathBuf,
+        /// Field name.
+        option: String,
+        /// Its value.
+        found: String,
+        /// The model family.
+        family: &'static str,
+        /// What would work.
+        expected: String,
+    },
+    /// The device is missing or cannot do what is asked.
+    #[error("device {device}: {reason}")]
+    Device {
+        /// Its name.
+        device: String,
+        /// Why it cannot be used.
+        reason: String,
+    },
+    /// A mask does not fit the model.
+    #[error("mask: layer {layer}: {reason}")]
+    Mask {
+        /// Decoder layer.
+        layer: usize,
+        /// What does not fit.
+        reason: String,
+    },
+    /// Tokens that the model cannot take.
+    #[error("{0}")]
+    Tokens(String),
+    /// The model computed a value that is not a finite number.
+    #[error("{place}: the model computed {found}; the weights or the input are broken")]
+    NotFinite {
+        /// Where.
+        place: String,
+        /// `NaN` or `inf`.
+        found: String,
+    },
+    /// The device failed while computing.
+    #[error("{place}: the device failed: {reason}")]
+    Execution {
+        /// Where.
+        place: String,
+        /// Its message.
+        reason: String,
+    },
+    /// An observer refused what it saw.
+    #[error("{0}")]
+    Observer(String),
+}

@@ -1,0 +1,310 @@
+//! A loaded checkpoint: one set of weights, a switchable mask.
+
+use std::path::{Path, PathBuf};
+
+use crate::batch::Batch;
+use crate::blocks::router::host_f64;
+use crate::checkpoint::Checkpoint;
+use crate::decoder::{Cache, Decoder, FeedForward, Watch};
+use crate::device::Device;
+use crate::error::ModelError;
+use crate::families::{self, Family};
+use crate::mask::{ExpertId, ExpertMask};
+use crate::observe::MoeObserver;
+use crate::spec::{DecoderSpec, FeedForwardSpec};
+use crate::weights::{CheckpointWeights, expected};
+
+/// A mixture-of-experts layer, as planning needs to know it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MoeLayer {
+    /// Decoder layer index.
+    pub layer: usize,
+    /// Experts in the checkpoint.
+    pub experts: usize,
+    /// Experts per token.
+    pub top_k: usize,
+    /// Groups that the router limits itself to; 1 where it does not.
+    pub groups: usize,
+    /// Groups a token may use.
+    pub topk_groups: usize,
+}
+
+/// A matrix on the host.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MatrixValues {
+    /// `gate`, `up`, `down` or `router`.
+    pub name: &'static str,
+    /// Outputs.
+    pub rows: usize,
+    /// Inputs.
+    pub columns: usize,
+    /// Row by row.
+    pub values: Vec<f32>,
+}
+
+/// A checkpoint on a device. Masks are switched; weights are never copied.
+#[derive(Debug)]
+pub struct Model {
+    family: &'static dyn Family,
+    directory: PathBuf,
+    unused: Vec<String>,
+    unread: Vec<String>,
+    moe_layers: Vec<MoeLayer>,
+    pub(crate) decoder: Decoder,
+}
+
+impl std::fmt::Debug for dyn Family {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl Model {
+    /// Loads a checkpoint: config and shapes are checked before any weight is read, every weight is checked to be finite.
+    ///
+    /// # Errors
+    /// If anything about the checkpoint is missing, malformed or unsupported, or the device fails.
+    pub fn load(checkpoint: &Checkpoint, device: &Device) -> Result<Self, ModelError> {
+        let (family, spec, unused) = inspect(checkpoint)?;
+        checkpoint.verify_finite(&|name| unused.iter().any(|u| u == name))?;
+        let decoder = Decoder::new(spec, &CheckpointWeights { checkpoint, device }, device)?;
+        Ok(Self {
+            family,
+            directory: checkpoint.directory().to_path_buf(),
+            unused,
+            unread: checkpoint.config().unread(),
+            moe_layers: moe_layers(&decoder.spec),
+            decoder,
+        })
+    }
+
+    /// A model around a decoder that was put together elsewhere (while it is being trained).
+    #[must_use]
+    pub fn from_decoder(family: &'static dyn Family, decoder: Decoder) -> Self {
+        Self {
+            family,
+            directory: PathBuf::new(),
+            unused: Vec::new(),
+            unread: Vec::new(),
+            moe_layers: moe_layers(&decoder.spec),
+            decoder,
+        }
+    }
+
+    /// `qwen3_moe`, `olmoe`, …
+    #[must_use]
+    pub fn family(&self) -> &'static str {
+        self.family.name()
+    }
+
+    /// Where it was loaded from.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Tensors of the file that the model does not use.
+    #[must_use]
+    pub fn unused_tensors(&self) -> &[String] {
+        &self.unused
+    }
+
+    /// Fields of config.json that nothing asked for.
+    #[must_use]
+    pub fn unread_config_fields(&self) -> &[String] {
+        &self.unread
+    }
+
+    /// What it is made of.
+    #[must_use]
+    pub fn spec(&self) -> &DecoderSpec {
+        &self.decoder.spec
+    }
+
+    /// MoE layers in order.
+    #[must_use]
+    pub fn moe_layers(&self) -> &[MoeLayer] {
+        &self.moe_layers
+    }
+
+    /// Rows of the embedding.
+    #[must_use]
+    pub fn vocabulary(&self) -> usize {
+        self.decoder.spec.vocabulary
+    }
+
+    /// The device it computes on.
+    #[must_use]
+    pub fn device(&self) -> &Device {
+        self.decoder.device()
+    }
+
+    /// Switches to a mask; `None` is the unpruned model.
+    ///
+    /// # Errors
+    /// If a layer is no MoE layer, an id is out of range, or fewer than top-k experts stay. The mask is then unchanged.
+    pub fn set_mask(&mut self, mask: Option<&ExpertMask>) -> Result<(), ModelError> {
+        if let Some(mask) = mask {
+            self.check_mask(mask)?;
+        }
+        for (index, layer) in self.decoder.layers.iter_mut().enumerate() {
+            if let FeedForward::Moe { router, .. } = &mut layer.feed_forward {
+                let kept = mask.and_then(|mask| mask.kept.get(&index)).filter(|kept| kept.len() < router.experts);
+                router.kept = kept.map(|kept| {
+                    let mut flags = vec![false; router.experts];
+                    kept.iter().for_each(|id| flags[id.0] = true);
+                    flags
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn check_mask(&self, mask: &ExpertMask) -> Result<(), ModelError> {
+        for (&layer, kept) in &mask.kept {
+            let refuse = |reason: String| Err(ModelError::Mask { layer, reason });
+            let Some(moe) = self.moe_layers.iter().find(|moe| moe.layer == layer) else {
+                return refuse("the model has no experts there".into());
+            };
+            if let Some(id) = kept.iter().find(|id| id.0 >= moe.experts) {
+                return refuse(format!("expert {} is out of range: there are {}", id.0, moe.experts));
+            }
+            if !kept.is_sorted_by(|a, b| a < b) {
+                return refuse("kept experts must be ascending, without repetition".into());
+            }
+            if kept.len() < moe.top_k {
+                return refuse(format!("{} experts kept, but each token needs {}", kept.len(), moe.top_k));
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs one sequence; the observer sees every MoE layer in order.
+    ///
+    /// # Errors
+    /// If the sequence is empty or a token out of range, the observer refuses, or the device fails.
+    pub fn observe(&self, tokens: &[u32], observer: &mut dyn MoeObserver) -> Result<(), ModelError> {
+        if tokens.is_empty() {
+            return Err(ModelError::Tokens("an empty sequence has nothing to observe".into()));
+        }
+        self.decoder.forward(&Batch::single(tokens), None, &mut Watch::Observer(observer)).map(drop)
+    }
+
+    /// Logits of every position of one sequence, `[tokens, vocabulary]`.
+    ///
+    /// # Errors
+    /// As [`Model::observe`].
+    pub fn logits(&self, tokens: &[u32]) -> Result<Vec<f64>, ModelError> {
+        if tokens.is_empty() {
+            return Err(ModelError::Tokens("an empty sequence has no logits".into()));
+        }
+        let x = self.decoder.forward(&Batch::single(tokens), None, &mut Watch::Nobody)?;
+        host_f64(self.decoder.logits(x), "logits")
+    }
+
+    /// The same with a key–value cache, the sequence fed in consecutive pieces of the given lengths.
+    ///
+    /// # Errors
+    /// As [`Model::observe`]; also if the pieces do not add up to the sequence.
+    pub fn logits_in_pieces(&self, tokens: &[u32], pieces: &[usize]) -> Result<Vec<f64>, ModelError> {
+        if pieces.iter().sum::<usize>() != tokens.len() || pieces.contains(&0) {
+            return Err(ModelError::Tokens(format!("pieces {pieces:?} do not make up {} tokens", tokens.len())));
+        }
+        let mut cache = Cache::default();
+        let (mut logits, mut start) = (Vec::new(), 0);
+        for &piece in pieces {
+            let ids = tokens[start..start + piece].to_vec();
+            let positions = (start..start + piece).collect();
+            let batch = Batch { ids, positions, documents: vec![Some(0); piece], batch: 1, length: piece };
+            let x = self.decoder.forward(&batch, Some(&mut cache), &mut Watch::Nobody)?;
+            logits.extend(host_f64(self.decoder.logits(x), "logits")?);
+            start += piece;
+        }
+        Ok(logits)
+    }
+
+    /// Logits of several sequences run side by side, padded to one length; each as [`Model::logits`] would give it.
+    ///
+    /// # Errors
+    /// As [`Model::observe`].
+    pub fn logits_batched(&self, sequences: &[&[u32]]) -> Result<Vec<Vec<f64>>, ModelError> {
+        if sequences.iter().any(|sequence| sequence.is_empty()) {
+            return Err(ModelError::Tokens("an empty sequence has no logits".into()));
+        }
+        let batch = Batch::left_padded(sequences);
+        let x = self.decoder.forward(&batch, None, &mut Watch::Nobody)?;
+        let all = host_f64(self.decoder.logits(x), "logits")?;
+        let row = batch.length * self.vocabulary();
+        let real = |(logits, sequence): (&[f64], &&[u32])| logits[row - sequence.len() * self.vocabulary()..].to_vec();
+        Ok(all.chunks_exact(row).zip(sequences).map(real).collect())
+    }
+
+    /// Weights of one expert as f32: gate, up, down.
+    ///
+    /// # Errors
+    /// If there is no such expert.
+    pub fn expert_matrices(&self, layer: usize, expert: ExpertId) -> Result<Vec<MatrixValues>, ModelError> {
+        let (moe, (_, experts)) = (self.moe_spec(layer)?, self.moe(layer)?);
+        let mlp = experts.experts.get(expert.0).ok_or_else(|| ModelError::Mask {
+            layer,
+            reason: format!("expert {} is out of range: there are {}", expert.0, experts.experts.len()),
+        })?;
+        let (hidden, inner) = (self.decoder.spec.hidden, moe);
+        Ok([("gate", &mlp.gate, inner, hidden), ("up", &mlp.up, inner, hidden), ("down", &mlp.down, hidden, inner)]
+            .into_iter()
+            .map(|(name, matrix, rows, columns)| MatrixValues { name, rows, columns, values: matrix.to_f32() })
+            .collect())
+    }
+
+    /// Router weight, `[experts, hidden]`.
+    ///
+    /// # Errors
+    /// If `layer` is no MoE layer.
+    pub fn router_matrix(&self, layer: usize) -> Result<MatrixValues, ModelError> {
+        let (router, _) = self.moe(layer)?;
+        let (rows, columns) = (router.experts, self.decoder.spec.hidden);
+        Ok(MatrixValues { name: "router", rows, columns, values: router.weight.to_f32() })
+    }
+
+    fn moe_spec(&self, layer: usize) -> Result<usize, ModelError> {
+        match self.decoder.spec.layers.get(layer).map(|layer| &layer.feed_forward) {
+            Some(FeedForwardSpec::Moe(moe)) => Ok(moe.intermediate),
+            _ => Err(no_experts(layer)),
+        }
+    }
+
+    fn moe(&self, layer: usize) -> Result<(&crate::blocks::router::Router, &crate::blocks::experts::Experts), ModelError> {
+        match self.decoder.layers.get(layer).map(|layer| &layer.feed_forward) {
+            Some(FeedForward::Moe { router, experts }) => Ok((router, experts)),
+            _ => Err(no_experts(layer)),
+        }
+    }
+}
+
+fn no_experts(layer: usize) -> ModelError {
+    ModelError::Mask { layer, reason: "the model has no experts there".into() }
+}
+
+/// What a checkpoint holds, by its config and headers alone: no weight is read.
+///
+/// # Errors
+/// If the family is unknown, an option unsupported, or a tensor missing or of the wrong shape.
+pub fn inspect(checkpoint: &Checkpoint) -> Result<(&'static dyn Family, DecoderSpec, Vec<String>), ModelError> {
+    let family = families::family(checkpoint.config())?;
+    let spec = family.spec(checkpoint.config())?;
+    let tied = if spec.tied_embeddings { spec.names.output.clone() } else { String::new() };
+    let unused = checkpoint.check(&expected(&spec), &|name| !tied.is_empty() && name == tied)?;
+    Ok((family, spec, unused))
+}
+
+/// The MoE layers of a decoder.
+#[must_use]
+pub fn moe_layers(spec: &DecoderSpec) -> Vec<MoeLayer> {
+    let layer = |(layer, spec): (usize, &crate::spec::LayerSpec)| match &spec.feed_forward {
+        FeedForwardSpec::Dense { .. } => None,
+        FeedForwardSpec::Moe(moe) => {
+            Some(MoeLayer { layer, experts: moe.experts, top_k: moe.top_k, groups: 1, topk_groups: 1 })
+        }
+    };
+    spec.layers.iter().enumerate().filter_map(layer).collect()
+}
