@@ -13,9 +13,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use secateur_datasets::item::Message;
 
-use crate::engine::{
-    Engine, EngineError, Finish, GenerateRequest, Generation, Score, ScoreRequest,
-};
+use crate::engine::{Engine, EngineError, Finish, GenerateRequest, Generation, Score, ScoreRequest};
 
 const BOS: u32 = 256;
 const EOS: u32 = 257;
@@ -103,11 +101,7 @@ impl BigramEngine {
                 tokens.push(FIRST_MERGE + i as u32);
                 self.merges[i].len()
             } else {
-                tokens.extend(
-                    rest.as_bytes()[..c.len_utf8()]
-                        .iter()
-                        .map(|&b| u32::from(b)),
-                );
+                tokens.extend(rest.as_bytes()[..c.len_utf8()].iter().map(|&b| u32::from(b)));
                 c.len_utf8()
             };
             rest = &rest[length..];
@@ -247,11 +241,7 @@ impl Engine for BigramEngine {
         self.max_length
     }
 
-    fn score(
-        &mut self,
-        requests: &[ScoreRequest],
-        progress: &mut dyn FnMut(usize),
-    ) -> Result<Vec<Score>, EngineError> {
+    fn score(&mut self, requests: &[ScoreRequest], progress: &mut dyn FnMut(usize)) -> Result<Vec<Score>, EngineError> {
         let mut scores = Vec::with_capacity(requests.len());
         for request in requests {
             let length = request.context.len() + request.continuation.len();

@@ -26,9 +26,7 @@ pub struct Fitted {
 }
 
 /// Why a text cannot be scored. Such items are counted and shown, never given a number.
-#[derive(
-    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, thiserror::Error,
-)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case", tag = "reason")]
 pub enum Unscorable {
     /// Nothing is left that could predict the first token.
@@ -71,31 +69,18 @@ pub fn encode(engine: &dyn Engine, text: &str) -> Result<Vec<u32>, EngineError> 
 ///
 /// # Errors
 /// If the tokenizer fails.
-pub fn encode_pair(
-    engine: &dyn Engine,
-    context: &str,
-    continuation: &str,
-) -> Result<EncodedPair, EngineError> {
+pub fn encode_pair(engine: &dyn Engine, context: &str, continuation: &str) -> Result<EncodedPair, EngineError> {
     if context.is_empty() {
         return encode_after_nothing(engine, continuation);
     }
     let kept = context.trim_end_matches(is_python_space);
     let whole = encode(engine, &format!("{context}{continuation}"))?;
     let context = encode(engine, kept)?;
-    let continuation = whole
-        .get(context.len()..)
-        .map(<[u32]>::to_vec)
-        .unwrap_or_default();
-    Ok(EncodedPair {
-        context,
-        continuation,
-    })
+    let continuation = whole.get(context.len()..).map(<[u32]>::to_vec).unwrap_or_default();
+    Ok(EncodedPair { context, continuation })
 }
 
-fn encode_after_nothing(
-    engine: &dyn Engine,
-    continuation: &str,
-) -> Result<EncodedPair, EngineError> {
+fn encode_after_nothing(engine: &dyn Engine, continuation: &str) -> Result<EncodedPair, EngineError> {
     let mut tokens = engine.encode(continuation, false)?;
     let prefix = engine.prefix_token();
     if tokens.first() == Some(&prefix) {
@@ -135,10 +120,7 @@ pub fn fit(pair: EncodedPair, max_length: usize) -> Result<Fitted, Unscorable> {
     let dropped = (context.len() + continuation.len()).saturating_sub(max_length + 1);
     context.drain(..dropped);
     Ok(Fitted {
-        request: ScoreRequest {
-            context,
-            continuation,
-        },
+        request: ScoreRequest { context, continuation },
         dropped,
     })
 }
@@ -186,10 +168,7 @@ mod tests {
         let engine = BigramEngine::train("some text", &[]);
         let encoded = encode_pair(&engine, "Answer: \n", "yes").unwrap();
         assert_eq!(encoded.context, engine.encode("Answer:", false).unwrap());
-        assert_eq!(
-            encoded.continuation,
-            engine.encode(" \nyes", false).unwrap()
-        );
+        assert_eq!(encoded.continuation, engine.encode(" \nyes", false).unwrap());
     }
 
     #[test]
@@ -218,10 +197,7 @@ mod tests {
     #[test]
     fn bos_is_added_once() {
         let engine = BigramEngine::train("some text", &[]).with_bos();
-        assert_eq!(
-            encode(&engine, "<s>a").unwrap(),
-            encode(&engine, "a").unwrap()
-        );
+        assert_eq!(encode(&engine, "<s>a").unwrap(), encode(&engine, "a").unwrap());
         let encoded = encode_pair(&engine, "a", "b").unwrap();
         assert_eq!(encoded.context.len(), 2);
         assert_eq!(encoded.continuation.len(), 1);
@@ -237,10 +213,7 @@ mod tests {
         assert_eq!(fitted.request.context, vec![3]);
         assert_eq!(
             fit(pair(&[1], &[4, 5]), 1),
-            Err(Unscorable::ContinuationTooLong {
-                tokens: 2,
-                limit: 1
-            })
+            Err(Unscorable::ContinuationTooLong { tokens: 2, limit: 1 })
         );
     }
 

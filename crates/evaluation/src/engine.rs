@@ -77,10 +77,7 @@ pub trait Engine {
     ///
     /// # Errors
     /// If the template fails on these messages.
-    fn chat(
-        &self,
-        messages: &[secateur_datasets::item::Message],
-    ) -> Result<Option<String>, EngineError>;
+    fn chat(&self, messages: &[secateur_datasets::item::Message]) -> Result<Option<String>, EngineError>;
 
     /// The token that stands before a text scored with an empty context: BOS, else EOS.
     fn prefix_token(&self) -> u32;
@@ -99,11 +96,7 @@ pub trait Engine {
     ///
     /// # Errors
     /// If a token is out of range, the request is too long, or the model yields a value that is not finite.
-    fn score(
-        &mut self,
-        requests: &[ScoreRequest],
-        progress: &mut dyn FnMut(usize),
-    ) -> Result<Vec<Score>, EngineError>;
+    fn score(&mut self, requests: &[ScoreRequest], progress: &mut dyn FnMut(usize)) -> Result<Vec<Score>, EngineError>;
 
     /// Answers in words.
     ///

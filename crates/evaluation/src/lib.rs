@@ -1,7 +1,17 @@
 //! Model and task in, answers out, with every prompt and output kept.
+//!
+//! An [`engine::Engine`] is a model that can score and generate, here or elsewhere. [`evaluate::evaluate`] puts a task's items to it
+//! ([`encoding`], [`requests`]), scores the [`answer::Answer`]s ([`score`]), and sums them up with intervals
+//! ([`summary`]); [`compare::compare`] holds a pruned model's answers against the unpruned one's.
 
+pub mod engine;
 pub mod bigram;
 pub mod encoding;
-pub mod engine;
-pub mod error;
 pub mod requests;
+mod run;
+pub mod answer;
+pub mod score;
+pub mod summary;
+pub mod compare;
+pub mod evaluate;
+pub mod error;

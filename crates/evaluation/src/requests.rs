@@ -87,11 +87,7 @@ pub struct GenerationRequest {
 ///
 /// # Errors
 /// If the tokenizer or the template fails, or there is no template and one is asked for.
-pub fn choice(
-    engine: &dyn Engine,
-    choice: &Choice,
-    options: &PromptOptions,
-) -> Result<ChoiceRequests, RequestError> {
+pub fn choice(engine: &dyn Engine, choice: &Choice, options: &PromptOptions) -> Result<ChoiceRequests, RequestError> {
     let (prompt, continuations) = if options.chat_template {
         let user = Message {
             role: "user".into(),
@@ -119,11 +115,7 @@ pub fn choice(
 ///
 /// # Errors
 /// If the tokenizer fails.
-pub fn rolling(
-    engine: &dyn Engine,
-    text: &str,
-    options: &PromptOptions,
-) -> Result<RollingRequests, RequestError> {
+pub fn rolling(engine: &dyn Engine, text: &str, options: &PromptOptions) -> Result<RollingRequests, RequestError> {
     let tokens = encoding::encode(engine, text)?;
     let windows = encoding::rolling_windows(&tokens, engine.prefix_token(), options.limit(engine));
     Ok(RollingRequests {
@@ -147,10 +139,7 @@ pub fn generation(
 ) -> Result<GenerationRequest, RequestError> {
     let prompt = prompt_text(engine, question, options)?;
     let mut tokens = encoding::encode(engine, &prompt)?;
-    let room = options
-        .limit(engine)
-        .saturating_sub(sampling.max_new_tokens)
-        .max(1);
+    let room = options.limit(engine).saturating_sub(sampling.max_new_tokens).max(1);
     let dropped = tokens.len().saturating_sub(room);
     tokens.drain(..dropped);
     let request = if tokens.is_empty() {
@@ -172,16 +161,10 @@ pub fn generation(
     })
 }
 
-fn prompt_text(
-    engine: &dyn Engine,
-    question: &Generate,
-    options: &PromptOptions,
-) -> Result<String, RequestError> {
+fn prompt_text(engine: &dyn Engine, question: &Generate, options: &PromptOptions) -> Result<String, RequestError> {
     let prefix = question.prefix.as_deref().unwrap_or_default();
     if options.chat_template {
-        let mut text = engine
-            .chat(&question.messages)?
-            .ok_or(RequestError::NoChatTemplate)?;
+        let mut text = engine.chat(&question.messages)?.ok_or(RequestError::NoChatTemplate)?;
         text.push_str(prefix);
         return Ok(text);
     }
@@ -192,10 +175,9 @@ fn prompt_text(
         .collect();
     let mut text = turns.join("\n\n");
     let touches = |s: &str| s.ends_with(encoding::is_python_space);
-    if !prefix.is_empty() && !text.is_empty() && !touches(&text) {
-        if !prefix.starts_with(encoding::is_python_space) {
-            text.push(' ');
-        }
+    let apart = touches(&text) || prefix.starts_with(encoding::is_python_space);
+    if !prefix.is_empty() && !text.is_empty() && !apart {
+        text.push(' ');
     }
     text.push_str(prefix);
     Ok(text)

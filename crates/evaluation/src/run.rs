@@ -1,0 +1,343 @@
+//! Putting a chunk of items to the model: every request once, every answer back to its item.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use secateur_datasets::item::{Body, Choice, Item};
+
+use crate::answer::{ChoiceAnswer, Continuation, Flag, LikelihoodAnswer, Output, TextAnswer};
+use crate::encoding::Fitted;
+use crate::engine::{Engine, EngineError, Finish, GenerateRequest, Generation, Score, ScoreRequest};
+use crate::error::EvaluationError;
+use crate::requests::{self, ChoiceRequests, GenerationRequest, PromptOptions};
+use crate::requests::{RequestError, RollingRequests, Sampling};
+use crate::score;
+
+/// An answer before it is scored.
+pub(crate) struct Raw {
+    pub(crate) prompt: String,
+    pub(crate) output: Output,
+    pub(crate) flags: BTreeSet<Flag>,
+}
+
+/// An item's requests.
+enum Asked {
+    Choice(ChoiceRequests, Vec<usize>),
+    Rolling(RollingRequests, String),
+    Generation(GenerationRequest, Vec<String>, bool),
+}
+
+/// Requests already answered are never sent again. The maps are only looked into, never iterated.
+pub(crate) struct Run<'a> {
+    engine: &'a mut dyn Engine,
+    task: &'a str,
+    prompt: &'a PromptOptions,
+    sampling: Option<Sampling>,
+    scores: HashMap<ScoreRequest, Score>,
+    generations: HashMap<(Vec<u32>, u64), Generation>,
+    /// Tokens run through the model so far.
+    pub(crate) tokens: u64,
+}
+
+impl<'a> Run<'a> {
+    pub(crate) fn new(
+        engine: &'a mut dyn Engine,
+        task: &'a str,
+        prompt: &'a PromptOptions,
+        sampling: Option<Sampling>,
+    ) -> Self {
+        Self {
+            engine,
+            task,
+            prompt,
+            sampling,
+            scores: HashMap::new(),
+            generations: HashMap::new(),
+            tokens: 0,
+        }
+    }
+
+    /// Answers in the order of the items. `progress` is told the share of the chunk that is done, from 0 to 1.
+    pub(crate) fn ask(&mut self, items: &[Item], progress: &mut dyn FnMut(f64)) -> Result<Vec<Raw>, EvaluationError> {
+        let asked = items
+            .iter()
+            .map(|item| self.requests(item))
+            .collect::<Result<Vec<_>, _>>()?;
+        let (to_score, to_generate) = self.new_requests(&asked);
+        let total = to_score.len() + to_generate.len();
+        let mut finished = 0;
+        let mut count = |n: usize| {
+            finished += n;
+            progress((finished as f64 / total.max(1) as f64).min(1.0));
+        };
+        self.score(to_score, &mut count)?;
+        self.generate(&to_generate, &mut count)?;
+        asked.into_iter().map(|one| self.collect(one)).collect()
+    }
+
+    fn requests(&self, item: &Item) -> Result<Asked, EvaluationError> {
+        let (engine, prompt) = (&*self.engine, self.prompt);
+        let made = match &item.body {
+            Body::Choice(choice) => {
+                check_choice(choice).map_err(|found| self.item_error(item, found))?;
+                requests::choice(engine, choice, prompt).map(|made| Asked::Choice(made, choice.gold.clone()))
+            }
+            Body::Text(text) => requests::rolling(engine, text, prompt).map(|made| Asked::Rolling(made, text.clone())),
+            Body::Generate(question) => {
+                let sampling = self.sampling.as_ref().ok_or_else(|| {
+                    let found = "a question to be answered in words".to_string();
+                    self.item_error(item, (found, "a task with generation settings"))
+                })?;
+                requests::generation(engine, &item.id, question, prompt, sampling)
+                    .map(|made| Asked::Generation(made, question.references.clone(), question.unanswerable))
+            }
+        };
+        made.map_err(|error| match error {
+            RequestError::NoChatTemplate => EvaluationError::NoChatTemplate {
+                task: self.task.to_string(),
+            },
+            RequestError::Engine(source) => self.engine_error(format!("tokenising item `{}`", item.id), source),
+        })
+    }
+
+    /// What has not been answered yet, each once, in order of first appearance.
+    fn new_requests(&self, asked: &[Asked]) -> (Vec<ScoreRequest>, Vec<GenerateRequest>) {
+        let mut to_score: Vec<ScoreRequest> = Vec::new();
+        let mut to_generate: Vec<GenerateRequest> = Vec::new();
+        let mut seen = HashSet::new();
+        let mut prompts = HashSet::new();
+        for one in asked {
+            match one {
+                Asked::Choice(made, _) => {
+                    let fitted = made.requests.iter().flatten().map(|fitted| &fitted.request);
+                    to_score.extend(fitted.filter(|r| seen.insert(*r)).cloned());
+                }
+                Asked::Rolling(made, _) => {
+                    to_score.extend(made.windows.iter().filter(|r| seen.insert(*r)).cloned());
+                }
+                Asked::Generation(made, ..) => {
+                    let request = made.request.iter().filter(|r| prompts.insert(key(r)));
+                    to_generate.extend(request.cloned());
+                }
+            }
+        }
+        to_score.retain(|request| !self.scores.contains_key(request));
+        to_generate.retain(|request| !self.generations.contains_key(&key(request)));
+        (to_score, to_generate)
+    }
+
+    fn score(&mut self, requests: Vec<ScoreRequest>, progress: &mut dyn FnMut(usize)) -> Result<(), EvaluationError> {
+        if requests.is_empty() {
+            return Ok(());
+        }
+        let scores = self
+            .engine
+            .score(&requests, progress)
+            .map_err(|source| self.engine_error("scoring".into(), source))?;
+        self.check_count(scores.len(), requests.len())?;
+        for (request, score) in requests.into_iter().zip(scores) {
+            if !score.log_probability.is_finite() || score.log_probability > 1e-6 {
+                return Err(self.unsound(
+                    format!("a log-probability of {}", score.log_probability),
+                    "a finite one, at most 0".into(),
+                ));
+            }
+            self.tokens += (request.context.len() + request.continuation.len() - 1) as u64;
+            self.scores.insert(request, score);
+        }
+        Ok(())
+    }
+
+    fn generate(
+        &mut self,
+        requests: &[GenerateRequest],
+        progress: &mut dyn FnMut(usize),
+    ) -> Result<(), EvaluationError> {
+        if requests.is_empty() {
+            return Ok(());
+        }
+        let answers = self
+            .engine
+            .generate(requests, progress)
+            .map_err(|source| self.engine_error("generating".into(), source))?;
+        self.check_count(answers.len(), requests.len())?;
+        for (request, answer) in requests.iter().zip(answers) {
+            if answer.mean_log_probability.is_some_and(|p| !p.is_finite()) {
+                return Err(self.unsound(
+                    format!("a mean log-probability of {:?}", answer.mean_log_probability),
+                    "a finite one".into(),
+                ));
+            }
+            self.tokens += (request.prompt.len() + answer.tokens) as u64;
+            self.generations.insert(key(request), answer);
+        }
+        Ok(())
+    }
+
+    fn collect(&self, asked: Asked) -> Result<Raw, EvaluationError> {
+        match asked {
+            Asked::Choice(made, gold) => self.collect_choice(made, gold),
+            Asked::Rolling(made, text) => self.collect_text(&made, text),
+            Asked::Generation(made, references, unanswerable) => {
+                self.collect_generation(made, references, unanswerable)
+            }
+        }
+    }
+
+    fn collect_choice(&self, made: ChoiceRequests, gold: Vec<usize>) -> Result<Raw, EvaluationError> {
+        let mut flags = BTreeSet::new();
+        let mut continuations = Vec::with_capacity(made.continuations.len());
+        for (text, request) in made.continuations.into_iter().zip(made.requests) {
+            let (score, unscorable) = match request {
+                Ok(Fitted { request, dropped }) => {
+                    if dropped > 0 {
+                        flags.insert(Flag::PromptTruncated);
+                    }
+                    (Some(self.answer_to(&request)?), None)
+                }
+                Err(reason) => {
+                    flags.insert(Flag::Unscorable);
+                    (None, Some(reason))
+                }
+            };
+            continuations.push(Continuation {
+                text,
+                score,
+                unscorable,
+            });
+        }
+        let sums: Option<Vec<f64>> = continuations
+            .iter()
+            .map(|c| c.score.as_ref().map(|score| score.log_probability))
+            .collect();
+        let output = Output::Choices(ChoiceAnswer {
+            continuations,
+            gold,
+            predicted: sums.as_deref().and_then(score::first_largest),
+        });
+        Ok(Raw {
+            prompt: made.prompt,
+            output,
+            flags,
+        })
+    }
+
+    fn collect_text(&self, made: &RollingRequests, text: String) -> Result<Raw, EvaluationError> {
+        let mut log_probability = 0.0;
+        for window in &made.windows {
+            log_probability += self.answer_to(window)?.log_probability;
+        }
+        let mut flags = BTreeSet::new();
+        if made.tokens == 0 {
+            flags.insert(Flag::Unscorable);
+        }
+        let output = Output::Likelihood(LikelihoodAnswer {
+            log_probability,
+            tokens: made.tokens,
+        });
+        Ok(Raw {
+            prompt: text,
+            output,
+            flags,
+        })
+    }
+
+    fn collect_generation(
+        &self,
+        made: GenerationRequest,
+        references: Vec<String>,
+        unanswerable: bool,
+    ) -> Result<Raw, EvaluationError> {
+        let mut flags = BTreeSet::new();
+        if made.dropped > 0 {
+            flags.insert(Flag::PromptTruncated);
+        }
+        let (answer, prompt_tokens) = if let Ok(request) = &made.request {
+            let answer = self.generations.get(&key(request)).cloned();
+            let answer = answer.ok_or_else(|| self.unsound("none".into(), "an answer".into()))?;
+            (answer, request.prompt.len())
+        } else {
+            flags.insert(Flag::Unscorable);
+            let nothing = Generation {
+                text: String::new(),
+                tokens: 0,
+                finish: Finish::EndToken,
+                mean_log_probability: None,
+            };
+            (nothing, 0)
+        };
+        let output = Output::Text(TextAnswer {
+            text: answer.text,
+            finish: answer.finish,
+            tokens: answer.tokens,
+            prompt_tokens,
+            mean_log_probability: answer.mean_log_probability,
+            references,
+            unanswerable,
+            parsed: None,
+        });
+        Ok(Raw {
+            prompt: made.prompt,
+            output,
+            flags,
+        })
+    }
+
+    fn answer_to(&self, request: &ScoreRequest) -> Result<Score, EvaluationError> {
+        let score = self.scores.get(request).cloned();
+        score.ok_or_else(|| self.unsound("none".into(), "a score".into()))
+    }
+
+    fn check_count(&self, found: usize, expected: usize) -> Result<(), EvaluationError> {
+        if found == expected {
+            return Ok(());
+        }
+        Err(self.unsound(format!("{found} results"), format!("{expected}")))
+    }
+
+    fn unsound(&self, found: String, expected: String) -> EvaluationError {
+        EvaluationError::Unsound {
+            task: self.task.to_string(),
+            found,
+            expected,
+        }
+    }
+
+    fn engine_error(&self, stage: String, source: EngineError) -> EvaluationError {
+        EvaluationError::Engine {
+            task: self.task.to_string(),
+            stage,
+            source,
+        }
+    }
+
+    fn item_error(&self, item: &Item, (found, expected): (String, &str)) -> EvaluationError {
+        EvaluationError::Item {
+            task: self.task.to_string(),
+            item: item.id.clone(),
+            found,
+            expected: expected.into(),
+        }
+    }
+}
+
+/// Greedy answers depend on the prompt alone.
+fn key(request: &GenerateRequest) -> (Vec<u32>, u64) {
+    let seed = if request.temperature > 0.0 { request.seed } else { 0 };
+    (request.prompt.clone(), seed)
+}
+
+fn check_choice(choice: &Choice) -> Result<(), (String, &'static str)> {
+    let n = choice.continuations.len();
+    if n == 0 {
+        return Err(("no choices".into(), "at least one"));
+    }
+    if choice.choices.len() != n {
+        let found = format!("{n} continuations and {} choices", choice.choices.len());
+        return Err((found, "one continuation per choice"));
+    }
+    match choice.gold.iter().find(|&&gold| gold >= n) {
+        Some(gold) => Err((format!("gold index {gold}"), "an index of a choice")),
+        None if choice.gold.is_empty() => Err(("no gold index".into(), "at least one")),
+        None => Ok(()),
+    }
+}

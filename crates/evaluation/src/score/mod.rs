@@ -1,0 +1,160 @@
+//! Answers to numbers: per item by the task's scoring, and what the task reports of them.
+//!
+//! A scoring is one file here and one line in [`scorer`]. The first utility metric and the first reliability metric of a list
+//! are the task's primary ones, the ones that charts draw.
+
+mod choice;
+mod truthfulqa;
+mod letter;
+mod words;
+mod generation;
+mod overlap;
+mod support;
+mod abstention;
+mod medhalt;
+mod perplexity;
+
+use secateur_datasets::item::Item;
+use secateur_datasets::tasks::spec::{self, Scoring, TaskSpec};
+use secateur_metrics::degeneration;
+use secateur_metrics::value::Aspect;
+
+use crate::answer::{Answer, Flag, Output};
+use crate::engine::Finish;
+use crate::summary::Metric;
+
+/// What a scoring does. Implementations look at one answer at a time and keep nothing.
+pub trait Scorer {
+    /// Adds scores and flags, and the parsed answer where there is one. A score that is undefined on the item is left out.
+    ///
+    /// # Errors
+    /// If the item is not of the kind that this scoring is for.
+    fn score(&self, item: &Item, answer: &mut Answer) -> Result<(), Mismatch>;
+
+    /// What is reported of these answers, most important first.
+    fn metrics(&self, answers: &[Answer]) -> Vec<Metric>;
+}
+
+/// An item that does not suit its task's scoring.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mismatch {
+    /// What the item is.
+    pub found: String,
+    /// What it should be.
+    pub expected: String,
+}
+
+/// The scoring of a task. `items` may be empty where only metrics are asked for.
+#[must_use]
+pub fn scorer(task: &TaskSpec, items: &[Item]) -> Box<dyn Scorer> {
+    match &task.scoring {
+        Scoring::LogLikelihood { metrics } => Box::new(choice::LogLikelihood {
+            metrics: metrics.clone(),
+        }),
+        Scoring::TruthfulQaMc2 => Box::new(truthfulqa::TruthfulQaMc2),
+        Scoring::Perplexity => Box::new(perplexity::Perplexity),
+        Scoring::LetterAnswer { answers, style } => Box::new(letter::LetterAnswer {
+            answers: answers.clone(),
+            style: *style,
+        }),
+        Scoring::Generation {
+            metrics,
+            normalise,
+            abstain_phrases,
+        } => Box::new(generation::Generation {
+            metrics: metrics.clone(),
+            normalise: *normalise,
+            abstain_phrases: abstain_phrases.clone(),
+            names: support::names(items),
+        }),
+        Scoring::MedHaltFake => Box::new(medhalt::MedHaltFake),
+    }
+}
+
+/// The metrics of a task on these answers. On a task of the reliability axis, doing it well is being reliable.
+#[must_use]
+pub fn metrics(task: &TaskSpec, answers: &[Answer]) -> Vec<Metric> {
+    let mut metrics = scorer(task, &[]).metrics(answers);
+    if task.aspect == spec::Aspect::Reliability {
+        for metric in &mut metrics {
+            if metric.definition.aspect == Aspect::Utility {
+                metric.definition.aspect = Aspect::Reliability;
+            }
+        }
+    }
+    metrics
+}
+
+/// Index of the largest value, the first among equals; `None` for no values.
+#[must_use]
+pub fn first_largest(values: &[f64]) -> Option<usize> {
+    let mut best: Option<(usize, f64)> = None;
+    for (index, &value) in values.iter().enumerate() {
+        if best.is_none_or(|(_, largest)| value > largest) {
+            best = Some((index, value));
+        }
+    }
+    best.map(|(index, _)| index)
+}
+
+/// Flags and scores of any answer in words.
+fn flag_text(answer: &mut Answer) {
+    let Output::Text(output) = &answer.output else {
+        return;
+    };
+    let states = [
+        (Flag::Empty, degeneration::is_empty(&output.text)),
+        (Flag::Looping, degeneration::is_looping(&output.text)),
+        (Flag::Truncated, output.finish == Finish::Length),
+    ];
+    for (flag, holds) in states {
+        if holds {
+            answer.flags.insert(flag);
+        }
+        answer.scores.insert(flag.name().into(), from_bool(holds));
+    }
+}
+
+/// What is reported of any answers in words, after the task's own metrics.
+fn text_metrics() -> [Metric; 3] {
+    [
+        Metric::proportion(degeneration::EMPTY_RATE, "empty"),
+        Metric::proportion(degeneration::LOOPING_RATE, "looping"),
+        Metric::proportion(degeneration::TRUNCATED_RATE, "truncated"),
+    ]
+}
+
+fn from_bool(condition: bool) -> f64 {
+    f64::from(u8::from(condition))
+}
+
+/// A score that is a count or an index.
+#[expect(clippy::cast_sign_loss, reason = "written as a usize, so never negative")]
+fn index(value: f64) -> usize {
+    value as usize
+}
+
+fn mismatch(item: &Item, expected: &str) -> Mismatch {
+    use secateur_datasets::item::Body;
+    let found = match item.body {
+        Body::Choice(_) => "a choice between continuations",
+        Body::Generate(_) => "a question to be answered in words",
+        Body::Text(_) => "a text without a question",
+    };
+    Mismatch {
+        found: found.into(),
+        expected: expected.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_of_equals_wins() {
+        assert_eq!(first_largest(&[-2.0, -1.0, -1.0]), Some(1));
+        assert_eq!(first_largest(&[f64::NEG_INFINITY]), Some(0));
+        assert_eq!(first_largest(&[]), None);
+    }
+}

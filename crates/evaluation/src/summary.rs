@@ -1,0 +1,262 @@
+//! Per-item scores to metrics with an interval.
+//!
+//! A metric is an expression over the scores of single items, so that it can be computed again on any resample of them.
+
+use secateur_metrics::error::MetricError;
+use secateur_metrics::measure;
+pub use secateur_metrics::statistics::Bootstrap;
+use secateur_metrics::value::{Definition, MetricValue};
+
+use crate::answer::Answer;
+use crate::error::EvaluationError;
+
+/// A function of the items at some indices.
+type OfIndices<'a> = dyn Fn(&[usize]) -> Option<f64> + 'a;
+
+/// A function of the scores of several items: one row per item, one column per score asked for.
+type Whole = dyn Fn(&[&[f64]]) -> Option<f64>;
+
+/// What is reported and how it is computed.
+pub struct Metric {
+    /// Name, unit, direction and aspect.
+    pub definition: Definition,
+    /// From scores to the value.
+    pub estimate: Estimate,
+}
+
+/// From scores of items to one value. Items without the scores asked for do not enter; n says how many did.
+pub enum Estimate {
+    /// Share of items whose score is 1; all are 0 or 1.
+    Proportion(&'static str),
+    /// Mean of a score.
+    Mean(&'static str),
+    /// Anything else.
+    Whole {
+        /// Scores that an item must have to enter, in the order of the columns.
+        needs: Vec<&'static str>,
+        /// The value; `None` where it is undefined.
+        value: Box<Whole>,
+    },
+}
+
+impl Metric {
+    /// Share of items whose score is 1.
+    #[must_use]
+    pub fn proportion(definition: Definition, score: &'static str) -> Self {
+        Self {
+            definition,
+            estimate: Estimate::Proportion(score),
+        }
+    }
+
+    /// Mean of a score.
+    #[must_use]
+    pub fn mean(definition: Definition, score: &'static str) -> Self {
+        Self {
+            definition,
+            estimate: Estimate::Mean(score),
+        }
+    }
+}
+
+impl Estimate {
+    /// A function of several scores of all items.
+    pub fn whole(needs: Vec<&'static str>, value: impl Fn(&[&[f64]]) -> Option<f64> + 'static) -> Self {
+        Self::Whole {
+            needs,
+            value: Box::new(value),
+        }
+    }
+
+    /// The scores of an item that the estimate is made of; `None` if it lacks one.
+    #[must_use]
+    pub fn row(&self, answer: &Answer) -> Option<Vec<f64>> {
+        let get = |name: &&str| answer.scores.get(*name).copied();
+        match self {
+            Self::Proportion(name) | Self::Mean(name) => get(name).map(|value| vec![value]),
+            Self::Whole { needs, .. } => needs.iter().map(get).collect(),
+        }
+    }
+
+    /// The value on these rows; `None` if there are none or it is undefined or not finite on them.
+    #[must_use]
+    pub fn value(&self, rows: &[&[f64]]) -> Option<f64> {
+        if rows.is_empty() {
+            return None;
+        }
+        let value = match self {
+            Self::Proportion(_) | Self::Mean(_) => Some(rows.iter().map(|row| row[0]).sum::<f64>() / rows.len() as f64),
+            Self::Whole { value, .. } => value(rows),
+        };
+        value.filter(|value| value.is_finite())
+    }
+}
+
+/// The scores that a metric is made of, one row per item that has them all.
+pub(crate) struct Rows(pub(crate) Vec<Vec<f64>>);
+
+impl Rows {
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The first column of scores that are 0 or 1.
+    fn outcomes(&self) -> Result<Vec<bool>, String> {
+        let outcome = |row: &Vec<f64>| match row[0] {
+            0.0 => Ok(false),
+            1.0 => Ok(true),
+            other => Err(format!("a score of {other}, expected 0 or 1")),
+        };
+        self.0.iter().map(outcome).collect()
+    }
+
+    fn first_column(&self) -> Vec<f64> {
+        self.0.iter().map(|row| row[0]).collect()
+    }
+
+    fn at(&self, indices: &[usize]) -> Vec<&[f64]> {
+        indices.iter().map(|&i| self.0[i].as_slice()).collect()
+    }
+}
+
+/// Values of all metrics with their intervals, and a warning for each that is undefined on these answers.
+///
+/// # Errors
+/// If a proportion has a score other than 0 and 1, or an option of the bootstrap is out of range.
+pub fn summarise(
+    task: &str,
+    metrics: &[Metric],
+    answers: &[Answer],
+    options: &Bootstrap,
+) -> Result<(Vec<MetricValue>, Vec<String>), EvaluationError> {
+    let mut values = Vec::with_capacity(metrics.len());
+    let mut warnings = Vec::new();
+    for metric in metrics {
+        let rows = answers.iter().filter_map(|answer| metric.estimate.row(answer));
+        let rows = Rows(rows.collect());
+        match metric.measure(&rows, None, options) {
+            Ok(value) => values.push(value),
+            Err(Unmeasured::Undefined(reason)) => warnings.push(format!(
+                "`{}` is left out: {reason} ({} of {} items enter it)",
+                metric.definition.name,
+                rows.len(),
+                answers.len()
+            )),
+            Err(Unmeasured::Broken(found)) => return Err(broken(task, metric, found)),
+        }
+    }
+    Ok((values, warnings))
+}
+
+pub(crate) fn broken(task: &str, metric: &Metric, found: String) -> EvaluationError {
+    EvaluationError::Metric {
+        task: task.into(),
+        metric: metric.definition.name.into(),
+        found,
+    }
+}
+
+/// Why a metric has no value.
+pub(crate) enum Unmeasured {
+    /// It is undefined on these items; said, not hidden.
+    Undefined(String),
+    /// Something is wrong.
+    Broken(String),
+}
+
+impl From<MetricError> for Unmeasured {
+    fn from(error: MetricError) -> Self {
+        match error {
+            MetricError::Empty { .. } | MetricError::Undefined { .. } => Self::Undefined(error.to_string()),
+            _ => Self::Broken(error.to_string()),
+        }
+    }
+}
+
+impl Metric {
+    /// Value and interval on `rows`, and the difference to `unpruned` rows of the same items in the same order.
+    pub(crate) fn measure(
+        &self,
+        rows: &Rows,
+        unpruned: Option<&Rows>,
+        options: &Bootstrap,
+    ) -> Result<MetricValue, Unmeasured> {
+        let definition = &self.definition;
+        if rows.len() == 0 {
+            return Err(Unmeasured::Undefined("no item has what it needs".into()));
+        }
+        Ok(match &self.estimate {
+            Estimate::Proportion(_) => {
+                let outcomes = |rows: &Rows| rows.outcomes().map_err(Unmeasured::Broken);
+                let others = unpruned.map(outcomes).transpose()?;
+                measure::proportion(definition, &outcomes(rows)?, others.as_deref(), options)?
+            }
+            Estimate::Mean(_) => {
+                let others = unpruned.map(Rows::first_column);
+                measure::mean(definition, &rows.first_column(), others.as_deref(), options)?
+            }
+            Estimate::Whole { .. } => {
+                let of = |rows: &Rows, indices: &[usize]| self.estimate.value(&rows.at(indices));
+                let own = |indices: &[usize]| of(rows, indices);
+                let others = |indices: &[usize]| unpruned.and_then(|rows| of(rows, indices));
+                let others: Option<&OfIndices> = if unpruned.is_some() { Some(&others) } else { None };
+                measure::statistic(definition, rows.len(), options, &own, others)?
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::answer::{LikelihoodAnswer, Output, Scores};
+    use secateur_metrics::classification::ACCURACY;
+    use secateur_metrics::perplexity::BITS_PER_BYTE;
+
+    pub(crate) fn answer(item: &str, scores: &[(&str, f64)]) -> Answer {
+        let scores = scores.iter().map(|(name, value)| ((*name).to_string(), *value));
+        Answer {
+            item: item.into(),
+            prompt: String::new(),
+            output: Output::Likelihood(LikelihoodAnswer {
+                log_probability: 0.0,
+                tokens: 0,
+            }),
+            scores: scores.collect::<Scores>(),
+            flags: std::collections::BTreeSet::new(),
+            unsupported: Vec::new(),
+            fields: std::collections::BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn items_without_the_score_do_not_enter() {
+        let answers = [
+            answer("a", &[("right", 1.0)]),
+            answer("b", &[("right", 0.0)]),
+            answer("c", &[]),
+        ];
+        let metrics = [Metric::proportion(ACCURACY, "right")];
+        let (values, warnings) = summarise("t", &metrics, &answers, &Bootstrap::default()).unwrap();
+        assert_eq!((values[0].n, values[0].value), (2, 0.5));
+        assert_eq!(values[0].interval_method, "wilson");
+        assert!(warnings.is_empty());
+    }
+
+    #[test]
+    fn what_is_undefined_is_said_and_what_is_broken_stops() {
+        let answers = [answer("a", &[("right", 0.3), ("bytes", 0.0)])];
+        let undefined = Metric {
+            definition: BITS_PER_BYTE,
+            estimate: Estimate::whole(vec!["bytes"], |rows| Some(1.0 / rows[0][0])),
+        };
+        let missing = Metric::mean(ACCURACY, "no_such_score");
+        let options = Bootstrap::default();
+        let (values, warnings) = summarise("t", &[undefined, missing], &answers, &options).unwrap();
+        assert!(values.is_empty());
+        assert_eq!(warnings.len(), 2);
+        let broken = summarise("t", &[Metric::proportion(ACCURACY, "right")], &answers, &options);
+        assert!(broken.unwrap_err().to_string().contains("a score of 0.3"));
+    }
+}
