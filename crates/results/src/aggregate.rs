@@ -137,14 +137,22 @@ pub fn aggregate(records: &[Record]) -> Result<Aggregate, Error> {
 /// The method in charts and tables.
 #[must_use]
 pub fn method_label(cell: &Cell, several_corpora: bool) -> Option<String> {
-    let mut label = cell.method.clone()?;
-    if let Some(profile) = cell.profile.as_deref().filter(|p| *p != "reference") {
-        label += &format!(" ({profile})");
+    let method = cell.method.as_deref()?;
+    let profile = cell.profile.as_deref().unwrap_or("reference");
+    Some(label(method, profile, &cell.calibration, several_corpora))
+}
+
+/// The method with its profile unless that is `reference`, and its corpus where there are several.
+#[must_use]
+pub fn label(method: &str, profile: &str, calibration: &str, several_corpora: bool) -> String {
+    let mut label = method.to_owned();
+    if profile != "reference" {
+        label = format!("{label} ({profile})");
     }
-    if several_corpora && !cell.calibration.is_empty() {
-        label += &format!(" · {}", cell.calibration);
+    if several_corpora && !calibration.is_empty() {
+        label = format!("{label} · {calibration}");
     }
-    Some(label)
+    label
 }
 
 /// Whether pruned cells differ in their calibration corpus.
@@ -193,6 +201,8 @@ fn differing_inputs(a: &Record, b: &Record) -> String {
 type FractionBits = u64;
 /// Model, method.
 type Line = (String, String);
+/// Estimate and number of items of each seed, by task.
+type TaskSeeds = BTreeMap<String, Vec<(Estimate, usize)>>;
 
 #[derive(Default)]
 struct MetricSeries {
@@ -204,7 +214,8 @@ struct Collected<'a> {
     several_corpora: bool,
     /// By model, task, seed.
     unpruned: BTreeMap<(&'a str, &'a str), BTreeMap<u64, &'a Record>>,
-    retention: BTreeMap<(Line, Quadrant, bool), BTreeMap<FractionBits, BTreeMap<String, Vec<(Estimate, usize)>>>>,
+    /// By line, quadrant and whether it is reliability.
+    retention: BTreeMap<(Line, Quadrant, bool), BTreeMap<FractionBits, TaskSeeds>>,
     metrics: BTreeMap<(Line, Quadrant, String, usize, String), MetricSeries>,
     notes: BTreeSet<String>,
 }
@@ -367,7 +378,7 @@ fn unpruned_point(tasks: &BTreeSet<String>) -> Point {
     }
 }
 
-fn curve_point(fraction: f64, tasks: &BTreeMap<String, Vec<(Estimate, usize)>>) -> Option<Point> {
+fn curve_point(fraction: f64, tasks: &TaskSeeds) -> Option<Point> {
     let mut by_task = BTreeMap::new();
     let mut n = 0;
     for (task, seeds) in tasks {
@@ -392,7 +403,7 @@ fn incomplete(
     quadrant: &Quadrant,
     fraction: f64,
     every: &BTreeSet<String>,
-    tasks: &BTreeMap<String, Vec<(Estimate, usize)>>,
+    tasks: &TaskSeeds,
 ) -> String {
     let absent = |task: &&String| tasks.get(*task).is_none_or(Vec::is_empty);
     let missing: Vec<_> = every.iter().filter(absent).cloned().collect();

@@ -96,7 +96,7 @@ pub fn sweep_out(directory: &Path) {
             .and_then(|m| m.modified())
             .ok()
             .and_then(|at| SystemTime::now().duration_since(at).ok());
-        if ours && age.is_some_and(|age| age > Duration::from_secs(24 * 3600)) {
+        if ours && age.is_some_and(|age| age > Duration::from_hours(24)) {
             let _ = fs::remove_file(entry.path());
         }
     }
@@ -182,7 +182,7 @@ mod tests {
         fs::write(&other, b"x").unwrap();
         sweep_out(directory.path());
         assert!(other.exists());
-        let old = SystemTime::now() - Duration::from_secs(48 * 3600);
+        let old = SystemTime::now() - Duration::from_hours(48);
         File::open(&other).unwrap().set_modified(old).unwrap();
         sweep_out(directory.path());
         assert!(!other.exists());

@@ -1,6 +1,6 @@
 //! A ranking as the sweep leaves it for the report: `rankings/‹model›/‹label›.json`.
 //!
-//! `label` is `method@profile-seed`. The file names every expert of every MoE layer, best first, with its score, so that the
+//! `label` is `method@profile-seed`. The file names every expert of every layer, best first, with its score, so that the
 //! mask of any fraction can be derived from it.
 
 use std::collections::BTreeSet;
@@ -28,7 +28,7 @@ pub struct RankingFile {
     pub seed: u64,
     /// Name of the calibration corpus or corpora, `+`-joined.
     pub calibration: String,
-    /// MoE layers, in the model's order.
+    /// Layers with experts, in the model's order.
     pub layers: Vec<RankedLayer>,
 }
 

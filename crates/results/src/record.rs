@@ -40,9 +40,9 @@ pub struct Cell {
     pub profile: Option<String>,
     /// Share of each layer's experts removed, as asked for; 0 for the unpruned model.
     pub fraction_removed: f64,
-    /// Experts kept per MoE layer, and how many there were.
+    /// Experts kept per `MoE` layer, and how many there were.
     pub experts_kept: Vec<usize>,
-    /// Experts per MoE layer in the checkpoint.
+    /// Experts per `MoE` layer in the checkpoint.
     pub experts_total: Vec<usize>,
     /// Seed of calibration data and of the random method.
     pub seed: u64,

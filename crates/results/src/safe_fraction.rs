@@ -93,7 +93,7 @@ fn safe_fraction(curves: &[&Curve], margin: f64) -> SafeFraction {
         utility: at(Aspect::Utility),
         reliability: at(Aspect::Reliability),
         end,
-        largest: fractions().last().unwrap_or(0.0),
+        largest: fractions().next_back().unwrap_or(0.0),
     }
 }
 

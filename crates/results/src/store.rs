@@ -226,15 +226,13 @@ impl Store {
     /// # Errors
     /// [`Error::NewerSchema`], [`Error::Io`]. Damage is not an error but [`Found::SetAside`].
     pub fn get(&self, key: &RecordKey) -> Result<Found, Error> {
-        match self.inspect(key)? {
-            Ok(found) => Ok(found),
-            Err(_) => {
-                // Another process may be replacing it: look again while nobody publishes. A directory that cannot be
-                // written has no lock and no publisher.
-                let _lock = self.lock().ok();
-                self.look(key)
-            }
+        if let Ok(found) = self.inspect(key)? {
+            return Ok(found);
         }
+        // Another process may be replacing it: look again while nobody publishes. A directory that cannot be
+        // written has no lock and no publisher.
+        let _lock = self.lock().ok();
+        self.look(key)
     }
 
     fn look(&self, key: &RecordKey) -> Result<Found, Error> {

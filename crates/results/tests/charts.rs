@@ -105,7 +105,7 @@ fn hostile_and_long_names_stay_in_their_places() {
     }
     records.retain(|r| r.cell.method.is_none() || r.cell.seed == 0);
     let kinds: BTreeSet<_> = records.iter().map(|r| r.cell.kind.clone()).collect();
-    records.sort_by(|a, b| a.cell.to_string().cmp(&b.cell.to_string()));
+    records.sort_by_key(|r| r.cell.to_string());
     records.dedup_by(|a, b| a.cell.to_string() == b.cell.to_string());
     let all = aggregate(&records).unwrap();
     let model = all.models()[0].clone();

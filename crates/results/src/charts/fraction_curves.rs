@@ -81,7 +81,9 @@ fn axes(curves: &[&Curve]) -> (Axis, Axis) {
         highest = highest.max(point.estimate.value);
     }
     let fractions: Vec<_> = fractions.into_iter().map(f64::from_bits).collect();
-    let y = Axis::percent(low.max(lowest - 0.25), high.min(highest + 0.25));
+    let floor = if lowest < 0.0 { lowest } else { 0.0 };
+    let low = low.max(lowest - 0.25).max(floor);
+    let y = Axis::percent(low, high.min(highest + 0.25));
     (Axis::at_shares(&fractions), y)
 }
 

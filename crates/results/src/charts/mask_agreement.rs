@@ -138,7 +138,7 @@ mod tests {
     fn agreement_is_the_mean_jaccard_index_over_layers() {
         let a = masks("a", &[&[0, 1], &[0, 1]]);
         let b = masks("b", &[&[0, 1], &[1, 2]]);
-        assert!((agreement(&a, &b).unwrap() - (1.0 + 1.0 / 3.0) / 2.0).abs() < 1e-12);
+        assert!((agreement(&a, &b).unwrap() - f64::midpoint(1.0, 1.0 / 3.0)).abs() < 1e-12);
         assert_eq!(agreement(&a, &a), Some(1.0));
     }
 

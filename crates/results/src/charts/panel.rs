@@ -17,32 +17,27 @@ pub struct Axis {
 }
 
 impl Axis {
-    /// An axis in per cent with round ticks over a range of shares. The range is widened to the ticks.
+    /// An axis in per cent over a range of shares, a little wider than the range, with round ticks inside.
     #[must_use]
     #[allow(clippy::cast_sign_loss)] // tick counts are positive
     pub fn percent(from: f64, to: f64) -> Self {
-        let (from, to) = if to - from < 0.02 {
-            (from - 0.01, to + 0.01)
-        } else {
-            (from, to)
-        };
+        let air = ((to - from) * 0.04).max(0.01);
+        // What is kept is rarely below nothing: no room is given away there.
+        let from = if from >= 0.0 { (from - air).max(0.0) } else { from - air };
+        let to = to + air;
         let step = [0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5, 1.0, 2.0, 5.0]
             .into_iter()
-            .find(|step| (to - from) / step <= 6.0)
+            .find(|step| (to - from) / step <= 7.0)
             .unwrap_or(10.0);
         // A hair of tolerance, so that 0.7 / 0.1 is 7.
-        let first = (from / step + 1e-9).floor();
-        let last = (to / step - 1e-9).ceil();
-        let count = (last - first) as usize;
+        let first = (from / step - 1e-9).ceil();
+        let last = (to / step + 1e-9).floor();
+        let count = (last - first).max(0.0) as usize;
         let ticks = (0..=count)
             .map(|i| (first + i as f64) * step)
             .map(|at| (at, super::percent(at)))
             .collect();
-        Self {
-            from: first * step,
-            to: last * step,
-            ticks,
-        }
+        Self { from, to, ticks }
     }
 
     /// An axis in per cent with a tick at each of the given shares, from 0 to a little past the last.
@@ -157,10 +152,11 @@ mod tests {
 
     #[test]
     fn percent_axes_have_round_ticks_around_the_data() {
-        let axis = Axis::percent(0.43, 1.02);
-        assert_eq!((axis.from, axis.to), (0.4, 1.1));
+        let axis = Axis::percent(0.43, 1.0);
+        assert!(axis.from < 0.43 && axis.to > 1.0);
         let numbers: Vec<_> = axis.ticks.iter().map(|(_, n)| n.as_str()).collect();
-        assert_eq!(numbers, ["40", "50", "60", "70", "80", "90", "100", "110"]);
+        assert_eq!(numbers, ["50", "60", "70", "80", "90", "100"]);
+        assert_eq!(Axis::percent(0.0, 1.0).from, 0.0);
         let flat = Axis::percent(1.0, 1.0);
         assert!(flat.from < 1.0 && flat.to > 1.0);
     }

@@ -72,7 +72,7 @@ pub fn draw(all: &Aggregate, model: &str, kind: &str) -> Result<Scene, Error> {
 
 fn range(values: impl Iterator<Item = f64>) -> Axis {
     let (low, high) = values.fold((1.0_f64, 1.0_f64), |(l, h), v| (l.min(v), h.max(v)));
-    Axis::percent(low - 0.01, high + 0.01)
+    Axis::percent(low, high)
 }
 
 /// Points that have both aspects.

@@ -15,10 +15,11 @@ pub const FAMILY: &str = "DejaVu Sans, Verdana, Arial, sans-serif";
 
 /// Backend pixels per CSS pixel: plotters' coordinates are whole numbers, and a bitmap is drawn larger than it is
 /// saved, which smooths its edges.
-const DRAWN: f64 = 4.0;
+const DRAWN: f64 = (SAVED * OVER) as f64;
 /// Pixels of a PNG per CSS pixel: sharp on dense screens.
 const SAVED: usize = 2;
-const OVER: usize = DRAWN as usize / SAVED;
+/// Drawn pixels per saved one, across and down.
+const OVER: usize = 2;
 
 static REGULAR: &[u8] = include_bytes!("../../fonts/DejaVuSans.ttf");
 static BOLD: &[u8] = include_bytes!("../../fonts/DejaVuSans-Bold.ttf");

@@ -31,9 +31,9 @@ pub fn draw(all: &Aggregate, model: &str, kind: &str) -> Result<Scene, Error> {
     let left = MARGIN + names + 10.0;
     let width = (WIDTH - left - MARGIN - GAP * (columns - 1.0)) / columns;
     let block = methods.len() as f64 * CELL;
-    let height = HEAD + 2.0 * (block + 62.0) + 40.0;
+    let height = HEAD + 2.0 * (block + 62.0) + 58.0;
     let title = format!("{model}: share of the unpruned performance kept in {kind}, %");
-    let line = "Bold: the 95 % interval of what is kept excludes 100 %. Columns: experts removed from each layer, %.";
+    let line = "Bold: the 95 % interval of what is kept excludes 100 %.";
     let mut scene = titled(&title, line, height)?;
     let floor = floor(all, model, kind);
     for (row, aspect) in [Aspect::Utility, Aspect::Reliability].into_iter().enumerate() {
@@ -62,11 +62,26 @@ pub fn draw(all: &Aggregate, model: &str, kind: &str) -> Result<Scene, Error> {
             }
         }
     }
-    let low = whole_percent(floor);
-    let high = whole_percent(2.0 - floor);
-    let ticks = [(0.0, low.as_str()), (0.5, "100 (as unpruned)"), (1.0, high.as_str())];
-    legend::colour_bar(&mut scene, "kept, %", &LOSS_GAIN, &ticks, height - 38.0);
+    let middle = (left + (WIDTH - left - MARGIN) / 2.0, height - 66.0);
+    let title = "experts removed from each layer, %";
+    scene.text(title, middle, 11.5, Anchor::Middle, TEXT);
+    colour_bar(&mut scene, floor, highest(all, model, kind), height - 38.0);
     Ok(scene)
+}
+
+/// The bar ends at 100 % where nothing gained.
+fn colour_bar(scene: &mut Scene, floor: f64, highest: f64, top: f64) {
+    let (low, high) = (whole_percent(floor), whole_percent(2.0 - floor));
+    let whole = "100 (as unpruned)";
+    let meaning = "share of the unpruned value kept, %";
+    if highest > 1.0 + 0.1 * (1.0 - floor) {
+        let ticks = [(0.0, low.as_str()), (0.5, whole), (1.0, high.as_str())];
+        legend::colour_bar(scene, meaning, &LOSS_GAIN, &ticks, top);
+    } else {
+        let ticks = [(0.0, low.as_str()), (1.0, whole)];
+        let losses = &LOSS_GAIN[..=LOSS_GAIN.len() / 2];
+        legend::colour_bar(scene, meaning, losses, &ticks, top);
+    }
 }
 
 fn draw_cell(scene: &mut Scene, (x, y): (f64, f64), width: f64, point: Option<&Point>, floor: f64) {
@@ -101,11 +116,17 @@ fn fractions(all: &Aggregate, model: &str, kind: &str) -> Vec<f64> {
 
 /// Where the colours end: at nothing kept, or at half if nothing lost more than that.
 fn floor(all: &Aggregate, model: &str, kind: &str) -> f64 {
-    let lowest = all
-        .curves
-        .iter()
-        .filter(|c| c.model == model && c.quadrant.kind == kind)
-        .flat_map(|c| c.points.iter().map(|p| p.estimate.value))
-        .fold(1.0, f64::min);
+    let lowest = values(all, model, kind).fold(1.0, f64::min);
     if lowest < 0.5 { 0.0 } else { 0.5 }
+}
+
+fn highest(all: &Aggregate, model: &str, kind: &str) -> f64 {
+    values(all, model, kind).fold(1.0, f64::max)
+}
+
+fn values<'a>(all: &'a Aggregate, model: &'a str, kind: &'a str) -> impl Iterator<Item = f64> + 'a {
+    all.curves
+        .iter()
+        .filter(move |c| c.model == model && c.quadrant.kind == kind)
+        .flat_map(|c| c.points.iter().map(|p| p.estimate.value))
 }

@@ -31,15 +31,18 @@ pub struct LayerScores {
 /// # Errors
 /// [`Error::Font`].
 pub fn draw(model: &str, methods: &[LayerScores]) -> Result<Scene, Error> {
-    let columns = match methods.len() {
-        0..=4 => methods.len().max(1),
+    let count = methods.len();
+    let columns = match count {
+        0..=4 => count.max(1),
         5..=6 => 3,
+        // Whichever leaves fewer places empty.
+        _ if count.next_multiple_of(5) < count.next_multiple_of(4) => 5,
         _ => 4,
     };
     let rows = methods.len().div_ceil(columns).max(1);
     let width = (WIDTH - LEFT - MARGIN - GAP * (columns as f64 - 1.0)) / columns as f64;
     let below = HEAD + rows as f64 * (TALL + 52.0) + 22.0;
-    let title = format!("{model}: how expert saliency falls from the best to the last expert, by layer");
+    let title = format!("{model}: how evenly saliency is spread over the experts");
     let line = "Wide bright areas: many experts matter alike. A thin bright edge: few experts carry the layer.";
     let mut scene = titled(&title, line, below + 46.0)?;
     for (i, method) in methods.iter().enumerate() {

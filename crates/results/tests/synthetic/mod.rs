@@ -74,7 +74,7 @@ pub fn noise(text: &str) -> f64 {
 
 fn metric(name: &str, direction: Direction, aspect: Aspect, (base, value): (f64, f64)) -> MetricValue {
     let width = 0.035;
-    let pruned = base != value;
+    let pruned = (base - value).abs() > 0.0;
     MetricValue {
         name: name.to_owned(),
         unit: "fraction".to_owned(),

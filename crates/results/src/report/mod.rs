@@ -1,0 +1,115 @@
+//! The report of a sweep, made from its files alone: `report/report.md`, `report/index.html`, `report/charts/`, and the tables
+//! in `tables/`.
+
+mod figures;
+mod page;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::aggregate::aggregate;
+use crate::atomic;
+use crate::error::Error;
+use crate::ranking_file;
+use crate::record::Record;
+use crate::safe_fraction::{DEFAULT_MARGIN, safe_fractions};
+use crate::store::Store;
+use crate::tables::write_tables;
+
+pub use figures::Figure;
+
+/// What the caller decides.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReportOptions {
+    /// Loss of retention that counts as safe, as a share.
+    pub margin: f64,
+    /// Fraction removed at which kept sets are compared.
+    pub agreement_fraction: f64,
+    /// The command that makes this report, for the reader who wants to make it again.
+    pub command: String,
+    /// Keys of the records to report; `None` for all. For directories that hold records of an older program version.
+    pub only: Option<BTreeSet<String>>,
+}
+
+impl Default for ReportOptions {
+    fn default() -> Self {
+        Self {
+            margin: DEFAULT_MARGIN,
+            agreement_fraction: 0.5,
+            command: "secateur report".to_owned(),
+            only: None,
+        }
+    }
+}
+
+/// What was written.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Report {
+    /// `report.md`, `index.html`.
+    pub pages: Vec<PathBuf>,
+    /// SVG and PNG files.
+    pub charts: Vec<PathBuf>,
+    /// CSV and Parquet files.
+    pub tables: Vec<PathBuf>,
+    /// What the reader must know; it is in the pages too.
+    pub warnings: Vec<String>,
+}
+
+/// Draws everything.
+///
+/// # Errors
+/// [`Error::CellTwice`] if two records describe one cell; trouble with files, fonts or the page's template.
+pub fn report(store: &Store, options: &ReportOptions) -> Result<Report, Error> {
+    let (stored, mut warnings) = store.read_all()?;
+    let records: Vec<Record> = stored
+        .into_iter()
+        .map(|s| s.record)
+        .filter(|r| options.only.as_ref().is_none_or(|o| o.contains(&r.key)))
+        .collect();
+    let all = aggregate(&records)?;
+    let safe = safe_fractions(&all, options.margin);
+    let (rankings, bad_rankings) = ranking_file::read_all(store.directory())?;
+    warnings.extend(bad_rankings);
+    warnings.extend(all.notes.iter().cloned());
+    for record in &records {
+        let of_cell = |w: &String| format!("{}: {w}", record.cell);
+        warnings.extend(record.warnings.iter().map(of_cell));
+    }
+    let figures = figures::draw(&all, &rankings, options.agreement_fraction)?;
+    let directory = store.directory().join("report");
+    let mut written = Report {
+        charts: write_charts(&directory.join("charts"), &figures)?,
+        tables: write_tables(&store.directory().join("tables"), &records)?,
+        warnings,
+        ..Report::default()
+    };
+    let page = page::Page::new(store, options, &records, &all, &safe, &figures, &written.warnings)?;
+    for (name, text) in [("report.md", page.markdown()?), ("index.html", page.html()?)] {
+        let path = directory.join(name);
+        atomic::write_over(&path, text.as_bytes())?;
+        written.pages.push(path);
+    }
+    Ok(written)
+}
+
+/// Writes the charts and removes those of an earlier report that are no longer drawn.
+fn write_charts(directory: &Path, figures: &[Figure]) -> Result<Vec<PathBuf>, Error> {
+    fs::create_dir_all(directory).map_err(|e| Error::io("write", directory, e))?;
+    let mut written = Vec::new();
+    for figure in figures {
+        for (extension, bytes) in [("svg", figure.svg.as_bytes()), ("png", &figure.png)] {
+            let path = directory.join(format!("{}.{extension}", figure.name));
+            atomic::write_over(&path, bytes)?;
+            written.push(path);
+        }
+    }
+    let entries = fs::read_dir(directory).map_err(|e| Error::io("read", directory, e))?;
+    for path in entries.flatten().map(|e| e.path()) {
+        let picture = path.extension().is_some_and(|e| e == "svg" || e == "png");
+        if picture && !written.contains(&path) {
+            fs::remove_file(&path).map_err(|e| Error::io("remove", &path, e))?;
+        }
+    }
+    Ok(written)
+}

@@ -1,0 +1,142 @@
+//! A report from made-up records.
+#![allow(clippy::unwrap_used)]
+
+mod synthetic;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use secateur_results::key::RecordKey;
+use secateur_results::record::Record;
+use secateur_results::report::{ReportOptions, report};
+use secateur_results::store::{Answers, Store, SweepIdentity};
+use synthetic::{DEMO, rankings, records};
+
+fn store(directory: &Path, records: &[Record]) -> Store {
+    let sweep = SweepIdentity::new("demo", "name = \"demo\"\n# ``` </pre><script>\n");
+    let store = Store::open(directory, &sweep).unwrap();
+    for record in records {
+        store.publish(record, Answers::None).unwrap();
+    }
+    store
+}
+
+fn hostile(records: &mut [Record]) {
+    for record in records {
+        record.cell.model += "<script>alert(1)</script>|`*";
+        record.warnings = vec!["<img src=x onerror=alert(1)>\n# not a heading".to_owned()];
+        record.inputs = BTreeMap::from([("cell".to_owned(), record.cell.to_string())]);
+        record.key = RecordKey::from_inputs(&record.inputs).to_string();
+    }
+}
+
+#[test]
+fn a_report_says_how_far_and_how_it_was_made() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = store(directory.path(), &records(&DEMO));
+    for ranking in rankings(&DEMO) {
+        ranking.write(directory.path()).unwrap();
+    }
+    let manifest = BTreeMap::from([("program".to_owned(), "secateur 0.1.0".into())]);
+    store.write_manifest(&manifest).unwrap();
+    let options = ReportOptions {
+        command: "cargo xtask sweep demo".to_owned(),
+        ..ReportOptions::default()
+    };
+    let first = report(&store, &options).unwrap();
+    assert_eq!(first.warnings, Vec::<String>::new());
+    // Two models × two kinds × three charts, and agreement and saliency of one model, as SVG and PNG.
+    assert_eq!((first.charts.len(), first.tables.len()), (28, 4));
+    let read = |path: &Path| fs::read(path).unwrap();
+    let all = || first.pages.iter().chain(&first.charts).chain(&first.tables);
+    let bytes: Vec<_> = all().map(|p| read(p)).collect();
+    let stale = directory.path().join("report/charts/old.svg");
+    fs::write(&stale, "x").unwrap();
+    assert_eq!(report(&store, &options).unwrap(), first);
+    assert_eq!(bytes, all().map(|p| read(p)).collect::<Vec<_>>());
+    assert!(!stale.exists());
+    let page = fs::read_to_string(&first.pages[0]).unwrap();
+    for part in [
+        "# demo: how far can experts be removed?",
+        "## demo-qwen3-moe",
+        "Biomedical classification: up to",
+        "stays above 100 − 5 %",
+        "| random | general generation |",
+        "cargo xtask sweep demo",
+        "secateur 0.1.0",
+        "| pubmedqa | accuracy | fraction |",
+    ] {
+        assert!(page.contains(part), "no `{part}` in\n{page}");
+    }
+    assert!(page.find("## demo-olmoe") < page.find("## Charts"));
+    assert!(page.find("## Charts") < page.find("## Safe fractions"));
+    for line in page.lines().filter(|l| l.starts_with("<img")) {
+        let name = line.split('"').nth(1).unwrap();
+        assert!(directory.path().join("report").join(name).exists(), "{name}");
+    }
+    if let Ok(place) = std::env::var("SECATEUR_PICTURES") {
+        for page in &first.pages {
+            fs::copy(page, Path::new(&place).join(page.file_name().unwrap())).unwrap();
+        }
+    }
+}
+
+#[test]
+fn hostile_text_stays_text() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut records = records(&DEMO);
+    hostile(&mut records);
+    let written = report(&store(directory.path(), &records), &ReportOptions::default()).unwrap();
+    let markdown = fs::read_to_string(&written.pages[0]).unwrap();
+    let html = fs::read_to_string(&written.pages[1]).unwrap();
+    assert!(html.contains("&lt;script&gt;alert(1)"));
+    for page in [&html, &markdown] {
+        assert!(!page.contains("<img src=x"));
+    }
+    assert!(!html.contains("<script"));
+    // In the fence of the definition a tag is text; nowhere else is there one.
+    assert_eq!(markdown.matches("<script").count(), 1);
+    assert!(markdown.contains("````toml\nname = \"demo\"\n# ``` </pre><script>"));
+    assert!(!markdown.contains("\n# not a heading"));
+    for chart in &written.charts {
+        let name = chart.file_name().unwrap().to_string_lossy().into_owned();
+        assert!(
+            name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c)),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn a_sweep_that_has_just_begun_has_a_report() {
+    let directory = tempfile::tempdir().unwrap();
+    let unpruned: Vec<_> = records(&DEMO).into_iter().filter(|r| r.cell.method.is_none()).collect();
+    let written = report(&store(directory.path(), &unpruned), &ReportOptions::default()).unwrap();
+    assert!(written.charts.is_empty());
+    let page = fs::read_to_string(&written.pages[0]).unwrap();
+    assert!(page.contains("No pruned cell with an unpruned counterpart"));
+    assert!(page.contains("| pubmedqa | accuracy | fraction |"));
+}
+
+#[test]
+fn records_of_an_older_program_can_be_left_out() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut records = records(&DEMO);
+    records.truncate(3);
+    let store = store(directory.path(), &records);
+    let mut older = records[1].clone();
+    older.inputs.insert("program".to_owned(), "0.0.1".to_owned());
+    older.key = RecordKey::from_inputs(&older.inputs).to_string();
+    store.publish(&older, Answers::None).unwrap();
+    let message = report(&store, &ReportOptions::default()).unwrap_err().to_string();
+    assert!(message.contains("both describe"), "{message}");
+    assert!(
+        message.contains("`program` (`0.0.1` and `absent`)") || message.contains("`program` (`absent` and `0.0.1`)")
+    );
+    let options = ReportOptions {
+        only: Some(records.iter().map(|r| r.key.clone()).collect()),
+        ..ReportOptions::default()
+    };
+    report(&store, &options).unwrap();
+}
