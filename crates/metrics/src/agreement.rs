@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::error::{MetricError, Result, finite, not_empty, same_length};
+use crate::ties::tied;
 
 /// Pearson's correlation coefficient.
 ///
@@ -98,9 +99,11 @@ fn ranks(values: &[f64]) -> Vec<f64> {
     order.sort_by(|&i, &j| values[i].total_cmp(&values[j]));
     let mut ranks = vec![0.0; values.len()];
     let mut first = 0;
-    for group in order.chunk_by(|&i, &j| values[i] == values[j]) {
-        let mean = first as f64 + (group.len() as f64 + 1.0) / 2.0;
-        group.iter().for_each(|&i| ranks[i] = mean);
+    for group in order.chunk_by(|&i, &j| tied(values[i], values[j])) {
+        let mean = first as f64 + f64::midpoint(group.len() as f64, 1.0);
+        for &i in group {
+            ranks[i] = mean;
+        }
         first += group.len();
     }
     ranks

@@ -1,6 +1,7 @@
 //! Area under the ROC curve and average precision: does a score separate the positive items from the others?
 
 use crate::error::{MetricError, Result, finite, not_empty, same_length};
+use crate::ties::tied;
 use crate::value::{Aspect, Definition, Direction};
 
 /// Area under the ROC curve.
@@ -124,7 +125,7 @@ fn tied_groups(metric: &'static str, scores: &[f64], positive: &[bool]) -> Resul
     finite(metric, scores)?;
     let mut items: Vec<(f64, bool)> = scores.iter().copied().zip(positive.iter().copied()).collect();
     items.sort_by(|a, b| b.0.total_cmp(&a.0));
-    let groups = items.chunk_by(|a, b| a.0 == b.0);
+    let groups = items.chunk_by(|a, b| tied(a.0, b.0));
     Ok(groups
         .map(|group| {
             let p = group.iter().filter(|item| item.1).count() as u64;

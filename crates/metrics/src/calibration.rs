@@ -7,6 +7,7 @@
 //! ```
 
 use crate::error::{MetricError, Result, not_empty, probabilities, same_length};
+use crate::ties::tied;
 use crate::value::{Aspect, Definition, Direction};
 
 /// Expected calibration error.
@@ -69,7 +70,7 @@ pub fn maximum_calibration_error(confidences: &[f64], right: &[bool], bins: usiz
     Ok(maximum(&diagram))
 }
 
-/// Σ n_b/N · gap of a diagram's bins.
+/// Σ `n_b/N` · gap of a diagram's bins.
 #[must_use]
 pub fn expected(diagram: &[Bin]) -> f64 {
     let n: usize = diagram.iter().map(|bin| bin.count).sum();
@@ -114,9 +115,11 @@ fn sorted_with_shared_ties(confidences: &[f64], right: &[bool]) -> Vec<(f64, f64
         .map(|(&confidence, &right)| (confidence, f64::from(u8::from(right))))
         .collect();
     items.sort_by(|a, b| a.0.total_cmp(&b.0));
-    for group in items.chunk_by_mut(|a, b| a.0 == b.0) {
+    for group in items.chunk_by_mut(|a, b| tied(a.0, b.0)) {
         let mean = group.iter().map(|item| item.1).sum::<f64>() / group.len() as f64;
-        group.iter_mut().for_each(|item| item.1 = mean);
+        for item in group {
+            item.1 = mean;
+        }
     }
     items
 }
@@ -124,12 +127,8 @@ fn sorted_with_shared_ties(confidences: &[f64], right: &[bool]) -> Vec<(f64, f64
 fn equal_width(items: &[(f64, f64)], bins: usize) -> Vec<Bin> {
     let width = 1.0 / bins as f64;
     let edge = |i: usize| if i == bins { 1.0 } else { i as f64 * width };
-    let index = |confidence: f64| {
-        let guess = (confidence * bins as f64) as usize;
-        (guess.saturating_sub(1)..bins)
-            .find(|&i| confidence <= edge(i + 1))
-            .unwrap_or(bins - 1)
-    };
+    let inner: Vec<f64> = (1..bins).map(edge).collect();
+    let index = |confidence: f64| inner.partition_point(|&edge| edge < confidence);
     items
         .chunk_by(|a, b| index(a.0) == index(b.0))
         .map(|members| {

@@ -252,8 +252,8 @@ mod tests {
         assert!((matrix.class(0).f1 - 0.8).abs() < 1e-15);
         assert!((matrix.class(1).f1 - 2.0 / 3.0).abs() < 1e-15);
         let mean = matrix.macro_average(Classes::All);
-        assert!((mean.f1 - (0.8 + 2.0 / 3.0) / 2.0).abs() < 1e-15);
-        assert!((matrix.balanced_accuracy() - (2.0 / 3.0 + 1.0) / 2.0).abs() < 1e-15);
+        assert!((mean.f1 - f64::midpoint(0.8, 2.0 / 3.0)).abs() < 1e-15);
+        assert!((matrix.balanced_accuracy() - f64::midpoint(2.0 / 3.0, 1.0)).abs() < 1e-15);
         // TP·TN − FP·FN over the root of the margins: (2·1 − 0·1) / √(2·3·1·2).
         assert!((matrix.matthews_correlation() - 2.0 / 12.0_f64.sqrt()).abs() < 1e-15);
         // Chance agreement is 3/4·1/2 + 1/4·1/2 = 1/2.

@@ -95,7 +95,7 @@ pub(crate) fn same_length(metric: &'static str, what: &'static str, found: usize
 
 /// Refuses values that are not finite.
 pub(crate) fn finite(metric: &'static str, values: &[f64]) -> Result<()> {
-    check(metric, values, "a finite number", |value| value.is_finite())
+    check(metric, values, "a finite number", f64::is_finite)
 }
 
 /// Refuses values outside [0, 1].

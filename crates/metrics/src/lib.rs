@@ -9,6 +9,8 @@ pub mod value;
 
 mod text;
 
+mod ties;
+
 pub mod letter;
 pub mod classification;
 pub mod auroc;
@@ -26,6 +28,8 @@ pub mod degeneration;
 pub mod abstention;
 pub mod support;
 pub mod agreement;
+pub mod mask_agreement;
+pub mod reference_experiment;
 
 pub mod statistics;
 

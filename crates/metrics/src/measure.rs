@@ -4,8 +4,11 @@ use crate::error::{Result, not_empty, same_length};
 use crate::statistics::{self, Bootstrap, CONFIDENCE};
 use crate::value::{Definition, MetricValue, Paired};
 
+/// A statistic of the items at some indices, with repetitions; `None` where it is undefined on them.
+pub type Statistic<'a> = &'a dyn Fn(&[usize]) -> Option<f64>;
+
 /// A share of items, with Wilson's interval. With the unpruned model's outcomes on the same items, in the same order, also
-/// the difference with its paired bootstrap interval and McNemar's exact p.
+/// the difference with its paired bootstrap interval and `McNemar`'s exact p.
 ///
 /// # Errors
 /// If there are no items or the lists differ in length.
@@ -65,8 +68,8 @@ pub fn statistic(
     definition: &Definition,
     n: usize,
     options: &Bootstrap,
-    of: &dyn Fn(&[usize]) -> Option<f64>,
-    unpruned: Option<&dyn Fn(&[usize]) -> Option<f64>>,
+    of: Statistic<'_>,
+    unpruned: Option<Statistic<'_>>,
 ) -> Result<MetricValue> {
     let estimate = statistics::bootstrap(n, options, of)?;
     let mut result = metric(definition, estimate.value, n, estimate.interval, "bootstrap");

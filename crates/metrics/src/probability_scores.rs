@@ -39,7 +39,7 @@ pub fn brier_item(probabilities: &[f64], label: usize) -> Result<f64> {
 /// # Errors
 /// If there are no items, the lists differ in length, or a row is not a distribution over classes with its label among them.
 pub fn brier(rows: &[Vec<f64>], labels: &[usize]) -> Result<f64> {
-    mean_of("Brier score", rows, labels, |row, label| brier_item(row, label))
+    mean_of("Brier score", rows, labels, brier_item)
 }
 
 /// Mean over items of `(p − y)²`, `p` the probability of the positive class.

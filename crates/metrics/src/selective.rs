@@ -11,6 +11,7 @@
 //! ranks all of them last; that optimum is computed exactly, not by its limit `r + (1 − r)·ln(1 − r)`.
 
 use crate::error::{MetricError, Result, finite, not_empty, same_length};
+use crate::ties::tied;
 use crate::value::{Aspect, Definition, Direction};
 
 /// Area under the risk–coverage curve.
@@ -103,7 +104,7 @@ fn groups(confidences: &[f64], right: &[bool]) -> Result<Vec<(f64, usize, usize)
     finite(metric, confidences)?;
     let mut items: Vec<(f64, bool)> = confidences.iter().copied().zip(right.iter().copied()).collect();
     items.sort_by(|a, b| b.0.total_cmp(&a.0));
-    let groups = items.chunk_by(|a, b| a.0 == b.0);
+    let groups = items.chunk_by(|a, b| tied(a.0, b.0));
     Ok(groups
         .map(|group| {
             let wrong = group.iter().filter(|item| !item.1).count();

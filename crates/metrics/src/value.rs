@@ -55,7 +55,7 @@ pub struct Paired {
     pub difference: f64,
     /// 95 % interval of the difference (paired bootstrap).
     pub interval: (f64, f64),
-    /// Two-sided p-value: exact McNemar for binary outcomes, else the paired bootstrap's.
+    /// Two-sided p-value: exact `McNemar` for binary outcomes, else the paired bootstrap's.
     pub p_value: f64,
     /// `mcnemar_exact` or `paired_bootstrap`.
     pub test: String,

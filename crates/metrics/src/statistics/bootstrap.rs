@@ -9,6 +9,8 @@ use rand_chacha::ChaCha8Rng;
 use super::{CONFIDENCE, check_confidence};
 use crate::error::{MetricError, Result, finite, not_empty, same_length};
 
+const METRIC: &str = "bootstrap";
+
 /// How to draw.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Bootstrap {
@@ -86,13 +88,33 @@ pub fn bootstrap(
 ) -> Result<Estimate> {
     let mut defined = |indices: &[usize]| statistic(indices).filter(|value| value.is_finite());
     let (value, sorted) = resample(n, options, &mut defined)?;
-    Ok(Estimate {
-        value,
-        interval: interval(&sorted, options.confidence),
-        standard_error: standard_deviation(&sorted),
-        n,
-        resamples: sorted.len(),
-    })
+    Ok(estimate(value, n, &sorted, options.confidence))
+}
+
+/// As [`bootstrap`] with resamples drawn elsewhere, each a list of indices below `n`: to repeat another program's draws.
+///
+/// # Errors
+/// As [`bootstrap`], or if an index is not below `n`.
+pub fn bootstrap_over(
+    n: usize,
+    resamples: &[Vec<usize>],
+    confidence: f64,
+    mut statistic: impl FnMut(&[usize]) -> Option<f64>,
+) -> Result<Estimate> {
+    check_confidence(METRIC, confidence)?;
+    if let Some(&found) = resamples.iter().flatten().find(|&&index| index >= n) {
+        return Err(MetricError::Option {
+            metric: METRIC,
+            option: "index of an item",
+            found: found.to_string(),
+            expected: "below the number of items",
+        });
+    }
+    let mut defined = |indices: &[usize]| statistic(indices).filter(|value| value.is_finite());
+    let all: Vec<usize> = (0..n).collect();
+    let value = of_all(&all, &mut defined)?;
+    let sorted = ascending(resamples.iter().map(|indices| defined(indices)).collect())?;
+    Ok(estimate(value, n, &sorted, confidence))
 }
 
 /// Interval and p-value of the mean difference `candidate − baseline` over the same items, which are drawn in pairs.
@@ -128,6 +150,16 @@ pub fn paired_bootstrap_statistic(
     paired(n, options, |indices| Some(candidate(indices)? - baseline(indices)?))
 }
 
+fn estimate(value: f64, n: usize, sorted: &[f64], confidence: f64) -> Estimate {
+    Estimate {
+        value,
+        interval: interval(sorted, confidence),
+        standard_error: standard_deviation(sorted),
+        n,
+        resamples: sorted.len(),
+    }
+}
+
 fn paired(
     n: usize,
     options: &Bootstrap,
@@ -153,50 +185,54 @@ fn resample(
     options: &Bootstrap,
     statistic: &mut dyn FnMut(&[usize]) -> Option<f64>,
 ) -> Result<(f64, Vec<f64>)> {
-    let metric = "bootstrap";
-    check_confidence(metric, options.confidence)?;
+    check_confidence(METRIC, options.confidence)?;
     let limit = u32::try_from(n).map_err(|_| too_large(n))?;
-    if n == 0 {
-        return Err(MetricError::Empty { metric });
-    }
-    if options.resamples == 0 {
+    let mut indices: Vec<usize> = (0..n).collect();
+    let observed = of_all(&indices, statistic)?;
+    let mut random = ChaCha8Rng::seed_from_u64(options.seed);
+    let values = (0..options.resamples).map(|_| {
+        for index in &mut indices {
+            *index = random.random_range(0..limit) as usize;
+        }
+        statistic(&indices)
+    });
+    Ok((observed, ascending(values.collect())?))
+}
+
+fn of_all(indices: &[usize], statistic: &mut dyn FnMut(&[usize]) -> Option<f64>) -> Result<f64> {
+    not_empty(METRIC, indices)?;
+    statistic(indices).ok_or_else(|| MetricError::Undefined {
+        metric: METRIC,
+        reason: "the statistic has no value on the items themselves".into(),
+    })
+}
+
+/// The defined values, ascending; an error where they are too few.
+fn ascending(values: Vec<Option<f64>>) -> Result<Vec<f64>> {
+    let all = values.len();
+    if all == 0 {
         return Err(MetricError::Option {
-            metric,
+            metric: METRIC,
             option: "resamples",
             found: "0".into(),
             expected: "at least 1",
         });
     }
-    let mut indices: Vec<usize> = (0..n).collect();
-    let observed = statistic(&indices).ok_or_else(|| MetricError::Undefined {
-        metric,
-        reason: "the statistic has no value on the items themselves".into(),
-    })?;
-    let mut random = ChaCha8Rng::seed_from_u64(options.seed);
-    let mut values = Vec::with_capacity(options.resamples);
-    for _ in 0..options.resamples {
-        for index in &mut indices {
-            *index = random.random_range(0..limit) as usize;
-        }
-        values.extend(statistic(&indices));
-    }
-    let undefined = options.resamples - values.len();
-    if undefined as f64 > UNDEFINED_ALLOWED * options.resamples as f64 {
+    let mut defined: Vec<f64> = values.into_iter().flatten().collect();
+    let undefined = all - defined.len();
+    if undefined as f64 > UNDEFINED_ALLOWED * all as f64 {
         return Err(MetricError::Undefined {
-            metric,
-            reason: format!(
-                "the statistic has no value on {undefined} of {} resamples",
-                options.resamples
-            ),
+            metric: METRIC,
+            reason: format!("the statistic has no value on {undefined} of {all} resamples"),
         });
     }
-    values.sort_by(f64::total_cmp);
-    Ok((observed, values))
+    defined.sort_by(f64::total_cmp);
+    Ok(defined)
 }
 
 fn too_large(n: usize) -> MetricError {
     MetricError::Option {
-        metric: "bootstrap",
+        metric: METRIC,
         option: "number of items",
         found: n.to_string(),
         expected: "below 2^32",
@@ -209,19 +245,29 @@ fn mean_at(values: &[f64], indices: &[usize]) -> f64 {
 
 fn interval(sorted: &[f64], confidence: f64) -> (f64, f64) {
     let tail = (1.0 - confidence) / 2.0;
-    (quantile(sorted, tail), quantile(sorted, 1.0 - tail))
+    (interpolate(sorted, tail), interpolate(sorted, 1.0 - tail))
 }
 
-/// Quantile of ascending values, linear between order statistics (`numpy.percentile`'s default). `share` in [0, 1].
-///
-/// # Panics
-/// If there are no values.
+/// Quantile of ascending values, linear between order statistics (`numpy.percentile`'s default); `None` without values or
+/// with `share` outside [0, 1].
 #[must_use]
-pub fn quantile(sorted: &[f64], share: f64) -> f64 {
+pub fn quantile(sorted: &[f64], share: f64) -> Option<f64> {
+    (!sorted.is_empty() && (0.0..=1.0).contains(&share)).then(|| interpolate(sorted, share))
+}
+
+fn interpolate(sorted: &[f64], share: f64) -> f64 {
     let position = share * (sorted.len() - 1) as f64;
+    // `share` is not negative.
+    #[allow(clippy::cast_sign_loss)]
     let below = position.floor() as usize;
     let above = (below + 1).min(sorted.len() - 1);
     sorted[below] + (position - position.floor()) * (sorted[above] - sorted[below])
+}
+
+/// Standard error of a mean, from the values themselves.
+#[must_use]
+pub fn standard_error(values: &[f64]) -> f64 {
+    standard_deviation(values) / (values.len().max(1) as f64).sqrt()
 }
 
 /// Standard deviation with n − 1 in the denominator; 0 for fewer than two values.
@@ -243,9 +289,10 @@ mod tests {
     #[test]
     fn quantiles_by_hand() {
         let values = [1.0, 2.0, 4.0];
-        assert!((quantile(&values, 0.5) - 2.0).abs() < 1e-15);
-        assert!((quantile(&values, 0.75) - 3.0).abs() < 1e-15);
-        assert!((quantile(&values, 1.0) - 4.0).abs() < 1e-15);
+        assert_eq!(quantile(&values, 0.5), Some(2.0));
+        assert_eq!(quantile(&values, 0.75), Some(3.0));
+        assert_eq!(quantile(&values, 1.0), Some(4.0));
+        assert_eq!((quantile(&[], 0.5), quantile(&values, 1.5)), (None, None));
         assert!((standard_deviation(&[1.0, 3.0]) - 2.0_f64.sqrt()).abs() < 1e-15);
     }
 
@@ -294,6 +341,9 @@ mod tests {
         let by_mean = bootstrap_mean(&values, &options).unwrap();
         let by_index = bootstrap(5, &options, |i| Some(mean_at(&values, i))).unwrap();
         assert_eq!(by_mean, by_index);
+        let given = bootstrap_over(2, &[vec![0, 0], vec![1, 1]], 0.5, |i| Some(mean_at(&values, i)));
+        assert_eq!(given.unwrap().interval, (0.25, 0.75));
+        assert!(bootstrap_over(1, &[vec![1]], 0.5, |_| Some(0.0)).is_err());
         let paired = paired_bootstrap(&[0.0; 5], &values, &options).unwrap();
         let statistic = paired_bootstrap_statistic(5, &options, |_| Some(0.0), |i| Some(mean_at(&values, i)));
         assert_eq!(paired, statistic.unwrap());

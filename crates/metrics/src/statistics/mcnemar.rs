@@ -1,6 +1,6 @@
-//! McNemar's exact test: of the items on which two systems differ, are the flips one-sided?
+//! `McNemar`'s exact test: of the items on which two systems differ, are the flips one-sided?
 //!
-//! Source: McNemar 1947, exact form: under no difference the flips in either direction are Binomial(k, 1/2).
+//! Source: `McNemar` 1947, exact form: under no difference the flips in either direction are Binomial(k, 1/2).
 
 use statrs::distribution::{Binomial, DiscreteCDF};
 

@@ -11,7 +11,8 @@ pub mod randomisation;
 pub mod multiple;
 
 pub use bootstrap::{
-    Bootstrap, Estimate, PairedEstimate, bootstrap, bootstrap_mean, paired_bootstrap, paired_bootstrap_statistic,
+    Bootstrap, Estimate, PairedEstimate, bootstrap, bootstrap_mean, bootstrap_over, paired_bootstrap,
+    paired_bootstrap_statistic,
 };
 pub use mcnemar::{McNemar, mcnemar, mcnemar_exact};
 pub use multiple::{benjamini_hochberg, holm};

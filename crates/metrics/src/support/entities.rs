@@ -169,7 +169,7 @@ pub fn extract(text: &str, terms: &[&str]) -> Vec<Entity> {
         let lower = word.text.to_lowercase();
         let function = FUNCTION_WORDS.contains(&lower.as_str());
         let by_form = is_mixed(word.text) || is_drug(word.text);
-        let joins = open && capital && word.adjacent && !word.opens_sentence;
+        let joins = open && (capital || is_initial(word.text)) && follows(word);
         let starts = by_form || (capital && !word.opens_sentence && !function);
         if joins && let Some(last) = names.last_mut() {
             last.1 = i + 1;
@@ -186,6 +186,16 @@ pub fn extract(text: &str, terms: &[&str]) -> Vec<Entity> {
     add_terms(&mut entities, text, &words, terms);
     entities.sort_by_key(|entity| entity.start);
     entities
+}
+
+fn follows(word: &Word<'_>) -> bool {
+    word.adjacent && !word.opens_sentence
+}
+
+/// One capital: `C` of `Vitamin C`, but not the pronoun.
+fn is_initial(word: &str) -> bool {
+    let mut letters = word.chars();
+    letters.next().is_some_and(char::is_uppercase) && letters.next().is_none() && word != "I"
 }
 
 /// The first word of a sentence belongs to a capitalised name that follows it directly.
@@ -226,6 +236,7 @@ fn add_terms(entities: &mut Vec<Entity>, text: &str, words: &[Word<'_>], terms: 
                 .iter()
                 .any(|other| other.start <= found.start && end <= other.start + other.written.len());
             if !covered {
+                entities.retain(|other| other.start < found.start || other.start >= end);
                 entities.push(found);
             }
         }

@@ -8,7 +8,7 @@
 //! spellings in [`UNITS`]. Values are compared as decimals, not as floats: `1.50` is `1.5`, and `1 g` is not `1000 mg`.
 //! Two mentions agree if their values are equal and their units are, or one has none.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use super::Support;
 use crate::text::{self, Pattern};
@@ -110,10 +110,10 @@ impl Number {
 #[must_use]
 pub fn support(generated: &str, sources: &[&str]) -> Support {
     let known: Vec<Number> = sources.iter().flat_map(|source| extract(source)).collect();
-    let mut seen: BTreeMap<(String, Option<&str>), ()> = BTreeMap::new();
+    let mut seen = BTreeSet::new();
     let mut result = Support::default();
     for number in extract(generated) {
-        if seen.insert((number.value.clone(), number.unit), ()).is_some() {
+        if !seen.insert((number.value.clone(), number.unit)) {
             continue;
         }
         result.mentions += 1;
@@ -288,7 +288,7 @@ fn fits_small(group: u64, value: u64, used: usize) -> bool {
     if used == 0 {
         return true;
     }
-    value > 0 && (group % 100 == 0 || (value < 10 && group % 10 == 0 && group % 100 >= 20))
+    value > 0 && (group.is_multiple_of(100) || (value < 10 && group.is_multiple_of(10) && group % 100 >= 20))
 }
 
 #[cfg(test)]
