@@ -340,3 +340,28 @@ fn a_limit_draws_a_seeded_sample_in_file_order() {
     assert_ne!(ids(&fifty), ids(&load_with("medqa_4options", &options(50, 2)).unwrap()));
     assert_eq!(fifty, load_with("medqa_4options", &options(50, 1)).unwrap());
 }
+
+/// A workbook cut short or with damaged bytes is refused or read, but never brings the program down.
+#[test]
+fn damaged_workbooks_do_not_panic() {
+    let name = "MeQSum_ACL2019_BenAbacha_Demner-Fushman.xlsx";
+    let Some(path) = shared::shared(&format!("data/meqsum/{name}")) else {
+        return;
+    };
+    let whole = std::fs::read(path).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    for step in 0..40 {
+        let mut bytes = whole.clone();
+        let at = step * (whole.len() - 1) / 39;
+        if step % 2 == 0 {
+            bytes.truncate(at);
+        } else {
+            bytes[at] ^= 0x55;
+        }
+        std::fs::write(directory.path().join(name), &bytes).unwrap();
+        let result = find("meqsum", &[])
+            .unwrap()
+            .load(directory.path(), &LoadOptions::default());
+        assert!(step % 2 == 1 || result.is_err());
+    }
+}

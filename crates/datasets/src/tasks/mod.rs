@@ -48,7 +48,9 @@ pub struct LoadOptions {
 pub struct TaskData {
     /// Questions in file order.
     pub items: Vec<Item>,
-    /// SHA-256 over the task's name and version, the bytes of every file read and the options that shape prompts.
+    /// SHA-256 over what the task says of itself (version, scoring, generation settings, a card's text), the hash of every file
+    /// read, the number of few-shot examples, and the items as they will be asked: a seed or limit that changes no item changes
+    /// nothing here.
     pub content_sha256: String,
     /// Files read.
     pub files: Vec<SourceFile>,
@@ -128,12 +130,11 @@ fn load<T: Task + ?Sized>(task: &T, files: &Path, options: &LoadOptions) -> Resu
             reason,
         });
     }
-    let definition = (&spec.name, spec.version, task.definition());
-    let shape = (few_shot, options.limit, options.seed, options.skip_bad_items);
-    let content = serde_json::json!([definition, &reading.files, shape]).to_string();
     let available = items.len();
+    let items = sampling::sample(items, options.limit, options.seed);
+    let content = serde_json::json!([spec, task.definition(), reading.files, few_shot, items]).to_string();
     Ok(TaskData {
-        items: sampling::sample(items, options.limit, options.seed),
+        items,
         content_sha256: sha256_hex(content.as_bytes()),
         files: reading.files,
         skipped: reading.skipped,

@@ -1,4 +1,4 @@
-//! The card as written in TOML. Mirrors the file; [`super::check`] turns it into something that can be run.
+//! The card as written in TOML. Mirrors the file; `check` turns it into something that can be run.
 
 use serde::{Deserialize, Serialize};
 

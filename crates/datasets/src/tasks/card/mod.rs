@@ -1,4 +1,4 @@
-//! A user's own task: a TOML card and a JSONL file, no code. `datasets/cards/README.md` shows the format.
+//! A user's own task: a TOML card and a JSONL file, no code. `datasets/cards/README.md` of the repository shows the format.
 
 pub mod file;
 mod check;
@@ -20,7 +20,7 @@ impl CardTask {
     /// Reads and checks the card at `path`; data files lie relative to it.
     ///
     /// # Errors
-    /// Where the card cannot be read, is not as described in [`file`], or is not named after its task.
+    /// Where the card cannot be read, is not as described in [`mod@file`], or is not named after its task.
     pub fn open(path: &Path) -> Result<Self, DatasetError> {
         let text = std::fs::read_to_string(path).map_err(|source| match source.kind() {
             std::io::ErrorKind::NotFound => {
@@ -55,7 +55,7 @@ impl CardTask {
     /// As [`CardTask::open`], from text that is said to lie at `path`.
     ///
     /// # Errors
-    /// Where the text is not a card as described in [`file`].
+    /// Where the text is not a card as described in [`mod@file`].
     pub fn parse(text: &str, path: &Path) -> Result<Self, DatasetError> {
         let refuse = |line, message| DatasetError::Card {
             path: path.to_owned(),
