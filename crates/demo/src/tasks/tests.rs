@@ -177,3 +177,38 @@ fn files_are_written_where_asked() {
     assert!(refused.starts_with("cannot write "), "{refused}");
     std::fs::remove_file(&dir).unwrap();
 }
+
+#[test]
+fn cards_load_as_user_tasks_do() {
+    use secateur_datasets::tasks::card::CardTask;
+    use secateur_datasets::{Body, LoadOptions, Task as _};
+
+    let made = files().unwrap();
+    for (_, name) in names() {
+        let task = CardTask::open(&demo_dir().join(format!("tasks/{name}.toml"))).unwrap();
+        let data = task.load(Path::new(""), &LoadOptions::default()).unwrap();
+        let records = records(&made, &name);
+        assert_eq!(data.items.len(), records.len());
+        assert!(data.skipped.is_empty());
+        for (item, record) in data.items.iter().zip(&records) {
+            match &item.body {
+                Body::Choice(choice) => {
+                    assert_eq!(choice.context, record["prompt"].as_str().unwrap());
+                    assert_eq!(choice.gold.len(), 1);
+                    let right = &choice.choices[choice.gold[0]];
+                    match record["label"].as_str() {
+                        Some(label) => assert_eq!(right, label),
+                        None => assert!(item.id.starts_with(record["relation"].as_str().unwrap())),
+                    }
+                }
+                Body::Generate(generate) => {
+                    assert_eq!(generate.messages.len(), 1);
+                    assert_eq!(generate.messages[0].content, record["prompt"].as_str().unwrap());
+                    assert_eq!(generate.unanswerable, record["unanswerable"] == Value::Bool(true));
+                    assert_eq!(generate.source.is_some(), record["passage"].is_string());
+                }
+                Body::Text(_) => panic!("{name} asks for no perplexity"),
+            }
+        }
+    }
+}
