@@ -279,6 +279,12 @@ impl<'a> Collected<'a> {
             .or_default();
         let tasks = points.entry(cell.fraction_removed.to_bits()).or_default();
         let seeds = tasks.entry(cell.task.clone()).or_default();
+        if after.is_some_and(|a| a.paired.is_none()) {
+            let (model, task, name) = (&cell.model, &cell.task, &before.name);
+            self.notes.insert(format!(
+                "{model} on {task}: `{name}` comes without a paired difference, so its own, wider interval is used"
+            ));
+        }
         if let Some(kept) = kept {
             seeds.push(kept);
             return;
@@ -529,6 +535,17 @@ mod tests {
         let quadrant = ("biomedical", "classification");
         let utility = all.curve("demo", "reap", quadrant, Aspect::Utility).unwrap();
         assert_eq!(utility.points.len(), 1);
+    }
+
+    #[test]
+    fn an_unpaired_value_uses_its_own_interval_and_says_so() {
+        let mut after = record(Some("reap"), 0.5, 0, A, (0.4, 0.2));
+        after.metrics[0].paired = None;
+        let all = aggregate(&[record(None, 0.0, 0, A, (0.8, 0.2)), after]).unwrap();
+        assert!(all.notes[0].contains("without a paired difference"), "{:?}", all.notes);
+        let quadrant = ("biomedical", "classification");
+        let utility = all.curve("demo", "reap", quadrant, Aspect::Utility).unwrap();
+        close(utility.points[1].estimate.low, 0.35 / 0.8);
     }
 
     #[test]

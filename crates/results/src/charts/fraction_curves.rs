@@ -7,7 +7,7 @@ use secateur_metrics::value::Aspect;
 use super::palette::{AXIS, mark, style};
 use super::panel::{Axis, Frame, Panel};
 use super::scene::{Ink, Scene, WIDTH};
-use super::{HEAD, capital, domains, legend, percent, titled, whole_percent};
+use super::{HEAD, basis, capital, domains, legend, percent, titled, whole_percent};
 use crate::aggregate::{Aggregate, Curve};
 use crate::error::Error;
 
@@ -28,7 +28,7 @@ pub fn draw(all: &Aggregate, model: &str, kind: &str) -> Result<Scene, Error> {
     let top = HEAD + 40.0;
     let below = top + 2.0 * ROW + BETWEEN + 52.0;
     let height = below + legend::methods_height(&methods);
-    let title = format!("{model}: what is kept of {kind} as experts are removed");
+    let title = format!("{model}, {kind}: utility and reliability kept as experts are removed");
     let mut scene = titled(&title, &finding(all, model, kind), height)?;
     for (row, aspect) in [Aspect::Utility, Aspect::Reliability].into_iter().enumerate() {
         let shown: Vec<&Curve> = all
@@ -119,20 +119,6 @@ fn band(scene: &mut Scene, panel: &Panel, curve: &Curve, ink: Ink) {
     let lower = curve.points.iter().rev();
     let lower = lower.map(|p| panel.at(p.fraction, p.estimate.low));
     scene.polygon(upper.chain(lower).collect(), ink);
-}
-
-/// What the panel's numbers rest on.
-fn basis(curves: &[&Curve]) -> String {
-    let tasks: BTreeSet<_> = curves
-        .iter()
-        .flat_map(|c| c.points.iter().flat_map(|p| p.tasks.keys().cloned()))
-        .collect();
-    let points = || curves.iter().flat_map(|c| c.points.iter().skip(1));
-    let n = points().map(|p| p.n).max().unwrap_or(0);
-    let seeds = points().map(|p| p.seeds).max().unwrap_or(0);
-    let names: Vec<_> = tasks.into_iter().collect();
-    let plural = if seeds == 1 { "" } else { "s" };
-    format!("n = {n}, {seeds} seed{plural}: {}", names.join(", "))
 }
 
 /// The spread between methods where the largest fraction near a half is removed, in words.

@@ -64,3 +64,28 @@ pub(crate) fn domains(all: &crate::aggregate::Aggregate, model: &str, kind: &str
     let names: std::collections::BTreeSet<_> = places.map(|c| c.quadrant.domain.clone()).collect();
     names.into_iter().collect()
 }
+
+/// What a panel's numbers rest on: items, seeds, tasks.
+pub(crate) fn basis(curves: &[&crate::aggregate::Curve]) -> String {
+    let tasks: std::collections::BTreeSet<_> = curves
+        .iter()
+        .flat_map(|c| c.points.iter().flat_map(|p| p.tasks.keys().cloned()))
+        .collect();
+    let points = || curves.iter().flat_map(|c| c.points.iter().skip(1));
+    let n = points().map(|p| p.n).max().unwrap_or(0);
+    let seeds = points().map(|p| p.seeds).max().unwrap_or(0);
+    let names: Vec<_> = tasks.into_iter().collect();
+    let plural = if seeds == 1 { "" } else { "s" };
+    format!("n = {n}, {seeds} seed{plural}: {}", names.join(", "))
+}
+
+/// The curves of a model in a quadrant, of either aspect.
+pub(crate) fn curves_in<'a>(
+    all: &'a crate::aggregate::Aggregate,
+    model: &str,
+    (domain, kind): (&str, &str),
+) -> Vec<&'a crate::aggregate::Curve> {
+    let here = all.curves.iter().filter(|c| c.model == model);
+    here.filter(|c| c.quadrant.domain == domain && c.quadrant.kind == kind)
+        .collect()
+}

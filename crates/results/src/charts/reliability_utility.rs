@@ -5,7 +5,7 @@ use secateur_metrics::value::Aspect;
 use super::palette::{AXIS, QUIET, mark, style};
 use super::panel::{Axis, Frame, Panel};
 use super::scene::{Scene, WIDTH};
-use super::{HEAD, capital, domains, legend, titled};
+use super::{HEAD, basis, capital, curves_in, domains, legend, titled};
 use crate::aggregate::Aggregate;
 use crate::error::Error;
 
@@ -28,9 +28,8 @@ pub fn draw(all: &Aggregate, model: &str, kind: &str) -> Result<Scene, Error> {
     let top = HEAD + 40.0;
     let below = top + HEIGHT + 50.0;
     let height = below + legend::methods_height(&methods);
-    let title = format!("{model}: reliability against utility in {kind}");
-    let line =
-        "Each path starts at the unpruned model (cross-hairs at 100 %) and its markers grow with the share removed.";
+    let title = format!("{model}, {kind}: reliability kept against utility kept");
+    let line = "Paths start at the unpruned model; markers grow with the share removed. Below the dotted diagonal, reliability went first.";
     let mut scene = titled(&title, line, height)?;
     let paths: Vec<Vec<Path>> = domains
         .iter()
@@ -55,7 +54,7 @@ pub fn draw(all: &Aggregate, model: &str, kind: &str) -> Result<Scene, Error> {
         panel.title(
             &mut scene,
             &capital(domain),
-            "below the dotted diagonal, reliability went first",
+            &basis(&curves_in(all, model, (domain, kind))),
         );
         panel.x_title(&mut scene, "utility kept, % of unpruned");
         if column == 0 {

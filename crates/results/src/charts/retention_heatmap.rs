@@ -6,7 +6,7 @@ use secateur_metrics::value::Aspect;
 
 use super::palette::{EMPTY, LOSS_GAIN, QUIET, TEXT, ramp, readable_on};
 use super::scene::{Anchor, Scene, WIDTH, fit, text_width};
-use super::{HEAD, MARGIN, capital, domains, legend, percent, titled, whole_percent};
+use super::{HEAD, MARGIN, capital, curves_in, domains, legend, percent, titled, whole_percent};
 use crate::aggregate::{Aggregate, Point};
 use crate::error::Error;
 
@@ -31,10 +31,15 @@ pub fn draw(all: &Aggregate, model: &str, kind: &str) -> Result<Scene, Error> {
     let left = MARGIN + names + 10.0;
     let width = (WIDTH - left - MARGIN - GAP * (columns - 1.0)) / columns;
     let block = methods.len() as f64 * CELL;
-    let height = HEAD + 2.0 * (block + 62.0) + 58.0;
-    let title = format!("{model}: share of the unpruned performance kept in {kind}, %");
-    let line = "Bold: the 95 % interval of what is kept excludes 100 %.";
-    let mut scene = titled(&title, line, height)?;
+    let height = HEAD + 2.0 * (block + 62.0) + 66.0;
+    let title = format!("{model}, {kind}: share of the unpruned performance kept, %");
+    let n = |d: &String| {
+        let points = curves_in(all, model, (d, kind)).into_iter().flat_map(|c| &c.points);
+        format!("{} ({d})", points.map(|p| p.n).max().unwrap_or(0))
+    };
+    let n: Vec<_> = domains.iter().map(n).collect();
+    let line = format!("Bold: the 95 % interval excludes 100 %. n = {}.", n.join(", "));
+    let mut scene = titled(&title, &line, height)?;
     let floor = floor(all, model, kind);
     for (row, aspect) in [Aspect::Utility, Aspect::Reliability].into_iter().enumerate() {
         let top = HEAD + 28.0 + row as f64 * (block + 62.0);
@@ -62,7 +67,7 @@ pub fn draw(all: &Aggregate, model: &str, kind: &str) -> Result<Scene, Error> {
             }
         }
     }
-    let middle = (left + (WIDTH - left - MARGIN) / 2.0, height - 66.0);
+    let middle = (left + (WIDTH - left - MARGIN) / 2.0, height - 69.0);
     let title = "experts removed from each layer, %";
     scene.text(title, middle, 11.5, Anchor::Middle, TEXT);
     colour_bar(&mut scene, floor, highest(all, model, kind), height - 38.0);

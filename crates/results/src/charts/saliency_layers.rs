@@ -42,9 +42,12 @@ pub fn draw(model: &str, methods: &[LayerScores]) -> Result<Scene, Error> {
     let rows = methods.len().div_ceil(columns).max(1);
     let width = (WIDTH - LEFT - MARGIN - GAP * (columns as f64 - 1.0)) / columns as f64;
     let below = HEAD + rows as f64 * (TALL + 52.0) + 22.0;
-    let title = format!("{model}: how evenly saliency is spread over the experts");
-    let line = "Wide bright areas: many experts matter alike. A thin bright edge: few experts carry the layer.";
-    let mut scene = titled(&title, line, below + 46.0)?;
+    let title = format!("{model}: how evenly each layer spreads saliency over its experts");
+    let line = format!(
+        "Wide bright areas: many experts matter alike. A thin bright edge: few carry the layer. {}",
+        size(methods)
+    );
+    let mut scene = titled(&title, &line, below + 46.0)?;
     for (i, method) in methods.iter().enumerate() {
         let (row, column) = (i / columns, i % columns);
         let x = LEFT + column as f64 * (width + GAP);
@@ -66,6 +69,13 @@ pub fn draw(model: &str, methods: &[LayerScores]) -> Result<Scene, Error> {
     let meaning = "score, scaled within its layer";
     legend::colour_bar(&mut scene, meaning, &VIRIDIS, &ticks, below + 6.0);
     Ok(scene)
+}
+
+/// Layers and experts of the first method.
+fn size(methods: &[LayerScores]) -> String {
+    let scores = methods.first().map_or(&[][..], |m| &m.scores[..]);
+    let experts = scores.iter().map(Vec::len).max().unwrap_or(0);
+    format!("{} layers of {experts} experts.", scores.len())
 }
 
 /// Numbers of the first and the last layer.

@@ -19,7 +19,7 @@ const HTML: &str = "report.html";
 #[derive(Debug, Serialize)]
 pub(super) struct Page {
     name: String,
-    margin: String,
+    bound: String,
     places: Vec<String>,
     models: Vec<Answer>,
     safe: Vec<SafeRow>,
@@ -99,7 +99,7 @@ impl Page {
         let manifest = store.manifest()?.into_iter();
         Ok(Self {
             name: identity.name.clone(),
-            margin: percent(options.margin),
+            bound: percent(1.0 - options.margin),
             models: models.iter().map(answer).collect(),
             safe: safe.iter().map(safe_row).collect(),
             unpruned: unpruned(records),
@@ -107,7 +107,7 @@ impl Page {
             command: options.command.clone(),
             definition_sha256: identity.definition_sha256.clone(),
             fence: fence(&identity.definition),
-            definition: identity.definition.clone(),
+            definition: identity.definition.trim_end().to_owned(),
             records: records.len(),
             manifest: manifest.map(|(name, value)| (name, plain(&value))).collect(),
             warnings: warnings.to_vec(),
