@@ -28,7 +28,7 @@ pub fn draw(all: &Aggregate, model: &str, kind: &str) -> Result<Scene, Error> {
     let top = HEAD + 40.0;
     let below = top + 2.0 * ROW + BETWEEN + 52.0;
     let height = below + legend::methods_height(&methods);
-    let title = format!("{model}, {kind}: utility and reliability kept as experts are removed");
+    let title = format!("{model}, {kind}: what is kept as experts are removed");
     let mut scene = titled(&title, &finding(all, model, kind), height)?;
     for (row, aspect) in [Aspect::Utility, Aspect::Reliability].into_iter().enumerate() {
         let shown: Vec<&Curve> = all

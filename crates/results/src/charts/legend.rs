@@ -49,9 +49,9 @@ pub fn colour_bar(scene: &mut Scene, meaning: &str, colours: &[RGBColor], ticks:
     let left = MARGIN + text_width(&meaning, SIZE, false) + 22.0;
     for step in 0..STEPS {
         let from = left + LENGTH * step as f64 / STEPS as f64;
-        let to = left + LENGTH * (step + 1) as f64 / STEPS as f64;
         let ink = ramp(colours, (step as f64 + 0.5) / STEPS as f64);
-        scene.rect((from, top), (to, top + 13.0), ink);
+        // Each step lies over the rest of the one before: no seams.
+        scene.rect((from, top), (left + LENGTH, top + 13.0), ink);
     }
     for (share, number) in ticks {
         let x = left + LENGTH * share;

@@ -106,15 +106,13 @@ fn panel(scene: &mut Scene, (x, y): (f64, f64), width: f64, method: &LayerScores
             })
             .collect();
         let top = y + TALL * row as f64 / rows as f64;
-        let bottom = y + TALL * (row + 1) as f64 / rows as f64;
-        // Equal neighbours are one rectangle.
+        // Equal neighbours are one rectangle, and each lies over the rest of those before: no seams.
         let mut start = 0;
         for cell in 1..=cells {
             if cell == cells || levels[cell] != levels[start] {
                 let from = x + width * start as f64 / cells as f64;
-                let to = x + width * cell as f64 / cells as f64;
                 let ink = ramp(&VIRIDIS, levels[start]);
-                scene.rect((from, top), (to, bottom), ink);
+                scene.rect((from, top), (x + width, y + TALL), ink);
                 start = cell;
             }
         }
