@@ -213,4 +213,17 @@ pub enum PruningError {
         /// The system's error.
         source: std::io::Error,
     },
+    /// The model failed outside a sample.
+    #[error(transparent)]
+    Model(secateur_model::ModelError),
+    /// The model failed on a sample.
+    #[error("calibration corpus `{corpus}`, sample {sample} (counted from 0): {source}")]
+    Sample {
+        /// Calibration corpus.
+        corpus: String,
+        /// Index of the sample.
+        sample: usize,
+        /// The model's error.
+        source: secateur_model::ModelError,
+    },
 }

@@ -8,15 +8,15 @@
 //! saved in an open format and can be entered from a file.
 
 mod error;
-
-pub mod accumulate;
-pub mod mask_files;
-pub mod methods;
-pub mod plan;
-pub mod protection;
-pub mod ranking;
 pub mod shape;
 pub mod statistics;
 mod statistics_file;
+pub mod accumulate;
+pub mod calibration;
+pub mod methods;
+pub mod ranking;
+pub mod protection;
+pub mod plan;
+pub mod mask_files;
 
 pub use error::PruningError;

@@ -1,5 +1,6 @@
 //! One file per method: statistics in, one score per expert out.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
@@ -9,19 +10,19 @@ use crate::error::PruningError;
 use crate::shape::LayerShape;
 use crate::statistics::{LayerStatistics, Statistic};
 
-mod aimer;
-mod ean;
-mod ean_mean;
-mod easy_ep;
+mod random;
 mod frequency;
 mod gating;
-mod msan;
-mod random;
+mod ean;
 mod reap;
+mod easy_ep;
+mod ean_mean;
+mod msan;
 mod reap_sum;
-mod router_norm;
 mod routing_score;
+mod aimer;
 mod weight_norm;
+mod router_norm;
 
 /// Reports list methods in this order.
 pub const METHODS: &[&dyn Method] = &[
@@ -179,6 +180,16 @@ pub trait Method: Sync {
 #[must_use]
 pub fn needs_tokens(method: &dyn Method, profile: Profile) -> bool {
     method.needs(profile).iter().any(|s| !s.is_of_weights())
+}
+
+/// What one pass must collect for all of these methods.
+#[must_use]
+pub fn wanted(methods: &[(&dyn Method, Profile)]) -> BTreeSet<Statistic> {
+    methods
+        .iter()
+        .flat_map(|(method, profile)| method.needs(*profile))
+        .copied()
+        .collect()
 }
 
 /// The method of that name.

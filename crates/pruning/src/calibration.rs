@@ -1,0 +1,285 @@
+//! One pass over a corpus: every statistic that the asked-for methods need, and no other.
+
+use std::collections::BTreeSet;
+
+use secateur_model::mask::ExpertId;
+use secateur_model::observe::{MoeObservation, MoeObserver};
+use secateur_model::{MatrixValues, Model, ModelError, MoeLayer};
+
+use crate::accumulate::{Ingredient, LayerSample, ingredients};
+use crate::error::PruningError;
+use crate::shape::LayerShape;
+use crate::statistics::{EVERY_EXPERT_TOKENS, LayerStatistics, Provenance, Statistic, Statistics};
+
+/// How far a pass is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CalibrationProgress {
+    /// Samples done.
+    pub samples_done: usize,
+    /// Samples of the corpus.
+    pub samples: usize,
+    /// Tokens done.
+    pub tokens_done: usize,
+}
+
+impl From<&MoeLayer> for LayerShape {
+    fn from(layer: &MoeLayer) -> Self {
+        Self {
+            layer: layer.layer,
+            experts: layer.experts,
+            top_k: layer.top_k,
+            groups: layer.groups,
+            topk_groups: layer.topk_groups,
+        }
+    }
+}
+
+/// The expert layers of a model, in decoder order.
+#[must_use]
+pub fn layer_shapes(model: &Model) -> Vec<LayerShape> {
+    model.moe_layers().iter().map(LayerShape::from).collect()
+}
+
+/// Runs every sequence through the unpruned model, one at a time and without padding, and collects the `wanted` statistics.
+///
+/// Switches the model's mask off. `origin` says where the sequences come from; its family, precision, sample and token counts are
+/// filled in here. If only statistics of the weights are wanted, nothing is run and `sequences` may be empty.
+///
+/// # Errors
+///
+/// [`PruningError::EmptyCorpus`] without tokens; [`PruningError::NotFinite`] with layer and expert; the model's own errors with
+/// the sample they arose in.
+pub fn calibrate(
+    model: &mut Model,
+    sequences: &[Vec<u32>],
+    origin: Provenance,
+    wanted: &BTreeSet<Statistic>,
+    progress: &mut dyn FnMut(CalibrationProgress),
+) -> Result<Statistics, PruningError> {
+    model.set_mask(None).map_err(PruningError::Model)?;
+    let shapes = layer_shapes(model);
+    shapes.iter().try_for_each(LayerShape::check)?;
+    let mut provenance = Provenance {
+        family: model.family().into(),
+        precision: model.device().precision().name().into(),
+        samples: 0,
+        tokens: 0,
+        ..origin
+    };
+    let mut layers: Vec<_> = shapes
+        .iter()
+        .map(|&shape| LayerStatistics::zeros(shape, wanted))
+        .collect();
+    if wanted.iter().any(|s| !s.is_of_weights()) {
+        check_corpus(sequences, &provenance.corpus)?;
+        let mut collector = Collector::new(layers, wanted);
+        let mut tokens_done = 0;
+        for (sample, tokens) in sequences.iter().enumerate() {
+            collector.run(model, tokens, &provenance.corpus, sample)?;
+            tokens_done += tokens.len();
+            progress(CalibrationProgress {
+                samples_done: sample + 1,
+                samples: sequences.len(),
+                tokens_done,
+            });
+        }
+        provenance.samples = sequences.len() as u64;
+        provenance.tokens = tokens_done as u64;
+        layers = collector.layers;
+    }
+    if wanted.iter().any(|s| s.is_of_weights()) {
+        layers
+            .iter_mut()
+            .try_for_each(|layer| read_weights(model, layer))
+            .map_err(PruningError::Model)?;
+    }
+    let statistics = Statistics { provenance, layers };
+    statistics.check()?;
+    Ok(statistics)
+}
+
+fn check_corpus(sequences: &[Vec<u32>], corpus: &str) -> Result<(), PruningError> {
+    let empty = |found: String| {
+        Err(PruningError::EmptyCorpus {
+            corpus: corpus.into(),
+            found,
+        })
+    };
+    if sequences.is_empty() {
+        return empty("has no samples".into());
+    }
+    match sequences.iter().position(Vec::is_empty) {
+        Some(sample) => empty(format!("has no tokens in sample {sample} of {}", sequences.len())),
+        None => Ok(()),
+    }
+}
+
+/// Puts what the model shows into the layers' sums.
+struct Collector {
+    layers: Vec<LayerStatistics>,
+    ingredients: BTreeSet<Ingredient>,
+    /// Layers seen in this sample.
+    seen: usize,
+    error: Option<PruningError>,
+}
+
+impl Collector {
+    fn new(layers: Vec<LayerStatistics>, wanted: &BTreeSet<Statistic>) -> Self {
+        let ingredients = wanted.iter().flat_map(|&s| ingredients(s)).copied().collect();
+        Self {
+            layers,
+            ingredients,
+            seen: 0,
+            error: None,
+        }
+    }
+
+    fn run(&mut self, model: &Model, tokens: &[u32], corpus: &str, sample: usize) -> Result<(), PruningError> {
+        self.seen = 0;
+        let result = model.observe(tokens, self);
+        if let Some(error) = self.error.take() {
+            return Err(error);
+        }
+        result.map_err(|source| PruningError::Sample {
+            corpus: corpus.into(),
+            sample,
+            source,
+        })?;
+        if self.seen == self.layers.len() {
+            return Ok(());
+        }
+        Err(PruningError::ImpossibleLayer {
+            layer: self.layers[self.seen].shape.layer,
+            reason: format!(
+                "the model showed {} of its {} expert layers",
+                self.seen,
+                self.layers.len()
+            ),
+        })
+    }
+
+    fn look(&self, moe: &MoeObservation<'_>) -> Result<LayerSample, ModelError> {
+        let mut sample = LayerSample {
+            tokens: moe.tokens(),
+            selected: moe.selected().to_vec(),
+            weights: moe.weights().to_vec(),
+            ..LayerSample::default()
+        };
+        for ingredient in &self.ingredients {
+            match ingredient {
+                Ingredient::OutputNorms => sample.output_norms = Some(moe.output_norms()?),
+                Ingredient::LargestOutputs => sample.largest_outputs = Some(moe.output_max_abs()?),
+                Ingredient::RouterScores => sample.router_scores = Some(moe.scores()?),
+                Ingredient::ResidualCosine => sample.residual_cosine = Some(moe.residual_cosine()?),
+                Ingredient::InputCosine => sample.input_cosine = Some(moe.input_cosine()?),
+                Ingredient::EveryExpertNorms => {
+                    sample.every_expert_norms = Some(moe.all_expert_output_norms(EVERY_EXPERT_TOKENS)?);
+                }
+            }
+        }
+        Ok(sample)
+    }
+}
+
+impl MoeObserver for Collector {
+    fn observe(&mut self, moe: &MoeObservation<'_>) -> Result<(), ModelError> {
+        let sample = self.look(moe)?;
+        let place = self.seen;
+        self.seen += 1;
+        let added = match self.layers.get_mut(place).filter(|l| l.shape.layer == moe.layer()) {
+            Some(layer) => layer.add(&sample),
+            None => Err(PruningError::ImpossibleLayer {
+                layer: moe.layer(),
+                reason: format!("the model showed it as expert layer number {place}"),
+            }),
+        };
+        added.map_err(|error| {
+            let message = error.to_string();
+            self.error = Some(error);
+            ModelError::Observer(message)
+        })
+    }
+}
+
+fn read_weights(model: &Model, layer: &mut LayerStatistics) -> Result<(), ModelError> {
+    let (index, experts) = (layer.shape.layer, layer.shape.experts);
+    let wanted: Vec<Statistic> = layer.values.keys().copied().filter(|s| s.is_of_weights()).collect();
+    if let Some(norms) = layer.values.get_mut(&Statistic::RouterRowNorm) {
+        let router = model.router_matrix(index)?;
+        for (norm, row) in norms.iter_mut().zip(router.values.chunks_exact(router.columns.max(1))) {
+            *norm = squares(row).sqrt();
+        }
+    }
+    if wanted == [Statistic::RouterRowNorm] {
+        return Ok(());
+    }
+    for expert in 0..experts {
+        let matrices = model.expert_matrices(index, ExpertId(expert))?;
+        for &statistic in wanted.iter().filter(|&&s| s != Statistic::RouterRowNorm) {
+            if let Some(values) = layer.values.get_mut(&statistic) {
+                values[expert] = of_matrices(statistic, &matrices);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn of_matrices(statistic: Statistic, matrices: &[MatrixValues]) -> f64 {
+    let all = || matrices.iter().map(|m| m.values.as_slice());
+    let norm = |name: &str| {
+        matrices
+            .iter()
+            .filter(|m| m.name == name)
+            .map(|m| squares(&m.values))
+            .sum::<f64>()
+            .sqrt()
+    };
+    match statistic {
+        Statistic::WeightCount => all().map(<[f32]>::len).sum::<usize>() as f64,
+        Statistic::AbsoluteWeight => all().flatten().map(|&w| f64::from(w).abs()).sum(),
+        Statistic::SquaredWeight => all().map(squares).sum(),
+        Statistic::GateMatrixNorm => norm("gate"),
+        Statistic::UpMatrixNorm => norm("up"),
+        Statistic::DownMatrixNorm => norm("down"),
+        _ => 0.0,
+    }
+}
+
+fn squares(values: &[f32]) -> f64 {
+    values.iter().map(|&w| f64::from(w) * f64::from(w)).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn empty_corpora_are_told() {
+        let told = |sequences: &[Vec<u32>]| check_corpus(sequences, "notes").err().map(|e| e.to_string());
+        assert!(told(&[]).is_some_and(|m| m.contains("`notes` has no samples")));
+        assert!(told(&[vec![1], vec![]]).is_some_and(|m| m.contains("sample 1 of 2")));
+        assert!(told(&[vec![1]]).is_none());
+    }
+
+    #[test]
+    fn weights_by_hand() {
+        let matrix = |name, values: &[f32]| MatrixValues {
+            name,
+            rows: 1,
+            columns: values.len(),
+            values: values.to_vec(),
+        };
+        let expert = [
+            matrix("gate", &[3.0, -4.0]),
+            matrix("up", &[1.0, 0.0]),
+            matrix("down", &[-2.0, 0.0]),
+        ];
+        let of = |s| of_matrices(s, &expert);
+        let expected = [6.0, 10.0, 30.0, 5.0, 1.0, 2.0];
+        let statistics = Statistic::ALL.iter().copied().filter(|s| s.is_of_weights());
+        for (statistic, expected) in statistics.zip(expected) {
+            assert!((of(statistic) - expected).abs() < 1e-15, "{}", statistic.name());
+        }
+        assert!(of_matrices(Statistic::GateMatrixNorm, &expert[1..]).abs() < 1e-15);
+    }
+}
