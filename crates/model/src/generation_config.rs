@@ -41,8 +41,7 @@ impl GenerationConfig {
     /// [`CheckpointError::Field`] for values of the wrong type or outside their range, and those of reading the file.
     pub fn open(directory: &Path, config: &Config) -> Result<Self, CheckpointError> {
         const NAME: &str = "generation_config.json";
-        let text =
-            files::read_text(directory, NAME, files::CONFIG_LIMIT)?.unwrap_or_else(|| "{}".into());
+        let text = files::read_text(directory, NAME, files::CONFIG_LIMIT)?.unwrap_or_else(|| "{}".into());
         Self::read(&Config::parse(&directory.join(NAME), &text)?, config)
     }
 
@@ -65,9 +64,7 @@ impl GenerationConfig {
             min_p: ranged(own, "min_p", "a number from 0 to 1", |value| {
                 (0.0..=1.0).contains(&value)
             })?,
-            repetition_penalty: ranged(own, "repetition_penalty", "a number above 0", |value| {
-                value > 0.0
-            })?,
+            repetition_penalty: ranged(own, "repetition_penalty", "a number above 0", |value| value > 0.0)?,
             max_new_tokens: own.optional_positive("max_new_tokens")?,
             unread: Vec::new(),
         };
@@ -86,9 +83,7 @@ fn ranged(
 ) -> Result<Option<f64>, CheckpointError> {
     match config.optional_f64(field)? {
         // With `do_sample: false`, a temperature of 0 is written by some.
-        Some(0.0) if field == "temperature" && config.optional_bool("do_sample")? != Some(true) => {
-            Ok(None)
-        }
+        Some(0.0) if field == "temperature" && config.optional_bool("do_sample")? != Some(true) => Ok(None),
         Some(value) if !valid(value) => Err(config.invalid(field, expected)),
         value => Ok(value),
     }
@@ -118,10 +113,7 @@ mod tests {
 
     fn read(own: &str, config: &str) -> Result<GenerationConfig, CheckpointError> {
         let parse = |name: &str, text: &str| Config::parse(Path::new(name), text).unwrap();
-        GenerationConfig::read(
-            &parse("generation_config.json", own),
-            &parse("config.json", config),
-        )
+        GenerationConfig::read(&parse("generation_config.json", own), &parse("config.json", config))
     }
 
     #[test]
@@ -169,16 +161,9 @@ mod tests {
             r#"{"max_new_tokens":0}"#,
         ] {
             let message = read(own, "{}").unwrap_err().to_string();
-            assert!(
-                message.starts_with("generation_config.json: field `"),
-                "{message}"
-            );
+            assert!(message.starts_with("generation_config.json: field `"), "{message}");
         }
-        let good = read(
-            r#"{"temperature":0.7,"top_p":0.95,"top_k":20,"do_sample":true}"#,
-            "{}",
-        )
-        .unwrap();
+        let good = read(r#"{"temperature":0.7,"top_p":0.95,"top_k":20,"do_sample":true}"#, "{}").unwrap();
         assert_eq!(
             (good.temperature, good.top_p, good.top_k),
             (Some(0.7), Some(0.95), Some(20))

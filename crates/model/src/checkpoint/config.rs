@@ -36,19 +36,14 @@ impl Config {
             file: file.to_path_buf(),
             reason,
         };
-        match serde_json::from_str(&without_python_floats(text))
-            .map_err(|parse| error(parse.to_string()))?
-        {
+        match serde_json::from_str(&without_python_floats(text)).map_err(|parse| error(parse.to_string()))? {
             Value::Object(fields) => Ok(Self {
                 file: file.to_path_buf(),
                 prefix: String::new(),
                 fields,
                 read: Arc::default(),
             }),
-            other => Err(error(format!(
-                "it is {}, expected an object",
-                describe(&other)
-            ))),
+            other => Err(error(format!("it is {}, expected an object", describe(&other)))),
         }
     }
 
@@ -92,10 +87,7 @@ impl Config {
         CheckpointError::Field {
             file: self.file.clone(),
             field: format!("{}{field}", self.prefix),
-            found: self
-                .fields
-                .get(field)
-                .map_or_else(|| "missing".into(), describe),
+            found: self.fields.get(field).map_or_else(|| "missing".into(), describe),
             expected: expected.into(),
         }
     }
@@ -116,9 +108,7 @@ impl Config {
         let Some(value) = self.value(field) else {
             return Ok(None);
         };
-        convert(value)
-            .map(Some)
-            .ok_or_else(|| self.invalid(field, expected))
+        convert(value).map(Some).ok_or_else(|| self.invalid(field, expected))
     }
 
     fn required<T>(
@@ -150,16 +140,12 @@ impl Config {
 
     /// A whole number from 1 to 2³².
     pub fn required_positive(&self, field: &str) -> Result<usize, CheckpointError> {
-        self.required(field, POSITIVE, |value| {
-            size(value).filter(|&size| size > 0)
-        })
+        self.required(field, POSITIVE, |value| size(value).filter(|&size| size > 0))
     }
 
     /// A whole number from 1 to 2³².
     pub fn optional_positive(&self, field: &str) -> Result<Option<usize>, CheckpointError> {
-        self.optional(field, POSITIVE, |value| {
-            size(value).filter(|&size| size > 0)
-        })
+        self.optional(field, POSITIVE, |value| size(value).filter(|&size| size > 0))
     }
 
     /// A finite number.
@@ -184,8 +170,7 @@ impl Config {
 
     /// A string.
     pub fn required_str(&self, field: &str) -> Result<&str, CheckpointError> {
-        self.optional_str(field)?
-            .ok_or_else(|| self.invalid(field, STRING))
+        self.optional_str(field)?.ok_or_else(|| self.invalid(field, STRING))
     }
 
     /// A string.
@@ -224,8 +209,7 @@ impl Config {
 
     /// A nested object, whose fields are then read one by one.
     pub fn required_object(&self, field: &str) -> Result<Self, CheckpointError> {
-        self.optional_object(field)?
-            .ok_or_else(|| self.invalid(field, OBJECT))
+        self.optional_object(field)?.ok_or_else(|| self.invalid(field, OBJECT))
     }
 
     /// A nested object, whose fields are then read one by one.
@@ -278,12 +262,7 @@ pub(crate) fn describe(value: &Value) -> String {
     }
 }
 
-fn unread_in(
-    fields: &Map<String, Value>,
-    prefix: &str,
-    read: &BTreeSet<String>,
-    unread: &mut Vec<String>,
-) {
+fn unread_in(fields: &Map<String, Value>, prefix: &str, read: &BTreeSet<String>, unread: &mut Vec<String>) {
     for (field, value) in fields {
         let path = format!("{prefix}{field}");
         let entered = format!("{path}.");
@@ -340,9 +319,7 @@ mod tests {
 
     #[test]
     fn errors_name_file_field_found_and_expected() {
-        let config = config(
-            r#"{"a": "x", "b": -1, "c": 1.5, "d": {"e": [1]}, "f": 99999999999, "g": null, "z": 0}"#,
-        );
+        let config = config(r#"{"a": "x", "b": -1, "c": 1.5, "d": {"e": [1]}, "f": 99999999999, "g": null, "z": 0}"#);
         let message = |error: CheckpointError| error.to_string();
         let is = "config.json: field";
         assert_eq!(
@@ -366,13 +343,7 @@ mod tests {
             format!("{is} `d` is an object of 1 fields, expected true or false")
         );
         assert_eq!(
-            message(
-                config
-                    .required_object("d")
-                    .unwrap()
-                    .required_f64("e")
-                    .unwrap_err()
-            ),
+            message(config.required_object("d").unwrap().required_f64("e").unwrap_err()),
             format!("{is} `d.e` is [1], expected a number")
         );
         assert_eq!(
@@ -392,9 +363,7 @@ mod tests {
 
     #[test]
     fn unread_fields_are_listed_with_their_paths() {
-        let config = config(
-            r#"{"a": 1, "rope": {"x": 1, "y": 2, "deep": {"z": 1}}, "b": 2, "whole": {"k": 1}}"#,
-        );
+        let config = config(r#"{"a": 1, "rope": {"x": 1, "y": 2, "deep": {"z": 1}}, "b": 2, "whole": {"k": 1}}"#);
         assert_eq!(config.unread(), ["a", "rope", "b", "whole"]);
         config.required_usize("a").unwrap();
         let rope = config.required_object("rope").unwrap();
@@ -405,9 +374,7 @@ mod tests {
 
     #[test]
     fn python_infinities_do_not_stop_the_other_fields() {
-        let config = config(
-            "{\"limit\": [0.0, Infinity], \"n\": -Infinity, \"s\": \"a \\\" NaN\", \"h\": 3}",
-        );
+        let config = config("{\"limit\": [0.0, Infinity], \"n\": -Infinity, \"s\": \"a \\\" NaN\", \"h\": 3}");
         assert_eq!(config.required_usize("h").unwrap(), 3);
         assert_eq!(config.required_str("s").unwrap(), "a \" NaN");
         assert!(config.optional_f64_list("limit").is_err());

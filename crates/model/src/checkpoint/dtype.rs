@@ -90,10 +90,7 @@ impl Dtype {
     }
 
     fn row(self) -> &'static (Self, &'static str, usize) {
-        DTYPES
-            .iter()
-            .find(|(dtype, _, _)| *dtype == self)
-            .unwrap_or(&DTYPES[0])
+        DTYPES.iter().find(|(dtype, _, _)| *dtype == self).unwrap_or(&DTYPES[0])
     }
 }
 

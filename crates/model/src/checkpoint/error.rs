@@ -142,9 +142,7 @@ pub enum CheckpointError {
         found: Vec<usize>,
     },
     /// A weight in a dtype that the forward pass does not read.
-    #[error(
-        "tensor `{tensor}` in {file} has dtype {found}; supported dtypes of weights are BF16, F16 and F32"
-    )]
+    #[error("tensor `{tensor}` in {file} has dtype {found}; supported dtypes of weights are BF16, F16 and F32")]
     UnsupportedDtype {
         /// The tensor.
         tensor: String,

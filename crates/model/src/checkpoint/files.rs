@@ -31,8 +31,7 @@ pub fn resolve(directory: &Path, name: &str) -> Result<PathBuf, CheckpointError>
     };
     let target = fs::canonicalize(&file).map_err(unreadable)?;
     let home = fs::canonicalize(directory).map_err(unreadable)?;
-    if !target.starts_with(&home) && !blobs_of(&home).is_some_and(|blobs| target.starts_with(blobs))
-    {
+    if !target.starts_with(&home) && !blobs_of(&home).is_some_and(|blobs| target.starts_with(blobs)) {
         return Err(CheckpointError::OutsideDirectory {
             file,
             found: format!("is a link to {}", target.display()),
@@ -92,10 +91,7 @@ pub fn read(directory: &Path, name: &str, limit: u64) -> Result<Vec<u8>, Checkpo
     let mut content = Vec::new();
     if bytes <= limit {
         // The file may grow between the two calls.
-        handle
-            .take(limit + 1)
-            .read_to_end(&mut content)
-            .map_err(unreadable)?;
+        handle.take(limit + 1).read_to_end(&mut content).map_err(unreadable)?;
     }
     if bytes > limit || content.len() as u64 > limit {
         return Err(CheckpointError::TooLarge {
@@ -112,28 +108,15 @@ pub fn read(directory: &Path, name: &str, limit: u64) -> Result<Vec<u8>, Checkpo
 /// # Errors
 ///
 /// Those of [`read`], and [`CheckpointError::Read`] for text that is not UTF-8.
-pub fn read_text(
-    directory: &Path,
-    name: &str,
-    limit: u64,
-) -> Result<Option<String>, CheckpointError> {
+pub fn read_text(directory: &Path, name: &str, limit: u64) -> Result<Option<String>, CheckpointError> {
     if !exists(directory, name) {
         return Ok(None);
     }
-    let text = String::from_utf8(read(directory, name, limit)?).map_err(|error| {
-        CheckpointError::Read {
-            file: directory.join(name),
-            source: io::Error::new(
-                io::ErrorKind::InvalidData,
-                format!("not UTF-8 text ({error})"),
-            ),
-        }
+    let text = String::from_utf8(read(directory, name, limit)?).map_err(|error| CheckpointError::Read {
+        file: directory.join(name),
+        source: io::Error::new(io::ErrorKind::InvalidData, format!("not UTF-8 text ({error})")),
     })?;
-    Ok(Some(
-        text.strip_prefix('\u{feff}')
-            .map(str::to_owned)
-            .unwrap_or(text),
-    ))
+    Ok(Some(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text)))
 }
 
 /// [`read_text`], parsed as JSON.
@@ -141,11 +124,7 @@ pub fn read_text(
 /// # Errors
 ///
 /// Those of [`read_text`], and [`CheckpointError::Json`].
-pub fn read_json(
-    directory: &Path,
-    name: &str,
-    limit: u64,
-) -> Result<Option<serde_json::Value>, CheckpointError> {
+pub fn read_json(directory: &Path, name: &str, limit: u64) -> Result<Option<serde_json::Value>, CheckpointError> {
     let Some(text) = read_text(directory, name, limit)? else {
         return Ok(None);
     };

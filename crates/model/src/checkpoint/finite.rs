@@ -63,18 +63,11 @@ mod tests {
                 let same = |found: Option<(usize, f32)>| {
                     let (index, value) = found.unwrap();
                     assert_eq!(index, at);
-                    assert!(
-                        at == 9999
-                            || value.to_bits() == bad.to_bits()
-                            || value.is_nan() && bad.is_nan()
-                    );
+                    assert!(at == 9999 || value.to_bits() == bad.to_bits() || value.is_nan() && bad.is_nan());
                 };
                 same(first_non_finite(
                     Dtype::F32,
-                    &values
-                        .iter()
-                        .flat_map(|v| v.to_le_bytes())
-                        .collect::<Vec<_>>(),
+                    &values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<_>>(),
                 ));
                 same(first_non_finite(
                     Dtype::BF16,
@@ -100,10 +93,7 @@ mod tests {
         assert_eq!(
             first_non_finite(
                 Dtype::F32,
-                &extremes
-                    .iter()
-                    .flat_map(|v| v.to_le_bytes())
-                    .collect::<Vec<_>>()
+                &extremes.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<_>>()
             ),
             None
         );
@@ -111,10 +101,7 @@ mod tests {
         assert_eq!(
             first_non_finite(
                 Dtype::BF16,
-                &extremes
-                    .iter()
-                    .flat_map(|v| v.to_le_bytes())
-                    .collect::<Vec<_>>()
+                &extremes.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<_>>()
             ),
             None
         );
@@ -122,10 +109,7 @@ mod tests {
         assert_eq!(
             first_non_finite(
                 Dtype::F16,
-                &extremes
-                    .iter()
-                    .flat_map(|v| v.to_le_bytes())
-                    .collect::<Vec<_>>()
+                &extremes.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<_>>()
             ),
             None
         );

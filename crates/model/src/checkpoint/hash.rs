@@ -35,20 +35,18 @@ impl Checkpoint {
         } else {
             None
         };
-        let chat_template =
-            match files::read_text(directory, "chat_template.jinja", files::CONFIG_LIMIT)? {
-                Some(template) => Some(hex(template.as_bytes())),
-                None => files::read_json(directory, "tokenizer_config.json", files::CONFIG_LIMIT)?
-                    .and_then(|config| {
-                        config
-                            .get("chat_template")
-                            .filter(|template| !template.is_null())
-                            .map(|template| match template.as_str() {
-                                Some(template) => hex(template.as_bytes()),
-                                None => hex(canonical(template).as_bytes()),
-                            })
-                    }),
-            };
+        let chat_template = match files::read_text(directory, "chat_template.jinja", files::CONFIG_LIMIT)? {
+            Some(template) => Some(hex(template.as_bytes())),
+            None => files::read_json(directory, "tokenizer_config.json", files::CONFIG_LIMIT)?.and_then(|config| {
+                config
+                    .get("chat_template")
+                    .filter(|template| !template.is_null())
+                    .map(|template| match template.as_str() {
+                        Some(template) => hex(template.as_bytes()),
+                        None => hex(canonical(template).as_bytes()),
+                    })
+            }),
+        };
         Ok(ContentHash {
             weights: self.weights_hash(),
             tokenizer,
@@ -100,11 +98,9 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 
 /// A digest as hexadecimal digits.
 pub(crate) fn digits(digest: &[u8]) -> String {
-    digest
-        .iter()
-        .fold(String::with_capacity(64), |mut text, byte| {
-            use std::fmt::Write as _;
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+    digest.iter().fold(String::with_capacity(64), |mut text, byte| {
+        use std::fmt::Write as _;
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }

@@ -41,8 +41,8 @@ pub fn parse(file: &Path, content: &[u8]) -> Result<Vec<HeaderEntry>, Checkpoint
         file: file.to_path_buf(),
         reason,
     };
-    let RawHeader(mut raw) = serde_json::from_slice(text)
-        .map_err(|error| header_error(format!("its header does not parse: {error}")))?;
+    let RawHeader(mut raw) =
+        serde_json::from_slice(text).map_err(|error| header_error(format!("its header does not parse: {error}")))?;
     let data_start = 8 + text.len();
     let data_length = content.len() - data_start;
 
@@ -94,10 +94,7 @@ fn header_text<'a>(file: &Path, content: &'a [u8]) -> Result<&'a [u8], Checkpoin
             "its header claims {length} bytes, and at most {HEADER_LIMIT} are accepted"
         ));
     }
-    let Some(text) = usize::try_from(length)
-        .ok()
-        .and_then(|length| rest.get(..length))
-    else {
+    let Some(text) = usize::try_from(length).ok().and_then(|length| rest.get(..length)) else {
         return error(format!(
             "its header claims {length} bytes, but only {} follow (truncated?)",
             rest.len()
@@ -110,19 +107,13 @@ fn header_text<'a>(file: &Path, content: &'a [u8]) -> Result<&'a [u8], Checkpoin
 }
 
 /// Dtype and byte range in the data of one tensor, given how far the tensors before it reach.
-fn check_tensor(
-    info: &RawTensor,
-    data_length: usize,
-    covered: usize,
-) -> Result<(Dtype, Range<usize>), String> {
+fn check_tensor(info: &RawTensor, data_length: usize, covered: usize) -> Result<(Dtype, Range<usize>), String> {
     let Some(dtype) = Dtype::from_name(&info.dtype) else {
         return Err(format!("has the unknown dtype `{}`", shorten(&info.dtype)));
     };
     let (begin, end) = info.data_offsets;
     if begin > end {
-        return Err(format!(
-            "begins at byte {begin} of the data, after its end at {end}"
-        ));
+        return Err(format!("begins at byte {begin} of the data, after its end at {end}"));
     }
     if end > data_length {
         return Err(format!(
@@ -210,10 +201,7 @@ impl<'de> Visitor<'de> for HeaderVisitor {
         let mut tensors = Vec::new();
         while let Some(name) = map.next_key::<String>()? {
             if !names.insert(name.clone()) {
-                return Err(A::Error::custom(format!(
-                    "`{}` occurs twice",
-                    shorten(&name)
-                )));
+                return Err(A::Error::custom(format!("`{}` occurs twice", shorten(&name))));
             }
             if name == "__metadata__" {
                 map.next_value::<std::collections::BTreeMap<String, String>>()?;

@@ -12,9 +12,7 @@ fn file(header: &str, data: usize) -> Vec<u8> {
 }
 
 fn refusal(content: &[u8]) -> String {
-    parse(Path::new("x.safetensors"), content)
-        .unwrap_err()
-        .to_string()
+    parse(Path::new("x.safetensors"), content).unwrap_err().to_string()
 }
 
 #[test]
@@ -225,11 +223,7 @@ const BAD_HEADERS: &[(&str, usize, &str)] = &[
     ("{}", 1, "its tensors end at byte 0"),
     (r#"{"__metadata__":{"a":1}}"#, 0, "does not parse"),
     (r#"{"__metadata__":"pt"}"#, 0, "does not parse"),
-    (
-        r#"{"__metadata__":{},"__metadata__":{}}"#,
-        0,
-        "occurs twice",
-    ),
+    (r#"{"__metadata__":{},"__metadata__":{}}"#, 0, "occurs twice"),
     (
         "{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]}\u{0}}",
         4,
@@ -246,10 +240,7 @@ fn each_broken_header_is_refused_with_its_reason() {
             message.starts_with("x.safetensors is not a valid safetensors file"),
             "{message}"
         );
-        assert!(
-            message.contains(expected),
-            "{header}\n{message}\nlacks: {expected}"
-        );
+        assert!(message.contains(expected), "{header}\n{message}\nlacks: {expected}");
     }
 }
 
@@ -265,9 +256,7 @@ fn lengths_that_lie_are_refused() {
     };
     assert!(claim(3).contains("claims 3 bytes, but only 2 follow (truncated?)"));
     assert!(claim(100_000_000).contains("but only 2 follow"));
-    assert!(
-        claim(100_000_001).contains("claims 100000001 bytes, and at most 100000000 are accepted")
-    );
+    assert!(claim(100_000_001).contains("claims 100000001 bytes, and at most 100000000 are accepted"));
     assert!(claim(u64::MAX).contains("at most"));
 }
 
@@ -282,25 +271,16 @@ fn text_that_is_no_json_is_refused() {
     assert!(raw(b"{\"a\":\xf0}").contains("does not parse"));
     let deep = format!("{{\"a\":{}", "[".repeat(100_000));
     assert!(raw(deep.as_bytes()).contains("does not parse"));
-    let deep = format!(
-        "{{\"a\":{{\"dtype\":\"U8\",\"x\":{}",
-        "{\"y\":".repeat(100_000)
-    );
+    let deep = format!("{{\"a\":{{\"dtype\":\"U8\",\"x\":{}", "{\"y\":".repeat(100_000));
     assert!(raw(deep.as_bytes()).contains("does not parse"));
 }
 
 #[test]
 fn every_truncation_of_a_good_file_is_refused() {
-    let good = file(
-        r#"{"a":{"dtype":"F32","shape":[2,2],"data_offsets":[0,16]}}"#,
-        16,
-    );
+    let good = file(r#"{"a":{"dtype":"F32","shape":[2,2],"data_offsets":[0,16]}}"#, 16);
     assert!(parse(Path::new("x"), &good).is_ok());
     for length in 0..good.len() {
-        assert!(
-            parse(Path::new("x"), &good[..length]).is_err(),
-            "{length} bytes"
-        );
+        assert!(parse(Path::new("x"), &good[..length]).is_err(), "{length} bytes");
     }
 }
 
@@ -326,8 +306,5 @@ fn names_in_messages_are_short_and_plain() {
         &format!(r#"{{"{name}":{{"dtype":"U8","shape":[4],"data_offsets":[0,3]}}}}"#),
         3,
     ));
-    assert!(
-        message.len() < 500 && !message.contains('\u{1b}'),
-        "{message}"
-    );
+    assert!(message.len() < 500 && !message.contains('\u{1b}'), "{message}");
 }

@@ -154,10 +154,7 @@ impl<'de> Visitor<'de> for UniqueVisitor {
         while let Some(name) = map.next_key::<String>()? {
             if entries.contains_key(&name) {
                 map.next_value::<IgnoredAny>()?;
-                return Err(A::Error::custom(format!(
-                    "tensor `{}` is listed twice",
-                    shorten(&name)
-                )));
+                return Err(A::Error::custom(format!("tensor `{}` is listed twice", shorten(&name))));
             }
             let shard = map.next_value()?;
             entries.insert(name, shard);

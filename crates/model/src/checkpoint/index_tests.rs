@@ -12,7 +12,11 @@ fn refusal_of(text: &str) -> String {
 
 #[test]
 fn a_good_index_lists_its_shards_once() {
-    let index = parse(Path::new("i"), r#"{"metadata":{"total_size":8},"weight_map":{"b":"2.safetensors","a":"1.safetensors","c":"2.safetensors"}}"#).unwrap();
+    let index = parse(
+        Path::new("i"),
+        r#"{"metadata":{"total_size":8},"weight_map":{"b":"2.safetensors","a":"1.safetensors","c":"2.safetensors"}}"#,
+    )
+    .unwrap();
     assert_eq!(index.shards, ["1.safetensors", "2.safetensors"]);
     assert_eq!(index.weight_map["b"], "2.safetensors");
 }
@@ -23,17 +27,11 @@ fn each_broken_index_is_refused_with_its_reason() {
         ("", "not the expected JSON"),
         ("[]", "not the expected JSON"),
         ("{}", "missing field `weight_map`"),
-        (
-            r#"{"weight_map":null}"#,
-            "expected an object of tensor names",
-        ),
+        (r#"{"weight_map":null}"#, "expected an object of tensor names"),
         (r#"{"weight_map":[]}"#, "expected an object of tensor names"),
         (r#"{"weight_map":{"a":1}}"#, "expected a string"),
         (r#"{"weight_map":{"a":null}}"#, "expected a string"),
-        (
-            r#"{"weight_map":{"a":["x.safetensors"]}}"#,
-            "expected a string",
-        ),
+        (r#"{"weight_map":{"a":["x.safetensors"]}}"#, "expected a string"),
         (r#"{"weight_map":{"a":"x.safetensors"}"#, "EOF"),
         (
             r#"{"weight_map":{"a":"x.safetensors","a":"y.safetensors"}}"#,
@@ -61,19 +59,13 @@ fn each_name_that_is_no_plain_file_is_refused() {
         ("..", "leads out of the directory"),
         ("/etc/x.safetensors", "is an absolute path"),
         ("\\\\x.safetensors", "is an absolute path"),
-        (
-            "\\\\\\\\server\\\\share\\\\x.safetensors",
-            "is a network path",
-        ),
+        ("\\\\\\\\server\\\\share\\\\x.safetensors", "is a network path"),
         ("//server/share/x.safetensors", "is a network path"),
         ("\\\\\\\\?\\\\C:\\\\x.safetensors", "is a network path"),
         ("C:\\\\x.safetensors", "names a drive or a stream"),
         ("C:x.safetensors", "names a drive or a stream"),
         ("file:///etc/x.safetensors", "names a drive or a stream"),
-        (
-            "x.safetensors:stream.safetensors",
-            "names a drive or a stream",
-        ),
+        ("x.safetensors:stream.safetensors", "names a drive or a stream"),
         ("sub/x.safetensors", "is a path"),
         ("./x.safetensors", "is a path"),
         ("sub\\\\x.safetensors", "is a path"),

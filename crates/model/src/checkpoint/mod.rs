@@ -170,11 +170,7 @@ impl Checkpoint {
     /// # Errors
     ///
     /// [`CheckpointError::MissingTensor`], [`CheckpointError::WrongShape`], [`CheckpointError::UnsupportedDtype`].
-    pub fn check(
-        &self,
-        expected: &[Expected],
-        skip: &dyn Fn(&str) -> bool,
-    ) -> Result<Vec<String>, CheckpointError> {
+    pub fn check(&self, expected: &[Expected], skip: &dyn Fn(&str) -> bool) -> Result<Vec<String>, CheckpointError> {
         let missing: Vec<&Expected> = expected
             .iter()
             .filter(|e| !self.tensors.contains_key(&e.name))
@@ -227,10 +223,7 @@ impl Checkpoint {
     /// # Errors
     ///
     /// [`CheckpointError::NotFinite`] for the first such element of the first such tensor by name.
-    pub fn verify_finite(
-        &self,
-        skip: &(dyn Fn(&str) -> bool + Sync),
-    ) -> Result<(), CheckpointError> {
+    pub fn verify_finite(&self, skip: &(dyn Fn(&str) -> bool + Sync)) -> Result<(), CheckpointError> {
         let used: Vec<&TensorEntry> = self
             .tensors()
             .filter(|tensor| tensor.dtype.is_weight() && !skip(&tensor.name))
@@ -307,11 +300,9 @@ fn open_shards(directory: &Path, names: &[String]) -> Result<Shards, CheckpointE
     let mut tensors = Vec::new();
     for (shard, name) in names.iter().enumerate() {
         let file = directory.join(name);
-        let map = MappedFile::map(&files::open(directory, name)?).map_err(|source| {
-            CheckpointError::Read {
-                file: file.clone(),
-                source,
-            }
+        let map = MappedFile::map(&files::open(directory, name)?).map_err(|source| CheckpointError::Read {
+            file: file.clone(),
+            source,
         })?;
         let entries = header::parse(&file, &map)?;
         tensors.extend(entries.into_iter().map(
@@ -337,13 +328,8 @@ fn open_shards(directory: &Path, names: &[String]) -> Result<Shards, CheckpointE
 fn open_sharded(directory: &Path, index_text: &str) -> Result<Shards, CheckpointError> {
     let file = directory.join(INDEX);
     let index = index::parse(&file, index_text)?;
-    if let Some(missing) = index
-        .shards
-        .iter()
-        .find(|shard| !files::exists(directory, shard))
-    {
-        let reason =
-            format!("it names the file {missing}, which is not there (an unfinished download?)");
+    if let Some(missing) = index.shards.iter().find(|shard| !files::exists(directory, shard)) {
+        let reason = format!("it names the file {missing}, which is not there (an unfinished download?)");
         return Err(CheckpointError::Index { file, reason });
     }
     let (shards, tensors) = open_shards(directory, &index.shards)?;

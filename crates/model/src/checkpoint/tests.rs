@@ -26,17 +26,14 @@ fn padded(tensors: &[(&str, &str, &[usize], &[u8])], pad: usize) -> Vec<u8> {
     let header = format!("{{{}}}{}", entries.join(","), " ".repeat(pad));
     let mut file = (header.len() as u64).to_le_bytes().to_vec();
     file.extend_from_slice(header.as_bytes());
-    tensors
-        .iter()
-        .for_each(|(_, _, _, bytes)| file.extend_from_slice(bytes));
+    for (_, _, _, bytes) in tensors {
+        file.extend_from_slice(bytes);
+    }
     file
 }
 
 fn floats(values: &[f32]) -> Vec<u8> {
-    values
-        .iter()
-        .flat_map(|value| value.to_le_bytes())
-        .collect()
+    values.iter().flat_map(|value| value.to_le_bytes()).collect()
 }
 
 fn directory(files: &[(&str, &[u8])]) -> TempDir {
@@ -61,24 +58,14 @@ fn a_single_file_opens_and_reads_without_a_copy() {
     let weights = floats(&[1.0, -2.0]);
     let directory = directory(&[(
         "model.safetensors",
-        &safetensors(
-            &[
-                ("a", "F32", &[2], &weights),
-                ("b", "BF16", &[1, 1], &[0x80, 0x3f]),
-            ]),
+        &safetensors(&[("a", "F32", &[2], &weights), ("b", "BF16", &[1, 1], &[0x80, 0x3f])]),
     )]);
     let checkpoint = Checkpoint::open(directory.path()).unwrap();
     assert_eq!(checkpoint.names().collect::<Vec<_>>(), ["a", "b"]);
     let tensor = checkpoint.tensor("a").unwrap();
-    assert_eq!(
-        (tensor.dtype, tensor.shape.as_slice()),
-        (Dtype::F32, [2].as_slice())
-    );
+    assert_eq!((tensor.dtype, tensor.shape.as_slice()), (Dtype::F32, [2].as_slice()));
     assert_eq!(checkpoint.bytes(tensor), weights);
-    assert_eq!(
-        checkpoint.config().required_usize("hidden_size").unwrap(),
-        2
-    );
+    assert_eq!(checkpoint.config().required_usize("hidden_size").unwrap(), 2);
     assert!(checkpoint.tensor("c").is_none());
 }
 
@@ -86,10 +73,7 @@ fn a_single_file_opens_and_reads_without_a_copy() {
 fn bytes_are_aligned_wherever_the_header_ends() {
     let weights = floats(&[1.0, -2.0, 3.0]);
     for pad in 0..8 {
-        let directory = directory(&[(
-            "model.safetensors",
-            &padded(&[("a", "F32", &[3], &weights)], pad),
-        )]);
+        let directory = directory(&[("model.safetensors", &padded(&[("a", "F32", &[3], &weights)], pad))]);
         let checkpoint = Checkpoint::open(directory.path()).unwrap();
         let bytes = checkpoint.bytes(checkpoint.tensor("a").unwrap());
         assert_eq!(bytemuck::cast_slice::<u8, f32>(&bytes), [1.0, -2.0, 3.0]);
@@ -98,22 +82,17 @@ fn bytes_are_aligned_wherever_the_header_ends() {
 
 #[test]
 fn check_names_what_is_missing_misshapen_unsupported_or_unused() {
-    let file = safetensors(
-        &[
-            ("a", "F32", &[2], &[0; 8]),
-            ("i", "I64", &[1], &[0; 8]),
-            ("mtp.x", "F32", &[1], &[0; 4]),
-            ("z", "F32", &[1], &[0; 4]),
-        ]);
+    let file = safetensors(&[
+        ("a", "F32", &[2], &[0; 8]),
+        ("i", "I64", &[1], &[0; 8]),
+        ("mtp.x", "F32", &[1], &[0; 4]),
+        ("z", "F32", &[1], &[0; 4]),
+    ]);
     let directory = directory(&[("model.safetensors", &file)]);
     let checkpoint = Checkpoint::open(directory.path()).unwrap();
     let skip = |name: &str| name.starts_with("mtp.");
-    assert_eq!(
-        checkpoint.check(&[Expected::new("a", [2])], &skip).unwrap(),
-        ["i", "z"]
-    );
-    let message =
-        |expected: &[Expected]| checkpoint.check(expected, &skip).unwrap_err().to_string();
+    assert_eq!(checkpoint.check(&[Expected::new("a", [2])], &skip).unwrap(), ["i", "z"]);
+    let message = |expected: &[Expected]| checkpoint.check(expected, &skip).unwrap_err().to_string();
     let missing = message(&[
         Expected::new("a", [2]),
         Expected::new("q", [3, 4]),
@@ -141,30 +120,21 @@ fn check_names_what_is_missing_misshapen_unsupported_or_unused() {
 fn nan_weights_are_found_by_name_and_index() {
     let mut weights = vec![0.5; 3_000_000];
     weights[2_500_000] = f32::NAN;
-    let file = safetensors(
-        &[
-            ("a", "F32", &[2], &[0; 8]),
-            ("b", "F32", &[3_000_000], &floats(&weights)),
-            ("c", "F16", &[1], &[0, 0x7c]),
-        ]);
+    let file = safetensors(&[
+        ("a", "F32", &[2], &[0; 8]),
+        ("b", "F32", &[3_000_000], &floats(&weights)),
+        ("c", "F16", &[1], &[0, 0x7c]),
+    ]);
     let directory = directory(&[("model.safetensors", &file)]);
     let checkpoint = Checkpoint::open(directory.path()).unwrap();
-    let (index, value) = checkpoint
-        .find_non_finite(checkpoint.tensor("b").unwrap())
-        .unwrap();
+    let (index, value) = checkpoint.find_non_finite(checkpoint.tensor("b").unwrap()).unwrap();
     assert!(index == 2_500_000 && value.is_nan());
-    let message = checkpoint
-        .verify_finite(&|_| false)
-        .unwrap_err()
-        .to_string();
+    let message = checkpoint.verify_finite(&|_| false).unwrap_err().to_string();
     assert!(
         message.starts_with("tensor `b` in ") && message.contains("holds NaN at element 2500000"),
         "{message}"
     );
-    let message = checkpoint
-        .verify_finite(&|name| name == "b")
-        .unwrap_err()
-        .to_string();
+    let message = checkpoint.verify_finite(&|name| name == "b").unwrap_err().to_string();
     assert!(
         message.contains("tensor `c`") && message.contains("holds inf at element 0"),
         "{message}"
@@ -180,19 +150,16 @@ fn one(name: &str) -> Vec<u8> {
 
 #[test]
 fn sharding_does_not_change_the_hash_but_content_does() {
-    let hash = |directory: &TempDir| {
-        Checkpoint::open(directory.path())
-            .unwrap()
-            .content_hash()
-            .unwrap()
-    };
+    let hash = |directory: &TempDir| Checkpoint::open(directory.path()).unwrap().content_hash().unwrap();
     let whole = directory(&[(
         "model.safetensors",
         &padded(
             &[
                 ("b", "F32", &[1], &[0, 0, 128, 63]),
                 ("a", "F32", &[1], &[0, 0, 128, 63]),
-            ], 3),
+            ],
+            3,
+        ),
     )]);
     let parts = directory(&[
         ("model.safetensors.index.json", PART.as_bytes()),
@@ -224,11 +191,10 @@ fn sharding_does_not_change_the_hash_but_content_does() {
 
     let reshaped = directory(&[(
         "model.safetensors",
-        &safetensors(
-            &[
-                ("b", "F32", &[1, 1], &[0, 0, 128, 63]),
-                ("a", "F32", &[1], &[0, 0, 128, 63]),
-            ]),
+        &safetensors(&[
+            ("b", "F32", &[1, 1], &[0, 0, 128, 63]),
+            ("a", "F32", &[1], &[0, 0, 128, 63]),
+        ]),
     )]);
     assert_ne!(hash(&reshaped).weights, first.weights);
     fs::write(
@@ -252,13 +218,9 @@ fn index_and_shards_must_agree() {
         all.extend_from_slice(files);
         refusal(directory(&all).path())
     };
-    let two = safetensors(
-        &[("a", "F32", &[1], &[0; 4]), ("b", "F32", &[1], &[0; 4])]);
+    let two = safetensors(&[("a", "F32", &[1], &[0; 4]), ("b", "F32", &[1], &[0; 4])]);
     let (a, b, c) = (one("a"), one("b"), one("c"));
-    assert!(
-        message(&[("1.safetensors", &a)])
-            .contains("it names the file 2.safetensors, which is not there")
-    );
+    assert!(message(&[("1.safetensors", &a)]).contains("it names the file 2.safetensors, which is not there"));
     assert!(
         message(&[("1.safetensors", &a), ("2.safetensors", &c)])
             .contains("2.safetensors holds tensor `c`, which `weight_map` does not list")
@@ -276,10 +238,7 @@ fn index_and_shards_must_agree() {
         message(&[("1.safetensors", &a), ("2.safetensors", &empty)])
             .contains("`weight_map` places tensor `b` in 2.safetensors, which does not hold it")
     );
-    assert!(
-        message(&[("1.safetensors", &a), ("2.safetensors", &b[..b.len() - 1])])
-            .contains("truncated?")
-    );
+    assert!(message(&[("1.safetensors", &a), ("2.safetensors", &b[..b.len() - 1])]).contains("truncated?"));
 }
 
 #[test]
@@ -297,22 +256,21 @@ fn what_is_no_model_directory_is_refused() {
     );
     let config = directory(&[]);
     assert!(refusal(&config.path().join("config.json")).contains("is not a directory"));
-    assert!(
-        refusal(config.path())
-            .contains("has no model.safetensors: expected it, or model.safetensors.index.json")
-    );
+    assert!(refusal(config.path()).contains("has no model.safetensors: expected it, or model.safetensors.index.json"));
 }
 
 #[test]
 fn pickles_are_named_and_refused() {
-    let message =
-        refusal(directory(&[("pytorch_model-1.bin", b"x"), ("pytorch_model-2.bin", b"x")]).path());
+    let message = refusal(directory(&[("pytorch_model-1.bin", b"x"), ("pytorch_model-2.bin", b"x")]).path());
     assert!(
         message.contains("only as pytorch_model-1.bin and 1 more (Python pickles"),
         "{message}"
     );
     let message = refusal(directory(&[("model-00001-of-00002.safetensors", b"x")]).path());
-    assert!(message.contains("has no model.safetensors and no model.safetensors.index.json: without it, the 1 safetensors"), "{message}");
+    assert!(
+        message.contains("has no model.safetensors and no model.safetensors.index.json: without it, the 1 safetensors"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -320,10 +278,7 @@ fn config_must_be_a_small_object() {
     let directory = directory(&[("model.safetensors", &one("a"))]);
     let config = directory.path().join("config.json");
     fs::write(&config, "[1]").unwrap();
-    assert!(
-        refusal(directory.path())
-            .contains("config.json is not the expected JSON: it is [1], expected an object")
-    );
+    assert!(refusal(directory.path()).contains("config.json is not the expected JSON: it is [1], expected an object"));
     fs::write(&config, b"{\"a\": \"\xff\"}").unwrap();
     assert!(refusal(directory.path()).contains("not UTF-8 text"));
     fs::write(&config, " ".repeat(9 << 20)).unwrap();
@@ -352,10 +307,7 @@ fn links_may_stay_inside_or_lead_to_the_blobs_of_a_cache_only() {
     assert!(Checkpoint::open(model.path()).is_ok());
 
     let cache = tempfile::tempdir().unwrap();
-    let (blobs, snapshot) = (
-        cache.path().join("m/blobs"),
-        cache.path().join("m/snapshots/abc"),
-    );
+    let (blobs, snapshot) = (cache.path().join("m/blobs"), cache.path().join("m/snapshots/abc"));
     fs::create_dir_all(&blobs).unwrap();
     fs::create_dir_all(&snapshot).unwrap();
     fs::write(blobs.join("1"), one("a")).unwrap();

@@ -11,16 +11,28 @@ pub(super) fn with_note(card: Option<&str>, mask: &ExpertMask, plan: &Plan) -> S
         Some(card) if !card.is_empty() => format!("{card}\n\n"),
         _ => String::new(),
     };
-    let Plan { experts_before, experts, kept, .. } = plan;
+    let Plan {
+        experts_before,
+        experts,
+        kept,
+        ..
+    } = plan;
     let _ = write!(
         text,
         "## Experts removed\n\nThis checkpoint was made by Secateur from one with {experts_before} experts per layer: {experts} of them are kept \
          in each of {} layers, nothing was trained afterwards. What the original is good for, this one need not be: measure it before use.\n\n\
          Kept experts by layer, by their index in the original, in the order of their index here{}:\n\n```json\n{{\n",
         kept.len(),
-        if mask.kept.len() < kept.len() { " (layers that the mask does not name keep all)" } else { "" },
+        if mask.kept.len() < kept.len() {
+            " (layers that the mask does not name keep all)"
+        } else {
+            ""
+        },
     );
-    let rows: Vec<String> = kept.iter().map(|(layer, ids)| format!("  \"{layer}\": {ids:?}")).collect();
+    let rows: Vec<String> = kept
+        .iter()
+        .map(|(layer, ids)| format!("  \"{layer}\": {ids:?}"))
+        .collect();
     let _ = write!(text, "{}\n}}\n```\n", rows.join(",\n"));
     text
 }

@@ -16,22 +16,48 @@ pub(super) fn experts(config: &Config, naming: &MoeNaming) -> Result<usize, Expo
             None => (Some(config.clone()), *key),
         };
         let Some(object) = object else { continue };
-        let Some(count) = object.optional_positive(field)? else { continue };
+        let Some(count) = object.optional_positive(field)? else {
+            continue;
+        };
         if found.is_some_and(|found| found != count) {
-            return Err(object.invalid(field, format!("the same as in {}", naming.expert_count_keys.join(" and "))).into());
+            return Err(object
+                .invalid(
+                    field,
+                    format!("the same as in {}", naming.expert_count_keys.join(" and ")),
+                )
+                .into());
         }
         found = Some(count);
     }
-    found.ok_or_else(|| config.invalid(naming.expert_count_keys.first().copied().unwrap_or("num_experts"), "the number of experts").into())
+    found.ok_or_else(|| {
+        config
+            .invalid(
+                naming.expert_count_keys.first().copied().unwrap_or("num_experts"),
+                "the number of experts",
+            )
+            .into()
+    })
 }
 
 /// Text of config.json with another number of experts; field order and everything else stay.
-pub(super) fn with_experts(directory: &Path, naming: &MoeNaming, before: usize, after: usize) -> Result<String, ExportError> {
-    let missing = || CheckpointError::MissingFile { directory: directory.to_path_buf(), file: "config.json".into(), hint: "it was removed".into() };
+pub(super) fn with_experts(
+    directory: &Path,
+    naming: &MoeNaming,
+    before: usize,
+    after: usize,
+) -> Result<String, ExportError> {
+    let missing = || CheckpointError::MissingFile {
+        directory: directory.to_path_buf(),
+        file: "config.json".into(),
+        hint: "it was removed".into(),
+    };
     let mut config = files::read_json(directory, "config.json", files::CONFIG_LIMIT)?.ok_or_else(missing)?;
     for key in naming.expert_count_keys {
         let pointer = format!("/{}", key.replace('.', "/"));
-        if let Some(value) = config.pointer_mut(&pointer).filter(|value| value.as_u64() == Some(before as u64)) {
+        if let Some(value) = config
+            .pointer_mut(&pointer)
+            .filter(|value| value.as_u64() == Some(before as u64))
+        {
             *value = Value::from(after);
         }
     }

@@ -30,19 +30,31 @@ pub const BLOCK_SPARSE_EXPERTS: MoeNaming = MoeNaming {
 };
 
 /// `model_type` → naming.
-pub const NAMINGS: &[(&str, &MoeNaming)] = &[("qwen3_moe", &MLP_EXPERTS), ("olmoe", &MLP_EXPERTS), ("mixtral", &BLOCK_SPARSE_EXPERTS)];
+pub const NAMINGS: &[(&str, &MoeNaming)] = &[
+    ("qwen3_moe", &MLP_EXPERTS),
+    ("olmoe", &MLP_EXPERTS),
+    ("mixtral", &BLOCK_SPARSE_EXPERTS),
+];
 
 /// The naming of a family by its `model_type`.
 #[must_use]
 pub fn naming_of(model_type: &str) -> Option<&'static MoeNaming> {
-    NAMINGS.iter().find(|(name, _)| *name == model_type).map(|(_, naming)| *naming)
+    NAMINGS
+        .iter()
+        .find(|(name, _)| *name == model_type)
+        .map(|(_, naming)| *naming)
 }
 
 /// What a tensor is to an export.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Role {
     /// Belongs to one expert; its name is `before + expert + after`.
-    Expert { layer: usize, expert: usize, before: String, after: String },
+    Expert {
+        layer: usize,
+        expert: usize,
+        before: String,
+        after: String,
+    },
     /// Has one slice per expert of this layer on its first dimension.
     Sliced { layer: usize },
     /// Neither.
@@ -58,13 +70,22 @@ impl MoeNaming {
             let digits = expert.to_string().len();
             let tail = prefix.rsplit("{expert}").next().unwrap_or_default().len() + rest.len();
             let at = name.len() - tail - digits;
-            return Role::Expert { layer, expert, before: name[..at].into(), after: name[at + digits..].into() };
+            return Role::Expert {
+                layer,
+                expert,
+                before: name[..at].into(),
+                after: name[at + digits..].into(),
+            };
         }
         let whole = |pattern: &&str| match begins(pattern, name) {
             Some((numbers, "")) => numbers.first().copied(),
             _ => None,
         };
-        self.row_sliced.iter().chain(self.fused).find_map(|pattern| whole(pattern)).map_or(Role::Other, |layer| Role::Sliced { layer })
+        self.row_sliced
+            .iter()
+            .chain(self.fused)
+            .find_map(whole)
+            .map_or(Role::Other, |layer| Role::Sliced { layer })
     }
 }
 
@@ -99,14 +120,40 @@ mod tests {
 
     #[test]
     fn names_are_told_apart() {
-        let expert = |layer, expert, before: &str, after: &str| Role::Expert { layer, expert, before: before.into(), after: after.into() };
+        let expert = |layer, expert, before: &str, after: &str| Role::Expert {
+            layer,
+            expert,
+            before: before.into(),
+            after: after.into(),
+        };
         let role = |name: &str| MLP_EXPERTS.role(name);
-        assert_eq!(role("model.layers.12.mlp.experts.103.up_proj.weight"), expert(12, 103, "model.layers.12.mlp.experts.", ".up_proj.weight"));
+        assert_eq!(
+            role("model.layers.12.mlp.experts.103.up_proj.weight"),
+            expert(12, 103, "model.layers.12.mlp.experts.", ".up_proj.weight")
+        );
         assert_eq!(role("model.layers.0.mlp.gate.weight"), Role::Sliced { layer: 0 });
-        for other in ["model.layers.0.mlp.gate.weight_scale", "model.layers.0.mlp.gate_proj.weight", "model.layers.00.mlp.experts.1.x", "model.layers.x.mlp.experts.1.x", "model.layers.0.mlp.experts.99999999999999999999.x", "lm_head.weight", "", "model.layers.0.mlp.experts.1"] {
+        for other in [
+            "model.layers.0.mlp.gate.weight_scale",
+            "model.layers.0.mlp.gate_proj.weight",
+            "model.layers.00.mlp.experts.1.x",
+            "model.layers.x.mlp.experts.1.x",
+            "model.layers.0.mlp.experts.99999999999999999999.x",
+            "lm_head.weight",
+            "",
+            "model.layers.0.mlp.experts.1",
+        ] {
             assert_eq!(role(other), Role::Other, "{other}");
         }
-        assert_eq!(BLOCK_SPARSE_EXPERTS.role("model.layers.1.block_sparse_moe.experts.7.w1.weight"), expert(1, 7, "model.layers.1.block_sparse_moe.experts.", ".w1.weight"));
-        assert_eq!((layer_of("model.layers.61.eh_proj.weight"), layer_of("model.norm.weight")), (Some(61), None));
+        assert_eq!(
+            BLOCK_SPARSE_EXPERTS.role("model.layers.1.block_sparse_moe.experts.7.w1.weight"),
+            expert(1, 7, "model.layers.1.block_sparse_moe.experts.", ".w1.weight")
+        );
+        assert_eq!(
+            (
+                layer_of("model.layers.61.eh_proj.weight"),
+                layer_of("model.norm.weight")
+            ),
+            (Some(61), None)
+        );
     }
 }

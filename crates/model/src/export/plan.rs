@@ -43,10 +43,17 @@ pub(super) struct Plan {
     pub(super) dropped: Vec<String>,
 }
 
-pub(super) fn plan(checkpoint: &Checkpoint, mask: &ExpertMask, naming: &MoeNaming, extra: ExtraLayers) -> Result<Plan, ExportError> {
+pub(super) fn plan(
+    checkpoint: &Checkpoint,
+    mask: &ExpertMask,
+    naming: &MoeNaming,
+    extra: ExtraLayers,
+) -> Result<Plan, ExportError> {
     let config = checkpoint.config();
     let layers = config.required_usize("num_hidden_layers")?;
-    let dropped = |tensor: &TensorEntry| extra == ExtraLayers::Drop && layer_of(&tensor.name).is_some_and(|layer| layer >= layers);
+    let dropped = |tensor: &TensorEntry| {
+        extra == ExtraLayers::Drop && layer_of(&tensor.name).is_some_and(|layer| layer >= layers)
+    };
     let written: Vec<&TensorEntry> = checkpoint.tensors().filter(|tensor| !dropped(tensor)).collect();
 
     let experts_before = super::config::experts(config, naming)?;
@@ -60,15 +67,44 @@ pub(super) fn plan(checkpoint: &Checkpoint, mask: &ExpertMask, naming: &MoeNamin
             shards.entry(&tensor.file).or_default().push(planned);
         }
     }
-    let file_name = |file: &Path| file.file_name().and_then(|name| name.to_str()).unwrap_or("model.safetensors").to_owned();
-    let shards = shards.into_iter().map(|(file, tensors)| PlannedShard { name: file_name(file), tensors }).collect();
-    let dropped = checkpoint.tensors().filter(|tensor| dropped(tensor)).map(|tensor| tensor.name.clone()).collect();
-    Ok(Plan { experts_before, experts, kept, shards, dropped })
+    let file_name = |file: &Path| {
+        file.file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or("model.safetensors")
+            .to_owned()
+    };
+    let shards = shards
+        .into_iter()
+        .map(|(file, tensors)| PlannedShard {
+            name: file_name(file),
+            tensors,
+        })
+        .collect();
+    let dropped = checkpoint
+        .tensors()
+        .filter(|tensor| dropped(tensor))
+        .map(|tensor| tensor.name.clone())
+        .collect();
+    Ok(Plan {
+        experts_before,
+        experts,
+        kept,
+        shards,
+        dropped,
+    })
 }
 
 /// Layers with experts; each must have all that config.json states.
-fn moe_layers(directory: &Path, tensors: &[&TensorEntry], naming: &MoeNaming, experts: usize) -> Result<BTreeSet<usize>, ExportError> {
-    let error = |reason: String| ExportError::Experts { directory: directory.to_path_buf(), reason };
+fn moe_layers(
+    directory: &Path,
+    tensors: &[&TensorEntry],
+    naming: &MoeNaming,
+    experts: usize,
+) -> Result<BTreeSet<usize>, ExportError> {
+    let error = |reason: String| ExportError::Experts {
+        directory: directory.to_path_buf(),
+        reason,
+    };
     let mut layers = BTreeSet::new();
     let mut found: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
     for tensor in tensors {
@@ -88,17 +124,31 @@ fn moe_layers(directory: &Path, tensors: &[&TensorEntry], naming: &MoeNaming, ex
     }
     for (layer, ids) in found {
         if ids.len() != experts || ids.last().is_some_and(|&last| last >= experts) {
-            return Err(error(format!("layer {layer} has {} experts, the last of them {}, but config.json states {experts}", ids.len(), ids.last().unwrap_or(&0))));
+            return Err(error(format!(
+                "layer {layer} has {} experts, the last of them {}, but config.json states {experts}",
+                ids.len(),
+                ids.last().unwrap_or(&0)
+            )));
         }
     }
     Ok(layers)
 }
 
 /// Kept ids of every MoE layer, all equally many, at least as many as are used per token.
-fn kept(checkpoint: &Checkpoint, mask: &ExpertMask, layers: &BTreeSet<usize>, experts: usize) -> Result<BTreeMap<usize, Vec<usize>>, ExportError> {
-    let error = |reason: String| ExportError::Mask { directory: checkpoint.directory().to_path_buf(), reason };
+fn kept(
+    checkpoint: &Checkpoint,
+    mask: &ExpertMask,
+    layers: &BTreeSet<usize>,
+    experts: usize,
+) -> Result<BTreeMap<usize, Vec<usize>>, ExportError> {
+    let error = |reason: String| ExportError::Mask {
+        directory: checkpoint.directory().to_path_buf(),
+        reason,
+    };
     if let Some(layer) = mask.kept.keys().find(|layer| !layers.contains(layer)) {
-        return Err(error(format!("it names layer {layer}, and the layers with experts are {layers:?}")));
+        return Err(error(format!(
+            "it names layer {layer}, and the layers with experts are {layers:?}"
+        )));
     }
     let ids = |layer: usize| match mask.kept.get(&layer) {
         Some(ids) => ids.iter().map(|id| id.0).collect(),
@@ -106,13 +156,22 @@ fn kept(checkpoint: &Checkpoint, mask: &ExpertMask, layers: &BTreeSet<usize>, ex
     };
     let kept: BTreeMap<usize, Vec<usize>> = layers.iter().map(|&layer| (layer, ids(layer))).collect();
     let count = kept.values().next().map_or(0, Vec::len);
-    let top_k = checkpoint.config().optional_usize("num_experts_per_tok")?.unwrap_or(1).max(1);
+    let top_k = checkpoint
+        .config()
+        .optional_usize("num_experts_per_tok")?
+        .unwrap_or(1)
+        .max(1);
     for (layer, ids) in &kept {
         if !ids.is_sorted_by(|a, b| a < b) {
-            return Err(error(format!("the ids of layer {layer} are not ascending and distinct: {ids:?}")));
+            return Err(error(format!(
+                "the ids of layer {layer} are not ascending and distinct: {ids:?}"
+            )));
         }
         if let Some(id) = ids.last().filter(|&&id| id >= experts) {
-            return Err(error(format!("layer {layer} is to keep expert {id}, and it has experts 0 to {}", experts - 1)));
+            return Err(error(format!(
+                "layer {layer} is to keep expert {id}, and it has experts 0 to {}",
+                experts - 1
+            )));
         }
         if ids.len() != count {
             return Err(error(format!(
@@ -123,7 +182,9 @@ fn kept(checkpoint: &Checkpoint, mask: &ExpertMask, layers: &BTreeSet<usize>, ex
         }
     }
     if count < top_k {
-        return Err(error(format!("it keeps {count} experts per layer, and the model uses {top_k} per token (num_experts_per_tok)")));
+        return Err(error(format!(
+            "it keeps {count} experts per layer, and the model uses {top_k} per token (num_experts_per_tok)"
+        )));
     }
     Ok(kept)
 }
@@ -137,10 +198,21 @@ fn planned(
     experts: usize,
 ) -> Result<Option<PlannedTensor>, ExportError> {
     let bytes = tensor.range.len();
-    let same = |name: String| PlannedTensor { name, dtype: tensor.dtype, shape: tensor.shape.clone(), source: tensor.name.clone(), parts: vec![0..bytes] };
+    let same = |name: String| PlannedTensor {
+        name,
+        dtype: tensor.dtype,
+        shape: tensor.shape.clone(),
+        source: tensor.name.clone(),
+        parts: std::iter::once(0..bytes).collect(),
+    };
     match naming.role(&tensor.name) {
         Role::Other => Ok(Some(same(tensor.name.clone()))),
-        Role::Expert { layer, expert, before, after } => {
+        Role::Expert {
+            layer,
+            expert,
+            before,
+            after,
+        } => {
             let slot = kept.get(&layer).and_then(|ids| ids.binary_search(&expert).ok());
             Ok(slot.map(|slot| same(format!("{before}{slot}{after}"))))
         }
@@ -149,14 +221,21 @@ fn planned(
             if tensor.shape.first() != Some(&experts) || !bytes.is_multiple_of(experts) {
                 return Err(ExportError::Experts {
                     directory: checkpoint.directory().to_path_buf(),
-                    reason: format!("tensor `{}` is {:?}, expected {experts} rows, one per expert", tensor.name, tensor.shape),
+                    reason: format!(
+                        "tensor `{}` is {:?}, expected {experts} rows, one per expert",
+                        tensor.name, tensor.shape
+                    ),
                 });
             }
             let row = bytes / experts;
             let mut shape = tensor.shape.clone();
             shape[0] = ids.len();
             let parts = ids.iter().map(|&id| id * row..(id + 1) * row).collect();
-            Ok(Some(PlannedTensor { shape, parts, ..same(tensor.name.clone()) }))
+            Ok(Some(PlannedTensor {
+                shape,
+                parts,
+                ..same(tensor.name.clone())
+            }))
         }
     }
 }

@@ -18,27 +18,53 @@ fn toy() -> TempDir {
     write(".hidden", b"x");
     fs::create_dir(directory.path().join("onnx")).unwrap();
     let mut map = serde_json::Map::new();
-    for (shard, layers) in [("model-00001-of-00002.safetensors", 0..1), ("model-00002-of-00002.safetensors", 1..3)] {
+    for (shard, layers) in [
+        ("model-00001-of-00002.safetensors", 0..1),
+        ("model-00002-of-00002.safetensors", 1..3),
+    ] {
         let mut tensors: Vec<(String, &str, Vec<usize>, Vec<u8>)> = Vec::new();
         for layer in layers {
             for expert in 0..4_u8 {
                 let value = 16 * layer + expert;
-                tensors.push((format!("model.layers.{layer}.mlp.experts.{expert}.up_proj.weight"), "BF16", vec![2], vec![value; 4]));
+                tensors.push((
+                    format!("model.layers.{layer}.mlp.experts.{expert}.up_proj.weight"),
+                    "BF16",
+                    vec![2],
+                    vec![value; 4],
+                ));
             }
             let rows = (0..4_u8).flat_map(|row| [row; 12]).collect();
             tensors.push((format!("model.layers.{layer}.mlp.gate.weight"), "F32", vec![4, 3], rows));
-            tensors.push((format!("model.layers.{layer}.norm.weight"), "F16", vec![1], vec![layer; 2]));
+            tensors.push((
+                format!("model.layers.{layer}.norm.weight"),
+                "F16",
+                vec![1],
+                vec![layer; 2],
+            ));
         }
-        tensors.iter().for_each(|(name, ..)| drop(map.insert(name.clone(), shard.into())));
-        let borrowed: Vec<_> = tensors.iter().map(|(name, dtype, shape, bytes)| (name.as_str(), *dtype, shape.as_slice(), bytes.as_slice())).collect();
+        for (name, ..) in &tensors {
+            map.insert(name.clone(), shard.into());
+        }
+        let borrowed: Vec<_> = tensors
+            .iter()
+            .map(|(name, dtype, shape, bytes)| (name.as_str(), *dtype, shape.as_slice(), bytes.as_slice()))
+            .collect();
         write(shard, &crate::checkpoint::test_file(&borrowed));
     }
-    write("model.safetensors.index.json", json!({"weight_map": map}).to_string().as_bytes());
+    write(
+        "model.safetensors.index.json",
+        json!({"weight_map": map}).to_string().as_bytes(),
+    );
     directory
 }
 
 fn mask(layers: &[(usize, &[usize])]) -> ExpertMask {
-    ExpertMask { kept: layers.iter().map(|(layer, ids)| (*layer, ids.iter().map(|&id| ExpertId(id)).collect())).collect() }
+    ExpertMask {
+        kept: layers
+            .iter()
+            .map(|(layer, ids)| (*layer, ids.iter().map(|&id| ExpertId(id)).collect()))
+            .collect(),
+    }
 }
 
 fn run(model: &TempDir, mask: &ExpertMask, extra: ExtraLayers, to: &Path) -> Result<Exported, ExportError> {
@@ -62,7 +88,13 @@ fn experts_are_renumbered_and_router_rows_sliced() {
     assert_eq!(bytes("model.layers.0.mlp.gate.weight"), [[1; 12], [3; 12]].concat());
     assert_eq!(pruned.tensor("model.layers.1.mlp.gate.weight").unwrap().shape, [2, 3]);
     assert!(pruned.tensor("model.layers.1.mlp.experts.2.up_proj.weight").is_none());
-    assert_eq!(pruned.tensors().map(|tensor| tensor.range.start % (tensor.dtype.bits() / 8)).max(), Some(0));
+    assert_eq!(
+        pruned
+            .tensors()
+            .map(|tensor| tensor.range.start % (tensor.dtype.bits() / 8))
+            .max(),
+        Some(0)
+    );
 
     let config = fs::read_to_string(to.join("config.json")).unwrap();
     let old: Value = serde_json::from_str(&fs::read_to_string(model.path().join("config.json")).unwrap()).unwrap();
@@ -71,14 +103,23 @@ fn experts_are_renumbered_and_router_rows_sliced() {
     new["num_experts"] = 4.into();
     assert_eq!(new, old);
     let card = fs::read_to_string(to.join("README.md")).unwrap();
-    assert!(card.starts_with("---\nlicense: mit\n---\n# Toy\n") && card.contains("  \"0\": [1, 3],\n  \"1\": [0, 2]\n"), "{card}");
+    assert!(
+        card.starts_with("---\nlicense: mit\n---\n# Toy\n") && card.contains("  \"0\": [1, 3],\n  \"1\": [0, 2]\n"),
+        "{card}"
+    );
     assert_eq!(fs::read_dir(to.parent().unwrap()).unwrap().count(), 1);
 }
 
 #[test]
 fn an_export_of_all_experts_has_the_same_tensors_and_is_reproducible() {
     let (model, out) = (toy(), tempfile::tempdir().unwrap());
-    let same = run(&model, &ExpertMask::default(), ExtraLayers::Keep, &out.path().join("same")).unwrap();
+    let same = run(
+        &model,
+        &ExpertMask::default(),
+        ExtraLayers::Keep,
+        &out.path().join("same"),
+    )
+    .unwrap();
     assert_eq!(same.tensors, 18);
     assert_eq!(digest(&out.path().join("same")).unwrap(), digest(model.path()).unwrap());
     let keep = mask(&[(0, &[0, 1]), (1, &[0, 1]), (2, &[2, 3])]);
@@ -86,7 +127,10 @@ fn an_export_of_all_experts_has_the_same_tensors_and_is_reproducible() {
     run(&model, &keep, ExtraLayers::Keep, &out.path().join("b")).unwrap();
     for entry in fs::read_dir(out.path().join("a")).unwrap() {
         let name = entry.unwrap().file_name();
-        assert_eq!(fs::read(out.path().join("a").join(&name)).unwrap(), fs::read(out.path().join("b").join(&name)).unwrap());
+        assert_eq!(
+            fs::read(out.path().join("a").join(&name)).unwrap(),
+            fs::read(out.path().join("b").join(&name)).unwrap()
+        );
     }
 }
 
@@ -94,18 +138,27 @@ fn an_export_of_all_experts_has_the_same_tensors_and_is_reproducible() {
 fn masks_that_do_not_fit_are_refused_before_anything_is_written() {
     let (model, out) = (toy(), tempfile::tempdir().unwrap());
     let refusal = |layers: &[(usize, &[usize])], extra| {
-        let message = run(&model, &mask(layers), extra, &out.path().join("x")).unwrap_err().to_string();
+        let message = run(&model, &mask(layers), extra, &out.path().join("x"))
+            .unwrap_err()
+            .to_string();
         assert_eq!(fs::read_dir(out.path()).unwrap().count(), 0);
         message
     };
     let drop = ExtraLayers::Drop;
-    assert!(refusal(&[(0, &[0, 1]), (1, &[0, 1, 2])], drop).contains("layer 1 keeps 3 experts and layer 0 keeps 2; config.json can state only one number"));
+    assert!(
+        refusal(&[(0, &[0, 1]), (1, &[0, 1, 2])], drop)
+            .contains("layer 1 keeps 3 experts and layer 0 keeps 2; config.json can state only one number")
+    );
     assert!(refusal(&[(0, &[0, 1])], drop).contains("layer 1 keeps 4 experts"));
     assert!(refusal(&[(0, &[0, 1]), (1, &[0, 1])], ExtraLayers::Keep).contains("layer 2 keeps 4 experts"));
-    assert!(refusal(&[(0, &[0, 4]), (1, &[0, 1])], drop).contains("layer 0 is to keep expert 4, and it has experts 0 to 3"));
+    assert!(
+        refusal(&[(0, &[0, 4]), (1, &[0, 1])], drop).contains("layer 0 is to keep expert 4, and it has experts 0 to 3")
+    );
     assert!(refusal(&[(0, &[1, 0]), (1, &[0, 1])], drop).contains("not ascending and distinct: [1, 0]"));
     assert!(refusal(&[(0, &[1, 1]), (1, &[0, 1])], drop).contains("not ascending and distinct"));
-    assert!(refusal(&[(0, &[1]), (1, &[0])], drop).contains("it keeps 1 experts per layer, and the model uses 2 per token"));
+    assert!(
+        refusal(&[(0, &[1]), (1, &[0])], drop).contains("it keeps 1 experts per layer, and the model uses 2 per token")
+    );
     assert!(refusal(&[(0, &[]), (1, &[])], drop).contains("keeps 0 experts"));
     assert!(refusal(&[(7, &[0, 1])], drop).contains("it names layer 7, and the layers with experts are {0, 1}"));
 }
@@ -114,13 +167,19 @@ fn masks_that_do_not_fit_are_refused_before_anything_is_written() {
 fn checkpoints_whose_experts_contradict_their_config_are_refused() {
     let (model, out) = (toy(), tempfile::tempdir().unwrap());
     let config = |text: &str| fs::write(model.path().join("config.json"), text).unwrap();
-    let refusal = || run(&model, &ExpertMask::default(), ExtraLayers::Drop, &out.path().join("x")).unwrap_err().to_string();
+    let refusal = || {
+        run(&model, &ExpertMask::default(), ExtraLayers::Drop, &out.path().join("x"))
+            .unwrap_err()
+            .to_string()
+    };
     config(r#"{"num_hidden_layers":2,"num_experts":8}"#);
     assert!(refusal().contains("layer 0 has 4 experts, the last of them 3, but config.json states 8"));
     config(r#"{"num_hidden_layers":2}"#);
     assert!(refusal().contains("field `num_experts` is missing, expected the number of experts"));
     config(r#"{"num_hidden_layers":2,"num_experts":4,"num_local_experts":5}"#);
-    assert!(refusal().contains("field `num_local_experts` is 5, expected the same as in num_experts and num_local_experts"));
+    assert!(
+        refusal().contains("field `num_local_experts` is 5, expected the same as in num_experts and num_local_experts")
+    );
     config(r#"{"num_hidden_layers":0,"num_experts":4}"#);
     assert!(refusal().contains("it has no tensors of experts"));
 }
@@ -128,12 +187,20 @@ fn checkpoints_whose_experts_contradict_their_config_are_refused() {
 #[test]
 fn nothing_is_overwritten() {
     let (model, out) = (toy(), tempfile::tempdir().unwrap());
-    let message = run(&model, &ExpertMask::default(), ExtraLayers::Drop, out.path()).unwrap_err().to_string();
-    assert!(message.contains("exists already; an export never overwrites"), "{message}");
+    let message = run(&model, &ExpertMask::default(), ExtraLayers::Drop, out.path())
+        .unwrap_err()
+        .to_string();
+    assert!(
+        message.contains("exists already; an export never overwrites"),
+        "{message}"
+    );
     let file = out.path().join("file");
     fs::write(&file, "x").unwrap();
     assert!(run(&model, &ExpertMask::default(), ExtraLayers::Drop, &file).is_err());
-    assert!(matches!(run(&model, &ExpertMask::default(), ExtraLayers::Drop, &file.join("below")), Err(ExportError::Write { .. })));
+    assert!(matches!(
+        run(&model, &ExpertMask::default(), ExtraLayers::Drop, &file.join("below")),
+        Err(ExportError::Write { .. })
+    ));
 }
 
 #[test]

@@ -20,7 +20,11 @@ pub(super) struct WrittenShard {
 }
 
 /// Writes one safetensors file, its parts straight from the mapped file.
-pub(super) fn shard(checkpoint: &Checkpoint, shard: &PlannedShard, directory: &Path) -> Result<WrittenShard, ExportError> {
+pub(super) fn shard(
+    checkpoint: &Checkpoint,
+    shard: &PlannedShard,
+    directory: &Path,
+) -> Result<WrittenShard, ExportError> {
     let path = directory.join(&shard.name);
     // Wide types first: with the padded header every tensor is aligned to its element size.
     let mut tensors: Vec<&PlannedTensor> = shard.tensors.iter().collect();
@@ -42,8 +46,15 @@ pub(super) fn shard(checkpoint: &Checkpoint, shard: &PlannedShard, directory: &P
         out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
         Ok(bytes)
     };
-    let bytes = written().map_err(|source| ExportError::Write { path: path.clone(), source })?;
-    Ok(WrittenShard { name: shard.name.clone(), tensors: tensors.iter().map(|tensor| tensor.name.clone()).collect(), bytes })
+    let bytes = written().map_err(|source| ExportError::Write {
+        path: path.clone(),
+        source,
+    })?;
+    Ok(WrittenShard {
+        name: shard.name.clone(),
+        tensors: tensors.iter().map(|tensor| tensor.name.clone()).collect(),
+        bytes,
+    })
 }
 
 fn header(tensors: &[&PlannedTensor]) -> String {
@@ -52,7 +63,10 @@ fn header(tensors: &[&PlannedTensor]) -> String {
     let mut begin = 0;
     for tensor in tensors {
         let end = begin + tensor.bytes();
-        fields.insert(tensor.name.clone(), json!({"dtype": tensor.dtype.name(), "shape": tensor.shape, "data_offsets": [begin, end]}));
+        fields.insert(
+            tensor.name.clone(),
+            json!({"dtype": tensor.dtype.name(), "shape": tensor.shape, "data_offsets": [begin, end]}),
+        );
         begin = end;
     }
     let mut text = Value::Object(fields).to_string();
@@ -73,5 +87,8 @@ pub(super) fn copy(from: &mut dyn Read, path: &Path) -> Result<(), ExportError> 
         file.sync_all()
     };
     let mut written = written;
-    written().map_err(|source| ExportError::Write { path: path.to_path_buf(), source })
+    written().map_err(|source| ExportError::Write {
+        path: path.to_path_buf(),
+        source,
+    })
 }

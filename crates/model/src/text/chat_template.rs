@@ -69,10 +69,7 @@ impl ChatTemplates {
     /// # Errors
     ///
     /// [`TextError::File`], [`TextError::Field`], and [`TextError::Template`] for one that does not parse.
-    pub fn open(
-        directory: &Path,
-        tokens: &BTreeMap<String, String>,
-    ) -> Result<Option<Self>, TextError> {
+    pub fn open(directory: &Path, tokens: &BTreeMap<String, String>) -> Result<Option<Self>, TextError> {
         const CONFIG: &str = "tokenizer_config.json";
         const FILE: &str = "chat_template.jinja";
         let mut sources = Vec::new();
@@ -97,11 +94,7 @@ impl ChatTemplates {
                 }
                 Some(Json::Array(list)) => {
                     for item in list {
-                        let text = |field: &str| {
-                            item.get(field)
-                                .and_then(Json::as_str)
-                                .ok_or_else(|| wrong(item))
-                        };
+                        let text = |field: &str| item.get(field).and_then(Json::as_str).ok_or_else(|| wrong(item));
                         sources.push((
                             text("name")?.to_owned(),
                             label(text("name")?),
@@ -114,13 +107,9 @@ impl ChatTemplates {
         } else {
             return Ok(None);
         }
-        let make =
-            |(name, label, source)| Ok((name, ChatTemplate::new(label, source, tokens.clone())?));
+        let make = |(name, label, source)| Ok((name, ChatTemplate::new(label, source, tokens.clone())?));
         Ok(Some(Self {
-            templates: sources
-                .into_iter()
-                .map(make)
-                .collect::<Result<_, TextError>>()?,
+            templates: sources.into_iter().map(make).collect::<Result<_, TextError>>()?,
         }))
     }
 
@@ -130,24 +119,15 @@ impl ChatTemplates {
     ///
     /// [`TextError::NoTemplate`].
     pub fn get(&self, name: &str) -> Result<&ChatTemplate, TextError> {
-        self.templates
-            .get(name)
-            .ok_or_else(|| TextError::NoTemplate {
-                name: name.into(),
-                available: self
-                    .templates
-                    .keys()
-                    .map(String::as_str)
-                    .collect::<Vec<_>>()
-                    .join(", "),
-            })
+        self.templates.get(name).ok_or_else(|| TextError::NoTemplate {
+            name: name.into(),
+            available: self.templates.keys().map(String::as_str).collect::<Vec<_>>().join(", "),
+        })
     }
 
     /// Sets what `strftime_now` gives, in all templates.
     pub fn set_date(&mut self, date: Date) {
-        self.templates
-            .values_mut()
-            .for_each(|template| template.date = date);
+        self.templates.values_mut().for_each(|template| template.date = date);
     }
 }
 
@@ -169,11 +149,7 @@ impl ChatTemplate {
             tokens,
             date: Date::default(),
         };
-        template.guarded(|| {
-            environment(template.date)
-                .template_from_str(&template.source)
-                .map(drop)
-        })?;
+        template.guarded(|| environment(template.date).template_from_str(&template.source).map(drop))?;
         Ok(template)
     }
 
@@ -273,15 +249,12 @@ fn environment(date: Date) -> Environment<'static> {
     environment.set_formatter(format_like_python);
     environment.add_filter("tojson", tojson);
     environment.add_filter("string", |value: Value| text_of(&value));
-    environment.add_function(
-        "raise_exception",
-        |message: String| -> Result<Value, Error> {
-            Err(Error::new(
-                ErrorKind::InvalidOperation,
-                format!("the template refuses these messages: {message}"),
-            ))
-        },
-    );
+    environment.add_function("raise_exception", |message: String| -> Result<Value, Error> {
+        Err(Error::new(
+            ErrorKind::InvalidOperation,
+            format!("the template refuses these messages: {message}"),
+        ))
+    });
     environment.add_function("strftime_now", move |format: String| {
         date.format(&format)
             .map_err(|reason| Error::new(ErrorKind::InvalidOperation, reason))
@@ -289,11 +262,7 @@ fn environment(date: Date) -> Environment<'static> {
     environment
 }
 
-fn format_like_python(
-    out: &mut Output<'_>,
-    _state: &State<'_, '_>,
-    value: &Value,
-) -> Result<(), Error> {
+fn format_like_python(out: &mut Output<'_>, _state: &State<'_, '_>, value: &Value) -> Result<(), Error> {
     Ok(out.write_str(&text_of(value)?)?)
 }
 
@@ -310,8 +279,7 @@ fn text_of(value: &Value) -> Result<String, Error> {
 }
 
 fn json(value: &Value) -> Result<Json, Error> {
-    serde_json::to_value(value)
-        .map_err(|error| Error::new(ErrorKind::BadSerialization, error.to_string()))
+    serde_json::to_value(value).map_err(|error| Error::new(ErrorKind::BadSerialization, error.to_string()))
 }
 
 #[allow(clippy::needless_pass_by_value)]
@@ -326,10 +294,7 @@ fn tojson(value: Value, options: Kwargs) -> Result<Value, Error> {
             "tojson: an indent of more than 64 is refused",
         ));
     }
-    Ok(Value::from_safe_string(python::json_dumps(
-        &json(&value)?,
-        indent,
-    )))
+    Ok(Value::from_safe_string(python::json_dumps(&json(&value)?, indent)))
 }
 
 /// `{% generation %}` marks what the assistant said, for training masks; here it becomes a block without effect.

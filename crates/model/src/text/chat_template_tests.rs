@@ -24,11 +24,7 @@ fn render(source: &str) -> Result<String, TextError> {
     template(source)?.render(
         &messages,
         true,
-        &[(
-            "depth".to_owned(),
-            json!({"b": [1, 2.0, true, null], "a": "é<'"}),
-        )]
-        .into(),
+        &[("depth".to_owned(), json!({"b": [1, 2.0, true, null], "a": "é<'"}))].into(),
     )
 }
 
@@ -65,10 +61,7 @@ fn blocks_are_trimmed_as_transformers_does() {
 
 #[test]
 fn python_idioms_work() {
-    gives(
-        "{{ messages[2].content.split('</think>')[-1].lstrip('\n') }}",
-        "Yes",
-    );
+    gives("{{ messages[2].content.split('</think>')[-1].lstrip('\n') }}", "Yes");
     gives(
         "{% set ns = namespace(n=0) %}{% for m in messages[::-1] %}{% if m.role == 'user' %}{% set ns.n = loop.index0 %}{% break %}{% endif %}{% endfor %}{{ ns.n }}",
         "1",
@@ -89,10 +82,7 @@ fn python_idioms_work() {
         "{{ none }}|{{ undefined_thing }}|{{ 1.0 }}|{{ 7 // 2 }}|{{ messages|length }}",
         "None||1.0|3|3",
     );
-    gives(
-        "{%- macro m(x) -%}<{{ x }}>{%- endmacro -%}{{ m(1) }}",
-        "<1>",
-    );
+    gives("{%- macro m(x) -%}<{{ x }}>{%- endmacro -%}{{ m(1) }}", "<1>");
     gives(
         "{% generation %}a{% endgeneration %}{%- generation -%} b {%- endgeneration -%}",
         "ab",
@@ -101,10 +91,7 @@ fn python_idioms_work() {
 
 #[test]
 fn json_is_written_as_python_writes_it() {
-    gives(
-        "{{ depth | tojson }}",
-        r#"{"b": [1, 2.0, true, null], "a": "é<'"}"#,
-    );
+    gives("{{ depth | tojson }}", r#"{"b": [1, 2.0, true, null], "a": "é<'"}"#);
     gives(
         "{{ depth.b | tojson(indent=2) }}",
         "[\n  1,\n  2.0,\n  true,\n  null\n]",
@@ -120,10 +107,7 @@ fn errors_name_template_and_line() {
     );
     refuses("a\nb\n{{ x.y.z }}", "line 3: ");
     refuses("{% if %}", "line 1: syntax error");
-    refuses(
-        "{{ messages[0].content.frobnicate() }}",
-        "line 1: unknown method",
-    );
+    refuses("{{ messages[0].content.frobnicate() }}", "line 1: unknown method");
     refuses("{{ strftime_now('%Q') }}", "strftime_now does not know %Q");
 }
 
@@ -172,7 +156,7 @@ fn templates_come_from_either_file_and_by_name() {
             path.join("tokenizer_config.json"),
             json!({"chat_template": value}).to_string(),
         )
-        .unwrap()
+        .unwrap();
     };
     write(&Json::Null);
     assert_eq!(open().unwrap(), None);
@@ -180,22 +164,12 @@ fn templates_come_from_either_file_and_by_name() {
     assert_eq!(one("default"), "one");
     write(&json!([{"name": "default", "template": "two"}, {"name": "rag", "template": "three"}]));
     assert_eq!((one("default"), one("rag")), ("two".into(), "three".into()));
-    let message = open()
-        .unwrap()
-        .unwrap()
-        .get("tool_use")
-        .unwrap_err()
-        .to_string();
+    let message = open().unwrap().unwrap().get("tool_use").unwrap_err().to_string();
     assert_eq!(
         message,
         "the model has no chat template `tool_use`; it has: default, rag"
     );
-    for wrong in [
-        json!(3),
-        json!([1]),
-        json!([{"name": "x"}]),
-        json!({"default": "x"}),
-    ] {
+    for wrong in [json!(3), json!([1]), json!([{"name": "x"}]), json!({"default": "x"})] {
         write(&wrong);
         assert!(
             open()
@@ -207,8 +181,7 @@ fn templates_come_from_either_file_and_by_name() {
     write(&json!("{% if %}"));
     let message = open().unwrap_err().to_string();
     assert!(
-        message.contains("`default` of ")
-            && message.contains("tokenizer_config.json, line 1: syntax error"),
+        message.contains("`default` of ") && message.contains("tokenizer_config.json, line 1: syntax error"),
         "{message}"
     );
     fs::write(path.join("chat_template.jinja"), "four").unwrap();

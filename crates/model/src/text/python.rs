@@ -111,10 +111,7 @@ pub fn repr(value: &Value) -> String {
         Value::Number(number) if number.is_f64() => float(number.as_f64().unwrap_or(f64::NAN)),
         Value::Number(number) => number.to_string(),
         Value::String(text) => quoted(text),
-        Value::Array(items) => format!(
-            "[{}]",
-            items.iter().map(repr).collect::<Vec<_>>().join(", ")
-        ),
+        Value::Array(items) => format!("[{}]", items.iter().map(repr).collect::<Vec<_>>().join(", ")),
         Value::Object(fields) => {
             let fields: Vec<String> = fields
                 .iter()

@@ -45,9 +45,10 @@ impl SpecialTokens {
         let Some(Value::Object(fields)) = config else {
             return Ok(special);
         };
-        for (field, value) in fields.iter().filter(|(field, value)| {
-            field.ends_with("_token") && !value.is_null() && !value.is_boolean()
-        }) {
+        for (field, value) in fields
+            .iter()
+            .filter(|(field, value)| field.ends_with("_token") && !value.is_null() && !value.is_boolean())
+        {
             let text = value
                 .as_str()
                 .or_else(|| value.get("content")?.as_str())
@@ -62,10 +63,7 @@ impl SpecialTokens {
         let token = |role: &'static str| match special.texts.get(role) {
             None => Ok(None),
             Some(text) => match id_of(text) {
-                Some(id) => Ok(Some(SpecialToken {
-                    text: text.clone(),
-                    id,
-                })),
+                Some(id) => Ok(Some(SpecialToken { text: text.clone(), id })),
                 None => Err(TextError::UnknownSpecial {
                     file: file.clone(),
                     role,
@@ -73,11 +71,7 @@ impl SpecialTokens {
                 }),
             },
         };
-        (special.bos, special.eos, special.pad) = (
-            token("bos_token")?,
-            token("eos_token")?,
-            token("pad_token")?,
-        );
+        (special.bos, special.eos, special.pad) = (token("bos_token")?, token("eos_token")?, token("pad_token")?);
         Ok(special)
     }
 }

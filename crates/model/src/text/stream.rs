@@ -69,9 +69,7 @@ impl<'a> TokenStream<'a> {
         let known = self
             .tokenizer
             .decode(&self.ids[self.context..self.done], self.skip_special)?;
-        let now = self
-            .tokenizer
-            .decode(&self.ids[self.context..], self.skip_special)?;
+        let now = self.tokenizer.decode(&self.ids[self.context..], self.skip_special)?;
         if last || !now.ends_with('\u{fffd}') {
             // Where the new token changed how the context reads, only what follows the common part is new.
             let common = known

@@ -52,20 +52,14 @@ impl Tokenizer {
             file: file.clone(),
             reason,
         };
-        let mut inner = guarded(|| {
-            tokenizers::Tokenizer::from_bytes(&content).map_err(|error| error.to_string())
-        })
-        .map_err(refused)?;
+        let mut inner = guarded(|| tokenizers::Tokenizer::from_bytes(&content).map_err(|error| error.to_string()))
+            .map_err(refused)?;
         inner
             .with_truncation(None)
             .map_err(|error| refused(error.to_string()))?;
         inner.with_padding(None);
         let special = SpecialTokens::open(directory, |token| inner.token_to_id(token))?;
-        Ok(Self {
-            inner,
-            special,
-            file,
-        })
+        Ok(Self { inner, special, file })
     }
 
     /// Checks that every id the tokenizer can give has a row in an embedding of `rows` rows.
@@ -135,14 +129,11 @@ impl Tokenizer {
     ///
     /// [`TextError::Failed`].
     pub fn decode(&self, ids: &[u32], skip_special: bool) -> Result<String, TextError> {
-        guarded(|| {
-            self.inner
-                .decode(ids, skip_special)
-                .map_err(|error| error.to_string())
-        })
-        .map_err(|reason| TextError::Failed {
-            action: format!("decode {} ids", ids.len()),
-            reason,
+        guarded(|| self.inner.decode(ids, skip_special).map_err(|error| error.to_string())).map_err(|reason| {
+            TextError::Failed {
+                action: format!("decode {} ids", ids.len()),
+                reason,
+            }
         })
     }
 

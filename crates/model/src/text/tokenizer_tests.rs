@@ -47,20 +47,35 @@ fn directory(tokenizer: &Value, config: &Value) -> TempDir {
 }
 
 fn refusal(tokenizer: &Value, config: &Value) -> String {
-    Tokenizer::open(directory(tokenizer, config).path()).unwrap_err().to_string()
+    Tokenizer::open(directory(tokenizer, config).path())
+        .unwrap_err()
+        .to_string()
 }
 
 #[test]
 fn text_goes_to_ids_and_back_without_truncation_or_padding() {
-    let directory = directory(&byte_level(), &json!({"bos_token": "<s>", "eos_token": {"content": "</s>", "lstrip": false}, "add_bos_token": true, "unk_token": null}));
+    let directory = directory(
+        &byte_level(),
+        &json!({"bos_token": "<s>", "eos_token": {"content": "</s>", "lstrip": false}, "add_bos_token": true, "unk_token": null}),
+    );
     let tokenizer = Tokenizer::open(directory.path()).unwrap();
     assert_eq!(tokenizer.encode("abéa", false).unwrap(), [256, 0xc3, 0xa9, 97]);
     assert_eq!(tokenizer.encode("ab</s>", true).unwrap(), [257, 256, 258]);
     assert_eq!(tokenizer.decode(&[257, 256, 0xc3, 0xa9], false).unwrap(), "<s>abé");
     assert_eq!(tokenizer.decode(&[257, 256, 9999], true).unwrap(), "ab");
-    assert_eq!(tokenizer.encode_detailed("éab", false).unwrap().offsets, [(0, 1), (0, 1), (1, 3)]);
+    assert_eq!(
+        tokenizer.encode_detailed("éab", false).unwrap().offsets,
+        [(0, 1), (0, 1), (1, 3)]
+    );
     let special = tokenizer.special();
-    assert_eq!((special.bos.as_ref().unwrap().id, special.eos.as_ref().unwrap().id, &special.pad), (257, 258, &None));
+    assert_eq!(
+        (
+            special.bos.as_ref().unwrap().id,
+            special.eos.as_ref().unwrap().id,
+            &special.pad
+        ),
+        (257, 258, &None)
+    );
     assert_eq!(special.texts.len(), 2);
 }
 
@@ -71,7 +86,10 @@ fn ids_beyond_the_embedding_are_refused() {
     let tokenizer = open(&file);
     tokenizer.check_ids(259).unwrap();
     let message = tokenizer.check_ids(258).unwrap_err().to_string();
-    assert!(message.contains("token \"</s>\" has id 258, but the model's embedding has 258 rows"), "{message}");
+    assert!(
+        message.contains("token \"</s>\" has id 258, but the model's embedding has 258 rows"),
+        "{message}"
+    );
     file["post_processor"]["special_tokens"]["<s>"]["ids"] = json!([5000]);
     let message = open(&file).check_ids(259).unwrap_err().to_string();
     assert!(message.contains("has id 5000"), "{message}");
@@ -84,19 +102,42 @@ fn tokenizers_that_do_not_load_are_refused_without_a_panic() {
     let mut short_suffix = byte_level();
     short_suffix["model"]["continuing_subword_prefix"] = json!("########");
     let mut regex = byte_level();
-    regex["pre_tokenizer"] = json!({"type": "Split", "pattern": {"Regex": "(("}, "behavior": "Isolated", "invert": false});
-    for file in [json!({}), json!([]), json!(null), json!({"version": "1.0"}), long_merge, short_suffix, regex] {
+    regex["pre_tokenizer"] =
+        json!({"type": "Split", "pattern": {"Regex": "(("}, "behavior": "Isolated", "invert": false});
+    for file in [
+        json!({}),
+        json!([]),
+        json!(null),
+        json!({"version": "1.0"}),
+        long_merge,
+        short_suffix,
+        regex,
+    ] {
         let message = refusal(&file, &json!({}));
-        assert!(message.contains("tokenizer.json is not a tokenizer that can be loaded: "), "{message}");
+        assert!(
+            message.contains("tokenizer.json is not a tokenizer that can be loaded: "),
+            "{message}"
+        );
     }
     let empty = tempfile::tempdir().unwrap();
-    assert!(Tokenizer::open(empty.path()).unwrap_err().to_string().contains("has no tokenizer.json: expected the file of a fast tokenizer"));
+    assert!(
+        Tokenizer::open(empty.path())
+            .unwrap_err()
+            .to_string()
+            .contains("has no tokenizer.json: expected the file of a fast tokenizer")
+    );
 }
 
 #[test]
 fn roles_need_tokens_of_the_vocabulary() {
-    assert!(refusal(&byte_level(), &json!({"eos_token": "<|end|>"})).contains("eos_token is \"<|end|>\", which is not in the vocabulary"));
-    assert!(refusal(&byte_level(), &json!({"eos_token": 3})).contains("eos_token is 3, expected a string or an object with `content`"));
+    assert!(
+        refusal(&byte_level(), &json!({"eos_token": "<|end|>"}))
+            .contains("eos_token is \"<|end|>\", which is not in the vocabulary")
+    );
+    assert!(
+        refusal(&byte_level(), &json!({"eos_token": 3}))
+            .contains("eos_token is 3, expected a string or an object with `content`")
+    );
     assert!(refusal(&byte_level(), &json!({"eos_token": {"id": 3}})).contains("expected a string or an object"));
 }
 

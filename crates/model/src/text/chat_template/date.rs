@@ -103,8 +103,7 @@ impl Date {
         const SHIFT: [usize; 12] = [0, 3, 2, 5, 0, 3, 5, 1, 4, 6, 2, 4];
         let month = usize::from(self.month.clamp(1, 12));
         let year = usize::from(self.year) - usize::from(month < 3 && self.year > 0);
-        DAYS[(year + year / 4 - year / 100 + year / 400 + SHIFT[month - 1] + usize::from(self.day))
-            % 7]
+        DAYS[(year + year / 4 - year / 100 + year / 400 + SHIFT[month - 1] + usize::from(self.day)) % 7]
     }
 }
 
