@@ -37,7 +37,7 @@ pub(super) struct PlannedShard {
 pub(super) struct Plan {
     pub(super) experts_before: usize,
     pub(super) experts: usize,
-    /// Layer → kept ids, for every MoE layer that is written.
+    /// Layer → kept ids, for every layer with experts that is written.
     pub(super) kept: BTreeMap<usize, Vec<usize>>,
     pub(super) shards: Vec<PlannedShard>,
     pub(super) dropped: Vec<String>,
@@ -134,7 +134,7 @@ fn moe_layers(
     Ok(layers)
 }
 
-/// Kept ids of every MoE layer, all equally many, at least as many as are used per token.
+/// Kept ids of every layer with experts, all equally many, at least as many as are used per token.
 fn kept(
     checkpoint: &Checkpoint,
     mask: &ExpertMask,
