@@ -106,13 +106,14 @@ fn panel(scene: &mut Scene, (x, y): (f64, f64), width: f64, method: &LayerScores
             })
             .collect();
         let top = y + TALL * row as f64 / rows as f64;
-        // Equal neighbours are one rectangle, and each lies over the rest of those before: no seams.
+        // Equal neighbours are one rectangle, and each reaches under the next ones: no seams.
         let mut start = 0;
         for cell in 1..=cells {
             if cell == cells || levels[cell] != levels[start] {
                 let from = x + width * start as f64 / cells as f64;
                 let ink = ramp(&VIRIDIS, levels[start]);
-                scene.rect((from, top), (x + width, y + TALL), ink);
+                let to = (x + width * cell as f64 / cells as f64 + 1.0).min(x + width);
+                scene.rect((from, top), (to, y + TALL), ink);
                 start = cell;
             }
         }
