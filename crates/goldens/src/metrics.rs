@@ -61,8 +61,30 @@ fn json_files(dir: &Path) -> std::io::Result<Vec<String>> {
 }
 
 fn read(path: &Path) -> Result<Value, String> {
-    let bytes = fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    serde_json::from_slice(&bytes).map_err(|error| format!("{}: {error}", path.display()))
+    let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    serde_json::from_str(&without_nan(&text)).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// Python writes undefined values as `NaN`, which JSON has not: outside strings they become `null`, which is not compared.
+fn without_nan(text: &str) -> String {
+    let parts = text.split('"');
+    let mut inside = false;
+    let mut escaped = false;
+    let mut result = String::with_capacity(text.len());
+    for (i, part) in parts.enumerate() {
+        if i > 0 {
+            result.push('"');
+            inside = if inside { escaped } else { true };
+        }
+        if inside {
+            result.push_str(part);
+            let backslashes = part.len() - part.trim_end_matches('\\').len();
+            escaped = backslashes % 2 == 1;
+        } else {
+            result.push_str(&part.replace("NaN", "null"));
+        }
+    }
+    result
 }
 
 #[cfg(test)]
@@ -114,6 +136,16 @@ mod tests {
         let text = r#"{"pairs": [{"reference": "a b", "prediction": "a c", "squad_f1": 0.0}]}"#;
         // "a" is an article: nothing is in common.
         assert_eq!(checked("text_metrics.json", text).counts(), (1, 0, 0));
+    }
+
+    #[test]
+    fn undefined_values_are_left_out_and_texts_are_left_alone() {
+        assert_eq!(
+            without_nan(r#"{"NaN \" NaN": [NaN, "\\", NaN]}"#),
+            r#"{"NaN \" NaN": [null, "\\", null]}"#
+        );
+        let constant = r#"{"correlation": [{"a": [1, 2], "b": [1, 2], "pearson": 1.0, "spearman": NaN}]}"#;
+        assert_eq!(checked("class_metrics.json", constant).counts(), (1, 0, 0));
     }
 
     #[test]

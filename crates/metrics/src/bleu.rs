@@ -12,6 +12,7 @@
 use std::collections::BTreeMap;
 
 use crate::error::{MetricError, Result, not_empty, same_length};
+use crate::text;
 use crate::value::{Aspect, Definition, Direction};
 
 pub use crate::bleu_tokens::Tokenizer;
@@ -143,7 +144,9 @@ pub fn counts<S: AsRef<str>>(prediction: &str, references: &[S], options: &Optio
             reason: "a prediction without a reference".into(),
         });
     }
+    // White space at the end goes first: it decides whether a last dash is one at a line break.
     let tokens = |text: &str| {
+        let text = text.trim_end_matches(text::is_space);
         if options.lowercase {
             options.tokenizer.tokens(&text.to_lowercase())
         } else {

@@ -45,10 +45,9 @@ impl Tokenizer {
         }
     }
 
-    /// Tokens of a text, white space at its end ignored.
+    /// Tokens of a text.
     #[must_use]
     pub fn tokens(self, text: &str) -> Vec<String> {
-        let text = text.trim_end_matches(text::is_space);
         let spaced: Cow<'_, str> = match self {
             Self::Mteval13a => mteval_13a(text).into(),
             Self::International => replace_all(
@@ -108,6 +107,11 @@ mod tests {
     fn international_knows_other_punctuation() {
         let tokens = Tokenizer::International.tokens("«Größe», 5€");
         assert_eq!(tokens, ["«", "Größe", "»", ",", "5", "€"]);
+    }
+
+    #[test]
+    fn a_dash_before_a_line_break_joins_the_lines() {
+        assert_eq!(Tokenizer::Mteval13a.tokens("bio-\nlogy -\n"), ["biology"]);
     }
 
     #[test]

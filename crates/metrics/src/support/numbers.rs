@@ -6,6 +6,7 @@
 //! `COVID-19`, `5HT`) and the enumeration at the start of a line (`1.`, `2)`) are no numbers; `2nd` is 2.
 //! A unit is the known word that follows directly or after one blank; `per cent`, `percent` and `%` are one, as are the other
 //! spellings in [`UNITS`]. Values are compared as decimals, not as floats: `1.50` is `1.5`, and `1 g` is not `1000 mg`.
+//! Of a compound unit (`mg/dl`) the first part counts.
 //! Two mentions agree if their values are equal and their units are, or one has none.
 
 use std::collections::BTreeSet;
