@@ -56,7 +56,7 @@ pub fn calibrate(
     wanted: &BTreeSet<Statistic>,
     progress: &mut dyn FnMut(CalibrationProgress),
 ) -> Result<Statistics, PruningError> {
-    model.set_mask(None).map_err(PruningError::Model)?;
+    model.set_mask(None)?;
     let shapes = layer_shapes(model);
     shapes.iter().try_for_each(LayerShape::check)?;
     let mut provenance = Provenance {
@@ -88,10 +88,7 @@ pub fn calibrate(
         layers = collector.layers;
     }
     if wanted.iter().any(|s| s.is_of_weights()) {
-        layers
-            .iter_mut()
-            .try_for_each(|layer| read_weights(model, layer))
-            .map_err(PruningError::Model)?;
+        layers.iter_mut().try_for_each(|layer| read_weights(model, layer))?;
     }
     let statistics = Statistics { provenance, layers };
     statistics.check()?;
@@ -140,10 +137,10 @@ impl Collector {
         if let Some(error) = self.error.take() {
             return Err(error);
         }
-        result.map_err(|source| PruningError::Sample {
+        result.map_err(|error| PruningError::Sample {
             corpus: corpus.into(),
             sample,
-            source,
+            source: Box::new(error),
         })?;
         if self.seen == self.layers.len() {
             return Ok(());

@@ -215,7 +215,7 @@ pub enum PruningError {
     },
     /// The model failed outside a sample.
     #[error(transparent)]
-    Model(secateur_model::ModelError),
+    Model(Box<secateur_model::ModelError>),
     /// The model failed on a sample.
     #[error("calibration corpus `{corpus}`, sample {sample} (counted from 0): {source}")]
     Sample {
@@ -224,6 +224,12 @@ pub enum PruningError {
         /// Index of the sample.
         sample: usize,
         /// The model's error.
-        source: secateur_model::ModelError,
+        source: Box<secateur_model::ModelError>,
     },
+}
+
+impl From<secateur_model::ModelError> for PruningError {
+    fn from(error: secateur_model::ModelError) -> Self {
+        Self::Model(Box::new(error))
+    }
 }

@@ -36,9 +36,18 @@ struct RankingLine {
 /// [`PruningError::BadMaskFile`] if the number of layers differs, an id is out of range or repeated, or a layer keeps fewer experts
 /// than a token is routed to; with groups, also if groups keep different numbers.
 pub fn read_mask(path: &Path, shapes: &[LayerShape]) -> Result<Plan, PruningError> {
+    parse_mask(path, &read(path)?, shapes)
+}
+
+/// As [`read_mask`], for contents that were read from `path` before.
+///
+/// # Errors
+///
+/// As [`read_mask`].
+pub fn parse_mask(path: &Path, contents: &[u8], shapes: &[LayerShape]) -> Result<Plan, PruningError> {
     let bad = |reason| bad(path, reason);
     let lists: Vec<Vec<ExpertId>> =
-        serde_json::from_slice(&read(path)?).map_err(|e| bad(format!("is not a list of lists of expert ids ({e})")))?;
+        serde_json::from_slice(contents).map_err(|e| bad(format!("is not a list of lists of expert ids ({e})")))?;
     if lists.len() != shapes.len() {
         return Err(bad(format!(
             "has {} layers, but the model has {} expert layers",
