@@ -21,10 +21,7 @@ impl MappedFile {
     /// What the operating system reports: not a regular file, no address space, no permission.
     pub fn map(file: &File) -> io::Result<Self> {
         if !file.metadata()?.is_file() {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "not a regular file",
-            ));
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
         }
         // SAFETY: the mapping is read-only and owned by the value returned, and its bytes are only lent out as `&[u8]`,
         // for which every bit pattern is valid. What remains is another process writing to the file meanwhile: weights
@@ -57,8 +54,7 @@ mod tests {
     use super::*;
 
     fn scratch(name: &str, bytes: &[u8]) -> std::path::PathBuf {
-        let path =
-            std::env::temp_dir().join(format!("secateur-mapped-{}-{name}", std::process::id()));
+        let path = std::env::temp_dir().join(format!("secateur-mapped-{}-{name}", std::process::id()));
         File::create(&path).unwrap().write_all(bytes).unwrap();
         path
     }
