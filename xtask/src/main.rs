@@ -1,2 +1,114 @@
-//! Developer driver.
-fn main() {}
+//! Developer driver: picks features for the device, builds in release and runs `secateur`; runs tests and checks.
+//!
+//! Thin on purpose: it links nothing heavy, so that `cargo xtask` itself builds in seconds.
+
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, bail};
+
+const USAGE: &str = "\
+cargo xtask COMMAND
+
+  sweep [FILE] [OPTIONS]       run a sweep (the built-in demo without FILE) and draw its report
+  report DIR [OPTIONS]         draw the report of a results directory again
+  goldens DIR [--only NAME,…]  check Secateur against a directory of reference values
+  demo data                    write the demo's tasks and calibration text from its knowledge files
+  demo train [--model NAME]    train the demo models from scratch, or go on
+  test [ARGUMENTS]             run all tests
+  check                        format, lints, tests, documentation: what CI runs
+  run ARGUMENTS                any other `secateur` command, e.g. `cargo xtask run tasks`
+
+Everything after the command goes to `secateur`; `--device ndarray|wgpu` also switches the build's feature on.
+";
+
+/// The sweep that runs where none is named.
+const DEMO: &str = "benchmarks/sweeps/demo.toml";
+
+fn main() -> ExitCode {
+    match run(std::env::args().skip(1).collect()) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(mut words: Vec<String>) -> anyhow::Result<u8> {
+    if words.is_empty() || words[0] == "--help" || words[0] == "-h" || words[0] == "help" {
+        print!("{USAGE}");
+        return Ok(0);
+    }
+    match words.remove(0).as_str() {
+        "sweep" => {
+            let options_with_value = ["--results", "--device", "--limit"];
+            let mut previous = String::new();
+            let names_file = words.iter().any(|word| {
+                let is_file = !word.starts_with('-') && !options_with_value.contains(&previous.as_str());
+                previous.clone_from(word);
+                is_file
+            });
+            if !names_file {
+                words.insert(0, root_file(DEMO)?);
+            }
+            secateur("sweep", &words)
+        }
+        command @ ("report" | "goldens" | "demo") => secateur(command, &words),
+        "run" if !words.is_empty() => {
+            let command = words.remove(0);
+            secateur(&command, &words)
+        }
+        "test" => cargo(&[&["test", "--workspace"], words.iter().map(String::as_str).collect::<Vec<_>>().as_slice()].concat()),
+        "check" => check(),
+        other => bail!("unknown command `{other}`\n\n{USAGE}"),
+    }
+}
+
+/// Builds and runs `secateur` in release, with the features that the device needs.
+fn secateur(command: &str, words: &[String]) -> anyhow::Result<u8> {
+    let device = words.iter().enumerate().find_map(|(at, word)| match word.strip_prefix("--device") {
+        Some("") => words.get(at + 1).cloned(),
+        Some(rest) => rest.strip_prefix('=').map(str::to_owned),
+        None => None,
+    });
+    let mut arguments = vec!["run", "--release", "--quiet", "--package", "secateur"];
+    match device.as_deref() {
+        Some("wgpu") => arguments.extend(["--features", "wgpu"]),
+        Some("ndarray") => arguments.extend(["--features", "ndarray"]),
+        _ => {}
+    }
+    arguments.extend(["--", command]);
+    arguments.extend(words.iter().map(String::as_str));
+    cargo(&arguments)
+}
+
+fn check() -> anyhow::Result<u8> {
+    let steps: [&[&str]; 4] = [
+        &["fmt", "--all", "--check"],
+        &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"],
+        &["test", "--workspace"],
+        &["doc", "--workspace", "--no-deps"],
+    ];
+    for step in steps {
+        eprintln!("cargo {}", step.join(" "));
+        let code = cargo(step)?;
+        if code != 0 {
+            return Ok(code);
+        }
+    }
+    Ok(0)
+}
+
+fn cargo(arguments: &[&str]) -> anyhow::Result<u8> {
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+    let status = Command::new(cargo).args(arguments).status().context("cannot start cargo")?;
+    // A code that does not fit, or a signal, is a failure.
+    Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
+}
+
+fn root_file(path: &str) -> anyhow::Result<String> {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask has no parent directory")?;
+    let here = std::env::current_dir()?;
+    let file = root.join(path);
+    Ok(file.strip_prefix(&here).unwrap_or(&file).to_string_lossy().into_owned())
+}

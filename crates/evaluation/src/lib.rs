@@ -6,6 +6,8 @@
 
 pub mod engine;
 pub mod bigram;
+#[cfg(feature = "local")]
+pub mod local;
 pub mod encoding;
 pub mod requests;
 mod run;

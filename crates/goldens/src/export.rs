@@ -5,7 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use secateur_model::checkpoint::Checkpoint;
-use secateur_model::export::{ExtraLayers, digest, export, naming_of};
+use secateur_model::export::{ExtraLayers, digest, export};
+use secateur_model::families::naming_of;
 use secateur_model::mask::{ExpertId, ExpertMask};
 use serde::Deserialize;
 use serde_json::Value;

@@ -3,6 +3,8 @@
 use std::path::Path;
 
 use secateur_model::checkpoint::Checkpoint;
+use secateur_model::export::{ExtraLayers, export};
+use secateur_model::families::naming_of;
 use secateur_model::generate::GenerateOptions;
 use secateur_model::mask::{ExpertId, ExpertMask};
 use secateur_model::observe::{MoeObservation, MoeObserver};
@@ -271,11 +273,31 @@ impl Checks<'_> {
             let deviation = largest_difference(&found[tail..], &reference.values);
             self.report.numeric(format!("{name}/logits/prompt{i}"), reference.values.len(), deviation, tolerance);
         }
+        self.exported_equals_masked(name, &mask)?;
         if let Some(prompt) = self.tensors.ids("prompt2.input_ids") {
             let wanted = [(prompt, id_list(&meta["greedy_prompt2"]))];
             let first = self.generated_differs(&wanted).map_err(|e| e.to_string())?;
             self.report.exact(format!("{name}/greedy"), wanted[0].1.len(), first);
         }
+        Ok(())
+    }
+}
+
+impl Checks<'_> {
+    /// The checkpoint exported with a mask against the model with that mask in memory.
+    fn exported_equals_masked(&mut self, name: &str, mask: &ExpertMask) -> Result<(), String> {
+        let text = |e: &dyn std::fmt::Display| e.to_string();
+        let naming = naming_of(self.model.family()).ok_or("the family cannot be exported")?;
+        let scratch = tempfile::tempdir().map_err(|e| text(&e))?;
+        let checkpoint = Checkpoint::open(self.model.directory()).map_err(|e| text(&e))?;
+        let written = export(&checkpoint, mask, naming, ExtraLayers::Drop, &scratch.path().join("pruned")).map_err(|e| text(&e))?;
+        let exported = Checkpoint::open(&written.directory).map_err(|e| text(&e))?;
+        let exported = Model::load(&exported, self.model.device()).map_err(|e| text(&e))?;
+        let mut worst = Worst::default();
+        for (_, ids) in self.prompts() {
+            worst.add(&self.model.logits(&ids).map_err(|e| text(&e))?, &exported.logits(&ids).map_err(|e| text(&e))?);
+        }
+        self.report.numeric(format!("{name}/mask-equals-export"), worst.compared, worst.deviation, self.slack / 10.0);
         Ok(())
     }
 }

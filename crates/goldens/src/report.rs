@@ -43,7 +43,12 @@ impl Report {
         } else {
             Outcome::Failed(format!("deviation {deviation:.3e} is above {tolerance:.1e}"))
         };
-        self.push(Check { name: name.into(), compared, deviation: Some((deviation, tolerance)), outcome });
+        self.push(Check {
+            name: name.into(),
+            compared,
+            deviation: Some((deviation, tolerance)),
+            outcome,
+        });
     }
 
     /// Adds an exact check over `compared` cases; `first_difference` describes the first that differs.
@@ -53,17 +58,32 @@ impl Report {
             None if compared == 0 => Outcome::Failed("nothing was compared".into()),
             None => Outcome::Passed,
         };
-        self.push(Check { name: name.into(), compared, deviation: None, outcome });
+        self.push(Check {
+            name: name.into(),
+            compared,
+            deviation: None,
+            outcome,
+        });
     }
 
     /// Adds a check that could not be carried out because of `reason`, as a failure.
     pub fn broken(&mut self, name: impl Into<String>, reason: impl fmt::Display) {
-        self.push(Check { name: name.into(), compared: 0, deviation: None, outcome: Outcome::Failed(reason.to_string()) });
+        self.push(Check {
+            name: name.into(),
+            compared: 0,
+            deviation: None,
+            outcome: Outcome::Failed(reason.to_string()),
+        });
     }
 
     /// Adds a check that does not apply, with the reason.
     pub fn skipped(&mut self, name: impl Into<String>, reason: impl Into<String>) {
-        self.push(Check { name: name.into(), compared: 0, deviation: None, outcome: Outcome::Skipped(reason.into()) });
+        self.push(Check {
+            name: name.into(),
+            compared: 0,
+            deviation: None,
+            outcome: Outcome::Skipped(reason.into()),
+        });
     }
 
     fn push(&mut self, check: Check) {
@@ -74,11 +94,13 @@ impl Report {
     /// `(passed, failed, skipped)`.
     #[must_use]
     pub fn counts(&self) -> (usize, usize, usize) {
-        self.checks.iter().fold((0, 0, 0), |(passed, failed, skipped), check| match check.outcome {
-            Outcome::Passed => (passed + 1, failed, skipped),
-            Outcome::Failed(_) => (passed, failed + 1, skipped),
-            Outcome::Skipped(_) => (passed, failed, skipped + 1),
-        })
+        self.checks
+            .iter()
+            .fold((0, 0, 0), |(passed, failed, skipped), check| match check.outcome {
+                Outcome::Passed => (passed + 1, failed, skipped),
+                Outcome::Failed(_) => (passed, failed + 1, skipped),
+                Outcome::Skipped(_) => (passed, failed, skipped + 1),
+            })
     }
 }
 
@@ -91,7 +113,11 @@ impl fmt::Display for Check {
         };
         write!(f, "{word} {}", self.name)?;
         match self.deviation {
-            Some((deviation, tolerance)) => write!(f, "  {} compared, largest deviation {deviation:.2e} (tolerance {tolerance:.0e})", self.compared)?,
+            Some((deviation, tolerance)) => write!(
+                f,
+                "  {} compared, largest deviation {deviation:.2e} (tolerance {tolerance:.0e})",
+                self.compared
+            )?,
             None if self.compared > 0 => write!(f, "  {} compared, exact", self.compared)?,
             None => {}
         }

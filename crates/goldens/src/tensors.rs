@@ -119,7 +119,8 @@ pub fn largest_difference(found: &[f64], expected: &[f64]) -> f64 {
     if found.len() != expected.len() {
         return f64::INFINITY;
     }
-    let difference = |(a, b): (&f64, &f64)| if a == b { 0.0 } else { (a - b).abs() };
+    // Equal infinities do not differ; their difference would be NaN.
+    let difference = |(a, b): (&f64, &f64)| if a.total_cmp(b).is_eq() { 0.0 } else { (a - b).abs() };
     let differences = found.iter().zip(expected).map(difference);
     differences.fold(
         0.0,

@@ -7,6 +7,8 @@ pub mod checkpoint;
 pub mod families;
 pub mod spec;
 pub mod device;
+#[cfg(feature = "wgpu")]
+mod wgpu;
 pub mod error;
 pub mod matrix;
 pub mod weights;
@@ -18,6 +20,10 @@ pub mod decoder;
 pub mod model;
 pub mod score;
 pub mod generate;
+pub mod export;
+pub mod hub;
+pub mod generation_config;
+pub mod text;
 
 pub use device::{Device, DeviceKind, Precision};
 pub use error::ModelError;

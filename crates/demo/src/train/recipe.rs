@@ -46,11 +46,11 @@ pub fn recipes() -> Vec<Recipe> {
         name,
         config,
         seed,
-        steps: 2400,
+        steps: 2200,
         warm_up: 100,
         learning_rate: 3e-3,
         weight_decay: 0.05,
-        rows: 32,
+        rows: 16,
         row_tokens: 128,
         balance: 0.01,
     };

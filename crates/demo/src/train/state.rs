@@ -170,7 +170,7 @@ impl State {
 }
 
 /// A weight with its optimiser state.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Parameter<const D: usize> {
     /// The weight; a leaf of the graph.
     pub value: Tensor<D>,
@@ -211,7 +211,7 @@ impl<const D: usize> Parameter<D> {
 }
 
 /// All parameters on the device.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct OnDevice {
     /// Matrices by name.
     pub matrices: BTreeMap<String, Parameter<2>>,

@@ -269,13 +269,13 @@ fn check_correlation(case: &Map<String, Value>, place: &str, tally: &mut Tally) 
             "pearson" => agreement::pearson(&a, &b),
             "spearman" => agreement::spearman(&a, &b),
             "kendall_tau_b" => agreement::kendall_tau_b(&a, &b),
-            _ => match jaccard_of(name, &a, &b) {
-                Some(found) => found,
-                None => {
+            _ => {
+                let Some(found) = jaccard_of(name, &a, &b) else {
                     tally.skip(&family, "no check for this key");
                     continue;
-                }
-            },
+                };
+                found
+            }
         };
         tally.number(&family, found, number(value, place)?, EXACT);
     }

@@ -7,6 +7,13 @@ use crate::exact_match::normalise;
 
 const METRIC: &str = "macro_f1_of_reference_labels";
 
+#[derive(Default)]
+struct Counts {
+    both: usize,
+    predicted: usize,
+    wanted: usize,
+}
+
 /// Mean over the references' labels of `2·TP / (2·TP + FP + FN)`. A predicted label that no
 /// reference has costs recall only: it has no F1 of its own in the mean.
 ///
@@ -15,12 +22,6 @@ const METRIC: &str = "macro_f1_of_reference_labels";
 pub fn macro_f1<S: AsRef<str>>(references: &[S], predictions: &[S]) -> Result<f64> {
     not_empty(METRIC, references)?;
     same_length(METRIC, "predictions", predictions.len(), references.len())?;
-    #[derive(Default)]
-    struct Counts {
-        both: usize,
-        predicted: usize,
-        wanted: usize,
-    }
     let mut counts: BTreeMap<&str, Counts> = BTreeMap::new();
     for reference in references {
         counts.entry(reference.as_ref()).or_default().wanted += 1;

@@ -20,7 +20,7 @@ use serde_json::json;
 use crate::checkpoint::{self, Checkpoint, files};
 use crate::mask::ExpertMask;
 pub use error::ExportError;
-pub use naming::{BLOCK_SPARSE_EXPERTS, MLP_EXPERTS, MoeNaming, NAMINGS, naming_of};
+pub use naming::MoeNaming;
 use write::WrittenShard;
 
 /// What to do with layers beyond `num_hidden_layers` (multi-token prediction).

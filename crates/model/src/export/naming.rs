@@ -13,38 +13,6 @@ pub struct MoeNaming {
     pub expert_count_keys: &'static [&'static str],
 }
 
-/// `qwen3_moe`, `olmoe`. Configs that transformers 5 wrote say `num_local_experts`.
-pub const MLP_EXPERTS: MoeNaming = MoeNaming {
-    expert_prefix: Some("model.layers.{layer}.mlp.experts.{expert}."),
-    row_sliced: &["model.layers.{layer}.mlp.gate.weight"],
-    fused: &[],
-    expert_count_keys: &["num_experts", "num_local_experts"],
-};
-
-/// `mixtral`.
-pub const BLOCK_SPARSE_EXPERTS: MoeNaming = MoeNaming {
-    expert_prefix: Some("model.layers.{layer}.block_sparse_moe.experts.{expert}."),
-    row_sliced: &["model.layers.{layer}.block_sparse_moe.gate.weight"],
-    fused: &[],
-    expert_count_keys: &["num_local_experts", "num_experts"],
-};
-
-/// `model_type` → naming.
-pub const NAMINGS: &[(&str, &MoeNaming)] = &[
-    ("qwen3_moe", &MLP_EXPERTS),
-    ("olmoe", &MLP_EXPERTS),
-    ("mixtral", &BLOCK_SPARSE_EXPERTS),
-];
-
-/// The naming of a family by its `model_type`.
-#[must_use]
-pub fn naming_of(model_type: &str) -> Option<&'static MoeNaming> {
-    NAMINGS
-        .iter()
-        .find(|(name, _)| *name == model_type)
-        .map(|(_, naming)| *naming)
-}
-
 /// What a tensor is to an export.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Role {
@@ -117,6 +85,7 @@ fn begins<'a>(pattern: &str, name: &'a str) -> Option<(Vec<usize>, &'a str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::families::{BLOCK_SPARSE_EXPERTS, MLP_EXPERTS};
 
     #[test]
     fn names_are_told_apart() {

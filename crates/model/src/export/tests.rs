@@ -4,6 +4,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::*;
+use crate::families::MLP_EXPERTS;
 use crate::mask::ExpertId;
 
 /// Two layers of four experts in two files, every tensor's bytes of one value; a third layer that the config does not count.

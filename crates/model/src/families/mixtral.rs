@@ -2,9 +2,10 @@
 //!
 //! Source: `MixtralForCausalLM` in transformers 5.23; <https://arxiv.org/abs/2401.04088>.
 
-use super::{Common, Family, expert_counts, require_silu, rope};
+use super::{BLOCK_SPARSE_EXPERTS, Common, Family, expert_counts, require_silu, rope};
 use crate::checkpoint::Config;
 use crate::error::ModelError;
+use crate::export::MoeNaming;
 use crate::spec::{AttentionSpec, DecoderSpec, FeedForwardSpec, LayerSpec, MoeSpec, QueryKeyNorm};
 
 pub(super) struct Mixtral;
@@ -14,8 +15,8 @@ impl Family for Mixtral {
         "mixtral"
     }
 
-    fn expert_count_keys(&self) -> &'static [&'static str] {
-        &["num_local_experts", "num_experts"]
+    fn naming(&self) -> &'static MoeNaming {
+        &BLOCK_SPARSE_EXPERTS
     }
 
     fn spec(&self, config: &Config) -> Result<DecoderSpec, ModelError> {
@@ -31,7 +32,7 @@ impl Family for Mixtral {
             clip: None,
             sliding_window: config.optional_positive("sliding_window")?,
         };
-        let (experts, top_k) = expert_counts(config, self.expert_count_keys())?;
+        let (experts, top_k) = expert_counts(config, self.naming().expert_count_keys)?;
         let moe = MoeSpec {
             experts,
             top_k,

@@ -3,6 +3,7 @@
 use crate::blocks::rope::{RopeScaling, RopeSpec, Yarn};
 use crate::checkpoint::Config;
 use crate::error::ModelError;
+use crate::export::MoeNaming;
 use crate::spec::{DecoderSpec, LayerSpec, Names};
 
 mod mixtral;
@@ -20,12 +21,34 @@ pub trait Family: Sync {
     /// If a field is missing or malformed, or asks for something that is not implemented.
     fn spec(&self, config: &Config) -> Result<DecoderSpec, ModelError>;
 
-    /// config.json fields that hold the number of experts; export rewrites those that are there.
-    fn expert_count_keys(&self) -> &'static [&'static str];
+    /// How its expert tensors are named, for export.
+    fn naming(&self) -> &'static MoeNaming;
 }
+
+/// Experts as `mlp.experts.E.`, router `mlp.gate`. Configs that transformers 5 wrote say `num_local_experts`.
+pub const MLP_EXPERTS: MoeNaming = MoeNaming {
+    expert_prefix: Some("model.layers.{layer}.mlp.experts.{expert}."),
+    row_sliced: &["model.layers.{layer}.mlp.gate.weight"],
+    fused: &[],
+    expert_count_keys: &["num_experts", "num_local_experts"],
+};
+
+/// Experts as `block_sparse_moe.experts.E.`, router `block_sparse_moe.gate`.
+pub const BLOCK_SPARSE_EXPERTS: MoeNaming = MoeNaming {
+    expert_prefix: Some("model.layers.{layer}.block_sparse_moe.experts.{expert}."),
+    row_sliced: &["model.layers.{layer}.block_sparse_moe.gate.weight"],
+    fused: &[],
+    expert_count_keys: &["num_local_experts", "num_experts"],
+};
 
 /// All families, in the order documents list them.
 pub const FAMILIES: &[&dyn Family] = &[&qwen3_moe::Qwen3Moe, &olmoe::Olmoe, &mixtral::Mixtral];
+
+/// How the family of this `model_type` names its experts; `None` if there is no such family.
+#[must_use]
+pub fn naming_of(model_type: &str) -> Option<&'static MoeNaming> {
+    FAMILIES.iter().find(|family| family.name() == model_type).map(|family| family.naming())
+}
 
 /// The family that `config` names.
 ///

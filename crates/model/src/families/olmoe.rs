@@ -2,9 +2,10 @@
 //!
 //! Source: `OlmoeForCausalLM` in transformers 5.23; <https://arxiv.org/abs/2409.02060>.
 
-use super::{Common, Family, expert_counts, named_projections, require_silu, rope};
+use super::{MLP_EXPERTS, Common, Family, expert_counts, named_projections, require_silu, rope};
 use crate::checkpoint::Config;
 use crate::error::ModelError;
+use crate::export::MoeNaming;
 use crate::spec::{AttentionSpec, DecoderSpec, FeedForwardSpec, LayerSpec, MoeSpec, QueryKeyNorm};
 
 pub(super) struct Olmoe;
@@ -14,8 +15,8 @@ impl Family for Olmoe {
         "olmoe"
     }
 
-    fn expert_count_keys(&self) -> &'static [&'static str] {
-        &["num_experts", "num_local_experts"]
+    fn naming(&self) -> &'static MoeNaming {
+        &MLP_EXPERTS
     }
 
     fn spec(&self, config: &Config) -> Result<DecoderSpec, ModelError> {
@@ -35,7 +36,7 @@ impl Family for Olmoe {
             clip,
             sliding_window: None,
         };
-        let (experts, top_k) = expert_counts(config, self.expert_count_keys())?;
+        let (experts, top_k) = expert_counts(config, self.naming().expert_count_keys)?;
         let moe = MoeSpec {
             experts,
             top_k,

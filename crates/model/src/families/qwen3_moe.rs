@@ -2,9 +2,10 @@
 //!
 //! Source: `Qwen3MoeForCausalLM` in transformers 5.23; <https://arxiv.org/abs/2505.09388>.
 
-use super::{Common, Family, expert_counts, named_projections, require_silu, rope};
+use super::{MLP_EXPERTS, Common, Family, expert_counts, named_projections, require_silu, rope};
 use crate::checkpoint::Config;
 use crate::error::ModelError;
+use crate::export::MoeNaming;
 use crate::spec::{AttentionSpec, DecoderSpec, FeedForwardSpec, LayerSpec, MoeSpec, QueryKeyNorm};
 
 pub(super) struct Qwen3Moe;
@@ -14,8 +15,8 @@ impl Family for Qwen3Moe {
         "qwen3_moe"
     }
 
-    fn expert_count_keys(&self) -> &'static [&'static str] {
-        &["num_experts", "num_local_experts"]
+    fn naming(&self) -> &'static MoeNaming {
+        &MLP_EXPERTS
     }
 
     fn spec(&self, config: &Config) -> Result<DecoderSpec, ModelError> {
@@ -33,7 +34,7 @@ impl Family for Qwen3Moe {
             clip: None,
             sliding_window: window.filter(|_| windowed),
         };
-        let (experts, top_k) = expert_counts(config, self.expert_count_keys())?;
+        let (experts, top_k) = expert_counts(config, self.naming().expert_count_keys)?;
         let moe = MoeSpec {
             experts,
             top_k,

@@ -2,7 +2,9 @@
 //!
 //! Left out: `\N{…}` escapes, which need the names of all characters and are refused here.
 
-use super::number::{MOST_INT_DIGITS, to_decimal};
+mod numbers;
+mod strings;
+
 use super::value::PyValue;
 
 /// Brackets within brackets that `CPython`'s tokenizer allows.
@@ -23,6 +25,7 @@ pub fn literal_eval(text: &str) -> Parsed<PyValue> {
         .trim_start_matches([' ', '\t'])
         .replace("\r\n", "\n")
         .replace('\r', "\n");
+    let source = without_leading_blank_lines(&source)?;
     if source.contains('\0') {
         return Err(NotALiteral);
     }
@@ -35,6 +38,21 @@ pub fn literal_eval(text: &str) -> Parsed<PyValue> {
     let value = reader.top_level()?;
     reader.end()?;
     Ok(value)
+}
+
+/// The source from its first line with anything on it. That line may not be indented, unless it is
+/// the first of all.
+fn without_leading_blank_lines(source: &str) -> Parsed<&str> {
+    let mut rest = source;
+    while let Some((line, after)) = rest.split_once('\n') {
+        let line = line.trim_matches([' ', '\t', '\u{c}']);
+        if !line.is_empty() && !line.starts_with('#') {
+            break;
+        }
+        rest = after;
+    }
+    let indented = rest.len() < source.len() && rest.starts_with([' ', '\t']);
+    if indented { Err(NotALiteral) } else { Ok(rest) }
 }
 
 /// What a sign or a sum may be applied to.
@@ -72,7 +90,7 @@ impl Reader<'_> {
             match self.peek() {
                 Some(' ' | '\t' | '\u{c}') => self.at += 1,
                 Some('\n') if self.depth > 0 => self.at += 1,
-                Some('\\') if self.peek_at(1) == Some('\n') => self.at += 2,
+                Some('\\') if self.peek_at(1) == Some('\n') && self.peek_at(2).is_some() => self.at += 2,
                 Some('#') => {
                     while self.peek().is_some_and(|c| c != '\n') {
                         self.at += 1;
@@ -346,215 +364,6 @@ impl Reader<'_> {
             Err(NotALiteral)
         }
     }
-
-    fn digits(&mut self, is_digit: fn(char) -> bool) -> Parsed<String> {
-        let mut digits = String::new();
-        loop {
-            match self.peek() {
-                Some(c) if is_digit(c) => digits.push(c),
-                Some('_') if !digits.is_empty() && self.peek_at(1).is_some_and(is_digit) => {}
-                Some('_') => return Err(NotALiteral),
-                _ => return Ok(digits),
-            }
-            self.at += 1;
-        }
-    }
-
-    fn number(&mut self) -> Parsed<PyValue> {
-        let base = match (self.peek(), self.peek_at(1)) {
-            (Some('0'), Some('x' | 'X')) => Some((16, (|c| c.is_ascii_hexdigit()) as fn(char) -> bool)),
-            (Some('0'), Some('o' | 'O')) => Some((8, (|c| ('0'..='7').contains(&c)) as fn(char) -> bool)),
-            (Some('0'), Some('b' | 'B')) => Some((2, (|c| c == '0' || c == '1') as fn(char) -> bool)),
-            _ => None,
-        };
-        let value = if let Some((base, is_digit)) = base {
-            self.at += 2;
-            self.eat('_');
-            let digits = self.digits(is_digit)?;
-            if digits.is_empty() {
-                return Err(NotALiteral);
-            }
-            PyValue::Int(to_decimal(&digits, base).ok_or(NotALiteral)?)
-        } else {
-            self.decimal()?
-        };
-        match self.peek() {
-            Some(c) if c.is_alphanumeric() || c == '_' || !c.is_ascii() => Err(NotALiteral),
-            _ => Ok(value),
-        }
-    }
-
-    fn decimal(&mut self) -> Parsed<PyValue> {
-        let is_digit = |c: char| c.is_ascii_digit();
-        let mut text = self.digits(is_digit)?;
-        let mut whole = true;
-        if self.eat('.') {
-            whole = false;
-            text.push('.');
-            if self.peek().is_some_and(is_digit) {
-                text += &self.digits(is_digit)?;
-            }
-        }
-        if matches!(self.peek(), Some('e' | 'E')) {
-            whole = false;
-            self.at += 1;
-            text.push('e');
-            if let Some(sign @ ('+' | '-')) = self.peek() {
-                self.at += 1;
-                text.push(sign);
-            }
-            let exponent = self.digits(is_digit)?;
-            if exponent.is_empty() {
-                return Err(NotALiteral);
-            }
-            text += &exponent;
-        }
-        if self.eat('j') || self.eat('J') {
-            return text
-                .parse()
-                .map(|imaginary| PyValue::Complex(0.0, imaginary))
-                .map_err(|_| NotALiteral);
-        }
-        if !whole {
-            return text.parse().map(PyValue::Float).map_err(|_| NotALiteral);
-        }
-        let significant = text.trim_start_matches('0');
-        match (significant.is_empty(), text.starts_with('0')) {
-            (true, _) => Ok(PyValue::Int("0".into())),
-            (false, true) => Err(NotALiteral),
-            (false, false) if text.len() > MOST_INT_DIGITS => Err(NotALiteral),
-            (false, false) => Ok(PyValue::Int(text)),
-        }
-    }
-
-    /// One or more strings side by side, all of text or all of bytes.
-    fn strings(&mut self) -> Parsed<PyValue> {
-        let mut text: Option<String> = None;
-        let mut bytes: Option<Vec<u8>> = None;
-        loop {
-            match self.string()? {
-                PyValue::Str(part) => text.get_or_insert_default().push_str(&part),
-                PyValue::Bytes(part) => bytes.get_or_insert_default().extend(part),
-                _ => return Err(NotALiteral),
-            }
-            self.skip_space();
-            if !self.at_string() {
-                break;
-            }
-        }
-        match (text, bytes) {
-            (Some(text), None) => Ok(PyValue::Str(text)),
-            (None, Some(bytes)) => Ok(PyValue::Bytes(bytes)),
-            _ => Err(NotALiteral),
-        }
-    }
-
-    fn at_string(&self) -> bool {
-        let prefix = (0..3)
-            .take_while(|&i| self.peek_at(i).is_some_and(|c| c.is_ascii_alphabetic()))
-            .count();
-        matches!(self.peek_at(prefix), Some('\'' | '"'))
-    }
-
-    fn string(&mut self) -> Parsed<PyValue> {
-        let mut prefix = String::new();
-        while let Some(c) = self.peek().filter(char::is_ascii_alphabetic) {
-            prefix.push(c.to_ascii_lowercase());
-            self.at += 1;
-        }
-        let (raw, is_bytes) = match prefix.as_str() {
-            "" | "u" => (false, false),
-            "r" => (true, false),
-            "b" => (false, true),
-            "br" | "rb" => (true, true),
-            _ => return Err(NotALiteral),
-        };
-        let quote = self.peek().filter(|c| matches!(c, '\'' | '"')).ok_or(NotALiteral)?;
-        let triple = self.peek_at(1) == Some(quote) && self.peek_at(2) == Some(quote);
-        self.at += if triple { 3 } else { 1 };
-        let mut codes: Vec<u32> = Vec::new();
-        loop {
-            let c = self.peek().ok_or(NotALiteral)?;
-            self.at += 1;
-            match c {
-                '\n' if !triple => return Err(NotALiteral),
-                '\\' if raw => {
-                    let next = self.peek().ok_or(NotALiteral)?;
-                    if is_bytes && !next.is_ascii() {
-                        return Err(NotALiteral);
-                    }
-                    codes.extend([u32::from(c), u32::from(next)]);
-                    self.at += 1;
-                }
-                '\\' => self.escape(is_bytes, &mut codes)?,
-                c if c == quote && !triple => break,
-                c if c == quote && self.peek() == Some(quote) && self.peek_at(1) == Some(quote) => {
-                    self.at += 2;
-                    break;
-                }
-                c if is_bytes && !c.is_ascii() => return Err(NotALiteral),
-                c => codes.push(u32::from(c)),
-            }
-        }
-        if is_bytes {
-            // Only escapes give values above 127, and those of bytes are cut to eight bits.
-            return codes
-                .into_iter()
-                .map(|code| u8::try_from(code).map_err(|_| NotALiteral))
-                .collect::<Parsed<_>>()
-                .map(PyValue::Bytes);
-        }
-        let character = |code| char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER);
-        Ok(PyValue::Str(codes.into_iter().map(character).collect()))
-    }
-
-    fn escape(&mut self, is_bytes: bool, codes: &mut Vec<u32>) -> Parsed<()> {
-        let c = self.peek().ok_or(NotALiteral)?;
-        self.at += 1;
-        let code = match c {
-            '\n' => return Ok(()),
-            '\\' | '\'' | '"' => u32::from(c),
-            'a' => 0x07,
-            'b' => 0x08,
-            'f' => 0x0c,
-            'n' => 0x0a,
-            'r' => 0x0d,
-            't' => 0x09,
-            'v' => 0x0b,
-            '0'..='7' => {
-                let mut code = c.to_digit(8).unwrap_or(0);
-                for _ in 0..2 {
-                    let Some(digit) = self.peek().and_then(|c| c.to_digit(8)) else {
-                        break;
-                    };
-                    code = code * 8 + digit;
-                    self.at += 1;
-                }
-                if is_bytes { code & 0xff } else { code }
-            }
-            'x' => self.hex(2)?,
-            'u' if !is_bytes => self.hex(4)?,
-            'U' if !is_bytes => self
-                .hex(8)
-                .and_then(|code| if code > 0x10_ffff { Err(NotALiteral) } else { Ok(code) })?,
-            'N' if !is_bytes => return Err(NotALiteral),
-            c if is_bytes && !c.is_ascii() => return Err(NotALiteral),
-            c => {
-                codes.extend([u32::from('\\'), u32::from(c)]);
-                return Ok(());
-            }
-        };
-        codes.push(code);
-        Ok(())
-    }
-
-    fn hex(&mut self, count: usize) -> Parsed<u32> {
-        let digits = self.chars.get(self.at..self.at + count).ok_or(NotALiteral)?;
-        let fold = |code: u32, c: &char| code.checked_mul(16)?.checked_add(c.to_digit(16)?);
-        let code = digits.iter().try_fold(0, fold).ok_or(NotALiteral)?;
-        self.at += count;
-        Ok(code)
-    }
 }
 
 #[cfg(test)]
@@ -579,6 +388,7 @@ mod tests {
             ),
             ("({'a': b'it\\'s'})", "{'a': b\"it's\"}"),
             ("1, -2, +3.", "(1, -2, 3.0)"),
+            ("\n# why\n1\n", "1"),
             ("[1+2j, -1.5-2j, -2j]", "[(1+2j), (-1.5-2j), (-0-2j)]"),
             (
                 "{'a': '''two\nlines''', 'b': r'\\d', 'c': '\\d\\x41\\101\\u00e9'}",
@@ -622,6 +432,8 @@ mod tests {
             "\u{a0}1",
             "1 if 1 else 2",
             "b'é'",
+            "\n 1",
+            "1\\\n",
             "1e400j k",
         ];
         for source in refused {

@@ -1,0 +1,120 @@
+//! Finds what a directory allows to be checked.
+
+use std::path::{Path, PathBuf};
+
+use secateur_evaluation::engine::Engine;
+use secateur_evaluation::local::LocalEngine;
+use secateur_model::{DeviceKind, Precision};
+
+use crate::models::{LoadFailure, load};
+use crate::{Report, eval, export, lm_eval, masks, metrics, models, paper_pruning, saliency, tokenizers};
+
+/// Folders that deep are looked into.
+const DEEPEST: usize = 4;
+
+/// What a folder is, by the files in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Model,
+    Tokenizer,
+    Metrics,
+    LmEval,
+    PaperPruning,
+    Masks,
+    Eval,
+}
+
+/// Runs every check that `directory`, or a folder below it, allows. `only` limits it to folders whose path contains one of
+/// the names, or whose kind is one of them (`models`, `tokenizers`, `metrics`, `lm_eval`, `paper_pruning`, `masks`, `eval`).
+#[must_use]
+pub fn check_all(directory: &Path, only: &[String], device: DeviceKind) -> Report {
+    let mut found = Vec::new();
+    walk(directory, 0, &mut found);
+    let mut report = Report::default();
+    for (kind, folder) in found {
+        let relative = folder.strip_prefix(directory).unwrap_or(&folder).to_string_lossy().into_owned();
+        let wanted = |name: &String| relative.contains(name.as_str()) || kind.name() == name;
+        if only.is_empty() || only.iter().any(wanted) {
+            check(kind, &folder, device, &mut report);
+        }
+    }
+    report
+}
+
+fn check(kind: Kind, folder: &Path, device: DeviceKind, report: &mut Report) {
+    let mut exact = |checkpoint: &Path| load(checkpoint, DeviceKind::Cpu, Precision::F64);
+    match kind {
+        Kind::Model => {
+            models::check(folder, device, report);
+            saliency::check(folder, &mut exact, report);
+            export::check(folder, report);
+        }
+        Kind::Tokenizer => tokenizers::check(folder, report),
+        Kind::Metrics => metrics::check(folder, report),
+        Kind::LmEval => {
+            let models = folder.parent().unwrap_or(folder).join("models");
+            let mut engine = |name: &str| -> Result<Box<dyn Engine>, LoadFailure> {
+                let checkpoint = models.join(name).join("checkpoint");
+                let model = load(&checkpoint, device, Precision::F32)?;
+                let engine = LocalEngine::new(model, &checkpoint).map_err(|e| LoadFailure::Broken(e.to_string()))?;
+                Ok(Box::new(engine))
+            };
+            lm_eval::check(folder, &mut engine, report);
+        }
+        Kind::PaperPruning => paper_pruning::check(folder, &mut exact, report),
+        Kind::Masks => masks::check(folder, report),
+        Kind::Eval => eval::check(folder, report),
+    }
+}
+
+fn walk(folder: &Path, depth: usize, found: &mut Vec<(Kind, PathBuf)>) {
+    if let Some(kind) = kind(folder) {
+        found.push((kind, folder.to_path_buf()));
+        return;
+    }
+    if depth == DEEPEST {
+        return;
+    }
+    let mut folders: Vec<PathBuf> =
+        std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
+    folders.sort();
+    folders.iter().for_each(|folder| walk(folder, depth + 1, found));
+}
+
+fn kind(folder: &Path) -> Option<Kind> {
+    let has = |name: &str| folder.join(name).exists();
+    let names: Vec<String> =
+        std::fs::read_dir(folder).ok()?.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    let any = |test: &dyn Fn(&str) -> bool| names.iter().any(|name| test(name));
+    if has("checkpoint") && (has("golden.json") || has("golden.safetensors")) {
+        Some(Kind::Model)
+    } else if has("encodings.json") {
+        Some(Kind::Tokenizer)
+    } else if has("scores.safetensors") && has("info.json") {
+        Some(Kind::PaperPruning)
+    } else if any(&|name| name.starts_with("results_") && name.ends_with(".json")) && has("tasks") {
+        Some(Kind::LmEval)
+    } else if any(&|name| name.starts_with("published_masks")) {
+        Some(Kind::Masks)
+    } else if has("text_metrics.json") || has("class_metrics.json") {
+        Some(Kind::Metrics)
+    } else if any(&|name| name.ends_with(".json")) && folder.file_name().is_some_and(|name| name == "eval") {
+        Some(Kind::Eval)
+    } else {
+        None
+    }
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Kind::Model => "models",
+            Kind::Tokenizer => "tokenizers",
+            Kind::Metrics => "metrics",
+            Kind::LmEval => "lm_eval",
+            Kind::PaperPruning => "paper_pruning",
+            Kind::Masks => "masks",
+            Kind::Eval => "eval",
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Subcommands, one file each.
+
+mod calibrate;
+mod demo;
+mod devices;
+mod goldens;
+mod prune;
+mod report;
+mod sweep;
+mod tasks;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Some cells or checks failed.
+pub const SOME_FAILED: u8 = 3;
+/// Ctrl-C.
+pub const INTERRUPTED: u8 = 130;
+
+/// Which experts can I remove for my domain, by which method, and how many, before the model starts to make things up?
+#[derive(Debug, Parser)]
+#[command(name = "secateur", version, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a sweep file: calibrate, prune, evaluate, report.
+    Sweep(sweep::Arguments),
+    /// Draw the report of a results directory again, from its records alone.
+    Report(report::Arguments),
+    /// Collect the statistics of a model on a corpus, and rank its experts.
+    Calibrate(calibrate::Arguments),
+    /// Write a pruned checkpoint.
+    Prune(prune::Arguments),
+    /// List tasks, or show one.
+    Tasks(tasks::Arguments),
+    /// Show which devices this build can use here.
+    Devices,
+    /// Check Secateur against a directory of reference values.
+    Goldens(goldens::Arguments),
+    /// Make the demo's data, or train its models.
+    Demo(demo::Arguments),
+}
+
+/// Runs a command.
+///
+/// # Errors
+/// What stopped it, in one message.
+pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    match cli.command {
+        Command::Sweep(arguments) => sweep::run(&arguments),
+        Command::Report(arguments) => report::run(&arguments),
+        Command::Calibrate(arguments) => calibrate::run(&arguments),
+        Command::Prune(arguments) => prune::run(&arguments),
+        Command::Tasks(arguments) => tasks::run(&arguments),
+        Command::Devices => devices::run(),
+        Command::Goldens(arguments) => goldens::run(&arguments),
+        Command::Demo(arguments) => demo::run(&arguments),
+    }
+}
+
+/// The command as the user would type it again.
+fn command_line() -> String {
+    let quoted = |word: String| if word.contains(char::is_whitespace) { format!("'{word}'") } else { word };
+    let words: Vec<String> = std::env::args().skip(1).map(quoted).collect();
+    format!("secateur {}", words.join(" "))
+}

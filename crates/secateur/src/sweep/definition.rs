@@ -1,0 +1,245 @@
+//! The sweep file: what was written, and what we run.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use secateur_datasets::corpora::CorpusSpec;
+use secateur_datasets::strict_toml;
+use secateur_model::{DeviceKind, Precision};
+use secateur_pruning::methods::{self, Method, Profile};
+use serde::{Deserialize, Serialize};
+
+/// The file, field by field. Paths are relative to the file.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SweepFile {
+    name: String,
+    #[serde(default)]
+    about: String,
+    /// `method` or `method@profile`.
+    methods: Vec<String>,
+    /// Fractions of each layer's experts to remove.
+    ratios: Vec<f64>,
+    #[serde(default = "seeds")]
+    seeds: Vec<u64>,
+    /// Corpora to calibrate on; `a+b` combines two.
+    calibrate_on: Vec<String>,
+    #[serde(default)]
+    device: Option<DeviceKind>,
+    #[serde(default)]
+    precision: Precision,
+    /// Root of downloaded data sets.
+    #[serde(default = "data")]
+    data: PathBuf,
+    /// Folders with cards of tasks of one's own.
+    #[serde(default)]
+    cards: Vec<PathBuf>,
+    /// Retention that may be lost while a model still counts as safe.
+    #[serde(default = "margin")]
+    margin: f64,
+    #[serde(default)]
+    bootstrap_samples: Option<usize>,
+    models: Vec<ModelEntry>,
+    corpora: Vec<CorpusSpec>,
+    tasks: Vec<TaskEntry>,
+}
+
+/// A model of the sweep.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelEntry {
+    /// How reports call it.
+    pub name: String,
+    /// Directory, or id on the hub.
+    pub path: String,
+}
+
+/// A task of the sweep.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TaskEntry {
+    /// A built-in task, a card in one of the card folders, or a path to a card.
+    pub name: String,
+    /// At most so many items, a seeded sample.
+    #[serde(default)]
+    pub limit: Option<usize>,
+    /// Few-shot examples; the task's default where absent.
+    #[serde(default)]
+    pub few_shot: Option<usize>,
+    /// Whether the model's chat template is applied; by default only where answers are generated.
+    #[serde(default)]
+    pub chat_template: Option<bool>,
+    /// Leave unusable records out and count them.
+    #[serde(default)]
+    pub skip_bad_items: bool,
+}
+
+fn seeds() -> Vec<u64> {
+    vec![0]
+}
+
+fn data() -> PathBuf {
+    PathBuf::from("../../datasets/downloads")
+}
+
+fn margin() -> f64 {
+    0.05
+}
+
+/// A method with the definition it is used in.
+#[derive(Clone, Copy)]
+pub struct Variant {
+    /// The method.
+    pub method: &'static dyn Method,
+    /// Its definition.
+    pub profile: Profile,
+}
+
+/// A checked sweep.
+pub struct Sweep {
+    /// Directory name of its results.
+    pub name: String,
+    /// One line for the report.
+    pub about: String,
+    /// The file it came from.
+    pub file: PathBuf,
+    /// Methods, in the file's order.
+    pub methods: Vec<Variant>,
+    /// Fractions, ascending, 0 left out: the unpruned model is always there.
+    pub ratios: Vec<f64>,
+    /// Seeds of calibration data and of the random method.
+    pub seeds: Vec<u64>,
+    /// Combinations of corpora.
+    pub calibrate_on: Vec<Vec<String>>,
+    /// Where to run, unless the command line says otherwise.
+    pub device: DeviceKind,
+    /// Precision of arithmetic.
+    pub precision: Precision,
+    /// Root of downloaded data sets.
+    pub data: PathBuf,
+    /// Card folders.
+    pub cards: Vec<PathBuf>,
+    /// Retention that may be lost.
+    pub margin: f64,
+    /// Resamples of the bootstrap.
+    pub bootstrap_samples: Option<usize>,
+    /// Models.
+    pub models: Vec<ModelEntry>,
+    /// Corpora.
+    pub corpora: Vec<CorpusSpec>,
+    /// Tasks.
+    pub tasks: Vec<TaskEntry>,
+    /// Canonical text: equal exactly when two sweeps are the same.
+    pub definition: String,
+}
+
+impl Sweep {
+    /// Reads and checks a sweep file.
+    ///
+    /// # Errors
+    /// If it cannot be read, has an unknown key, a name twice, an unknown method or profile, a fraction outside [0, 1), or a
+    /// corpus that is not defined.
+    pub fn open(file: &Path) -> anyhow::Result<Self> {
+        let text = std::fs::read_to_string(file).with_context(|| format!("cannot read the sweep file {}", file.display()))?;
+        let written: SweepFile = strict_toml::parse(&text)
+            .map_err(|(line, message)| anyhow::anyhow!("{}{}: {message}", file.display(), strict_toml::line_suffix(line)))?;
+        Self::check(written, file).with_context(|| file.display().to_string())
+    }
+
+    fn check(written: SweepFile, file: &Path) -> anyhow::Result<Self> {
+        let definition = serde_json::to_string(&written)?;
+        let base = file.parent().unwrap_or(Path::new("."));
+        if written.name.is_empty() || !written.name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) {
+            bail!("name `{}`: use letters, digits, `-`, `_` and `.`; it becomes a directory", written.name);
+        }
+        distinct("models", written.models.iter().map(|m| m.name.as_str()))?;
+        distinct("tasks", written.tasks.iter().map(|t| t.name.as_str()))?;
+        distinct("corpora", written.corpora.iter().map(|c| c.name.as_str()))?;
+        distinct("methods", written.methods.iter().map(String::as_str))?;
+        distinct("seeds", written.seeds.iter().map(u64::to_string))?;
+        distinct("ratios", written.ratios.iter().map(f64::to_string))?;
+        distinct("calibrate_on", written.calibrate_on.iter().map(String::as_str))?;
+        if let Some(bad) = written.ratios.iter().find(|ratio| !(0.0..1.0).contains(*ratio)) {
+            bail!("ratios: {bad} is outside [0, 1): it is the share of each layer's experts to remove");
+        }
+        if !(0.0..1.0).contains(&written.margin) {
+            bail!("margin: {} is outside [0, 1)", written.margin);
+        }
+        let mut ratios: Vec<f64> = written.ratios.iter().copied().filter(|&ratio| ratio > 0.0).collect();
+        ratios.sort_by(f64::total_cmp);
+        let known: Vec<&str> = written.corpora.iter().map(|c| c.name.as_str()).collect();
+        Ok(Self {
+            name: written.name,
+            about: written.about,
+            file: file.to_path_buf(),
+            methods: written.methods.iter().map(|text| variant(text)).collect::<anyhow::Result<_>>()?,
+            ratios,
+            seeds: written.seeds,
+            calibrate_on: written.calibrate_on.iter().map(|text| combination(text, &known)).collect::<anyhow::Result<_>>()?,
+            device: written.device.unwrap_or(DeviceKind::Cpu),
+            precision: written.precision,
+            data: base.join(written.data),
+            cards: written.cards.iter().map(|card| base.join(card)).collect(),
+            margin: written.margin,
+            bootstrap_samples: written.bootstrap_samples,
+            models: written.models.into_iter().map(|model| resolve(model, base)).collect(),
+            corpora: written.corpora,
+            tasks: written.tasks,
+            definition,
+        })
+    }
+
+    /// Folder that the file lies in; corpora are relative to it.
+    #[must_use]
+    pub fn base(&self) -> &Path {
+        self.file.parent().unwrap_or(Path::new("."))
+    }
+}
+
+fn distinct<T: AsRef<str>>(what: &str, names: impl Iterator<Item = T>) -> anyhow::Result<()> {
+    let mut seen = BTreeSet::new();
+    for name in names {
+        if !seen.insert(name.as_ref().to_owned()) {
+            bail!("{what}: `{}` stands there twice: the same cells would be asked for twice", name.as_ref());
+        }
+    }
+    if seen.is_empty() {
+        bail!("{what}: the list is empty; there is nothing to do");
+    }
+    Ok(())
+}
+
+/// `reap` or `reap@paper`.
+///
+/// # Errors
+/// If there is no such method, or it has no such profile.
+pub fn variant(text: &str) -> anyhow::Result<Variant> {
+    let (name, profile) = text.split_once('@').unwrap_or((text, ""));
+    let method = methods::find(name)?;
+    let profile = match profile {
+        "" => method.profiles()[0],
+        wanted => *method.profiles().iter().find(|profile| profile.name() == wanted).with_context(|| {
+            let known: Vec<_> = method.profiles().iter().map(|profile| format!("{name}@{}", profile.name())).collect();
+            format!("methods: `{text}`: no such profile; there are {}", known.join(", "))
+        })?,
+    };
+    Ok(Variant { method, profile })
+}
+
+fn combination(text: &str, known: &[&str]) -> anyhow::Result<Vec<String>> {
+    let names: Vec<String> = text.split('+').map(|name| name.trim().to_owned()).collect();
+    for name in &names {
+        if !known.contains(&name.as_str()) {
+            bail!("calibrate_on: `{name}` is not among the corpora; there are {}", known.join(", "));
+        }
+    }
+    distinct("calibrate_on", names.iter().map(String::as_str))?;
+    Ok(names)
+}
+
+/// A path that exists beside the sweep file is that directory; anything else stays as written (an id on the hub).
+fn resolve(model: ModelEntry, base: &Path) -> ModelEntry {
+    let local = base.join(&model.path);
+    if local.exists() || model.path.starts_with('.') { ModelEntry { path: local.to_string_lossy().into_owned(), ..model } } else { model }
+}

@@ -1,0 +1,112 @@
+//! What a sweep would take, without running it.
+
+use std::time::Instant;
+
+use secateur_datasets::item::Body;
+use secateur_evaluation::engine::Engine;
+use secateur_model::Device;
+use secateur_model::generate::GenerateOptions;
+
+use super::definition::Sweep;
+use super::grid::RankingCell;
+use super::run::LoadedTask;
+use super::subject::Subject;
+
+/// Tokens of the prefill that is timed, and sequences and steps of the decoding.
+const PREFILL: usize = 512;
+const SEQUENCES: usize = 16;
+const STEPS: usize = 8;
+
+/// Prints cells, memory and an estimate of time, measured on a short prefill and a short decode of each model.
+///
+/// # Errors
+/// If a model cannot be loaded or run.
+pub(super) fn print(
+    sweep: &Sweep,
+    subjects: &[Subject],
+    tasks: &[LoadedTask],
+    rankings: &[RankingCell],
+    device: &Device,
+) -> anyhow::Result<()> {
+    let masks = 1 + rankings.len() * sweep.ratios.len();
+    println!("sweep `{}` on {}", sweep.name, device.description());
+    println!("{} models × {masks} masks × {} tasks = {} cells", subjects.len(), tasks.len(), subjects.len() * masks * tasks.len());
+    let mut total = 0.0;
+    for subject in subjects {
+        let mut engine = subject.load(device)?;
+        let (prefill, decode) = speeds(&mut engine)?;
+        let (mut read, mut written) = (0usize, 0usize);
+        for task in tasks {
+            let (r, w) = tokens(&engine, task)?;
+            (read, written) = (read + r, written + w);
+        }
+        let seconds = masks as f64 * (read as f64 / prefill + written as f64 / decode);
+        total += seconds;
+        println!(
+            "{}: {}, weights {:.1} MB mapped; {read} tokens read and at most {written} written per mask, at {prefill:.0} and {decode:.0} tokens/s: at most {}",
+            subject.name,
+            subject.family,
+            subject.weight_bytes as f64 / 1e6,
+            duration(seconds),
+        );
+    }
+    for task in tasks {
+        println!("  {}: {} of {} items, {} skipped", task.spec.name, task.data.items.len(), task.data.available, task.data.skipped.len());
+    }
+    println!("in all at most {}; equal masks are evaluated once, finished cells not at all", duration(total));
+    Ok(())
+}
+
+fn speeds(engine: &mut secateur_evaluation::local::LocalEngine) -> anyhow::Result<(f64, f64)> {
+    let model = engine.model_mut();
+    let length = PREFILL.min(model.spec().max_positions / 2).max(8);
+    let ids: Vec<u32> = (0..length).map(|i| (i * 7 % model.vocabulary()) as u32).collect();
+    model.score(&[(&ids[..length - 1], &ids[length - 1..])], &mut |_| {})?;
+    let started = Instant::now();
+    model.score(&[(&ids[..length - 1], &ids[length - 1..])], &mut |_| {})?;
+    let prefill = length as f64 / started.elapsed().as_secs_f64();
+    let request = GenerateOptions {
+        prompt: ids[..8].to_vec(),
+        max_new_tokens: STEPS,
+        end_tokens: Vec::new(),
+        temperature: 0.0,
+        top_p: 1.0,
+        seed: 0,
+    };
+    let started = Instant::now();
+    model.generate(&vec![request; SEQUENCES], &mut |_, _| Ok(false), &mut |_| {})?;
+    Ok((prefill, (SEQUENCES * STEPS) as f64 / started.elapsed().as_secs_f64()))
+}
+
+fn tokens(engine: &dyn Engine, task: &LoadedTask) -> anyhow::Result<(usize, usize)> {
+    let count = |text: &str| engine.encode(text, false).map(|ids| ids.len());
+    let (mut read, mut written) = (0, 0);
+    for item in &task.data.items {
+        match &item.body {
+            Body::Choice(choice) => {
+                let context = count(&choice.context)?;
+                for continuation in &choice.continuations {
+                    read += context + count(continuation)?;
+                }
+            }
+            Body::Generate(generate) => {
+                for message in &generate.messages {
+                    read += count(&message.content)?;
+                }
+                written += task.spec.generation.as_ref().map_or(0, |settings| settings.max_new_tokens);
+            }
+            Body::Text(text) => read += count(text)?,
+        }
+    }
+    Ok((read, written))
+}
+
+fn duration(seconds: f64) -> String {
+    if seconds < 120.0 {
+        format!("{seconds:.0} s")
+    } else if seconds < 7200.0 {
+        format!("{:.0} min", seconds / 60.0)
+    } else {
+        format!("{:.1} h", seconds / 3600.0)
+    }
+}

@@ -1,0 +1,12 @@
+//! A sweep: models × methods × fractions × seeds × tasks, from one file to one report.
+
+pub mod definition;
+pub mod grid;
+pub mod subject;
+pub mod calibrate;
+pub mod keys;
+pub mod estimate;
+pub mod progress;
+pub mod run;
+
+pub use definition::Sweep;
