@@ -7,7 +7,7 @@ use secateur_evaluation::local::LocalEngine;
 use secateur_model::{DeviceKind, Precision};
 
 use crate::models::{LoadFailure, load};
-use crate::{Report, eval, export, lm_eval, masks, metrics, models, paper_pruning, saliency, tokenizers};
+use crate::{Report, eval, export, lm_eval, mask_summary, masks, metrics, models, paper_pruning, saliency, tokenizers};
 
 /// Folders that deep are looked into.
 const DEEPEST: usize = 4;
@@ -62,7 +62,10 @@ fn check(kind: Kind, folder: &Path, device: DeviceKind, report: &mut Report) {
             lm_eval::check(folder, &mut engine, report);
         }
         Kind::PaperPruning => paper_pruning::check(folder, &mut exact, report),
-        Kind::Masks => masks::check(folder, report),
+        Kind::Masks => {
+            masks::check(folder, report);
+            mask_summary::check(folder, report);
+        }
         Kind::Eval => eval::check(folder, report),
     }
 }
