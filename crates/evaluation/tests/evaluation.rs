@@ -239,7 +239,7 @@ fn a_text_is_as_likely_in_windows_as_in_one() {
     let windows = run(&mut engine().with_max_length(3), &task, &items);
     let (one, other) = (&whole.answers[0].scores, &windows.answers[0].scores);
     assert!((one["log_probability"] - other["log_probability"]).abs() < 1e-9);
-    assert_eq!(one["tokens"], other["tokens"]);
+    assert!((one["tokens"] - other["tokens"]).abs() < 0.5);
     let (bits, perplexity) = (
         metric(&whole, "bits_per_byte").value,
         metric(&whole, "perplexity_per_byte").value,

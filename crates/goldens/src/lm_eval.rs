@@ -24,12 +24,11 @@ const EXACT: f64 = 1e-9;
 
 type Failure = String;
 
+/// Loads the model of a results file.
+pub type EngineFor<'a> = dyn FnMut(&str) -> Result<Box<dyn Engine>, LoadFailure> + 'a;
+
 /// Checks every `results_*.json` of a directory `lm_eval`. `engine_for` loads the model that a file names.
-pub fn check(
-    dir: &Path,
-    engine_for: &mut dyn FnMut(&str) -> Result<Box<dyn Engine>, LoadFailure>,
-    report: &mut Report,
-) {
+pub fn check(dir: &Path, engine_for: &mut EngineFor<'_>, report: &mut Report) {
     let mut files: Vec<_> = std::fs::read_dir(dir)
         .into_iter()
         .flatten()
@@ -38,7 +37,8 @@ pub fn check(
         .collect();
     files.retain(|path| {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        name.starts_with("results_") && name.ends_with(".json")
+        name.strip_suffix(".json")
+            .is_some_and(|stem| stem.starts_with("results_"))
     });
     files.sort();
     if files.is_empty() {
@@ -175,7 +175,8 @@ impl<'a> Run<'a> {
         for example in &self.examples {
             let options = choices(example)?;
             let answer = options.get(gold(example)?).ok_or("a label names no choice")?;
-            before.push_str(&format!("{}{delimiter}{answer}\n\n", self.prompt(example)?));
+            let prompt = self.prompt(example)?;
+            before.extend([prompt.as_str(), delimiter, answer, "\n\n"]);
         }
         let mut items = Vec::new();
         for (index, document) in self.documents.iter().enumerate() {
@@ -271,7 +272,10 @@ impl<'a> Run<'a> {
             greedy.compare(&answer.item, &output.continuations.len(), &expected.len());
             for (continuation, expected) in output.continuations.iter().zip(expected) {
                 let score = continuation.score.as_ref();
-                likelihood.compare(score.map(|s| s.log_probability), expected[0].as_f64());
+                let expected_sum = expected[0].as_f64();
+                let scale = scale(expected_sum);
+                let found = score.map(|s| s.log_probability / scale);
+                likelihood.compare(found, expected_sum.map(|v| v / scale));
                 greedy.compare(&answer.item, &score.map(|s| s.is_greedy), &expected[1].as_bool());
             }
             for (ours, theirs) in [("accuracy", "acc"), ("accuracy_per_character", "acc_norm")] {
@@ -364,6 +368,11 @@ fn item(index: usize, body: Body) -> Item {
     }
 }
 
+/// The reference adds up in f32: absolute to −10, beyond that a hundred-thousandth of the value.
+fn scale(expected: Option<f64>) -> f64 {
+    (expected.unwrap_or(f64::NAN).abs() / 10.0).max(1.0)
+}
+
 /// Largest deviation; a value missing on either side is an infinite one.
 #[derive(Default)]
 struct Worst {
@@ -378,7 +387,7 @@ impl Worst {
             (Some(found), Some(expected)) => (found - expected).abs(),
             _ => f64::INFINITY,
         };
-        if !(deviation <= self.deviation) {
+        if deviation.is_nan() || deviation > self.deviation {
             self.deviation = deviation;
         }
     }
