@@ -58,7 +58,13 @@ fn run(mut words: Vec<String>) -> anyhow::Result<u8> {
             let command = words.remove(0);
             secateur(&command, &words)
         }
-        "test" => cargo(&[&["test", "--workspace"], words.iter().map(String::as_str).collect::<Vec<_>>().as_slice()].concat()),
+        "test" => cargo(
+            &[
+                &["test", "--workspace"],
+                words.iter().map(String::as_str).collect::<Vec<_>>().as_slice(),
+            ]
+            .concat(),
+        ),
         "check" => check(),
         other => bail!("unknown command `{other}`\n\n{USAGE}"),
     }
@@ -66,11 +72,14 @@ fn run(mut words: Vec<String>) -> anyhow::Result<u8> {
 
 /// Builds and runs `secateur` in release, with the features that the device needs.
 fn secateur(command: &str, words: &[String]) -> anyhow::Result<u8> {
-    let device = words.iter().enumerate().find_map(|(at, word)| match word.strip_prefix("--device") {
-        Some("") => words.get(at + 1).cloned(),
-        Some(rest) => rest.strip_prefix('=').map(str::to_owned),
-        None => None,
-    });
+    let device = words
+        .iter()
+        .enumerate()
+        .find_map(|(at, word)| match word.strip_prefix("--device") {
+            Some("") => words.get(at + 1).cloned(),
+            Some(rest) => rest.strip_prefix('=').map(str::to_owned),
+            None => None,
+        });
     let mut arguments = vec!["run", "--release", "--quiet", "--package", "secateur"];
     match device.as_deref() {
         Some("wgpu") => arguments.extend(["--features", "wgpu"]),
@@ -101,13 +110,18 @@ fn check() -> anyhow::Result<u8> {
 
 fn cargo(arguments: &[&str]) -> anyhow::Result<u8> {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-    let status = Command::new(cargo).args(arguments).status().context("cannot start cargo")?;
+    let status = Command::new(cargo)
+        .args(arguments)
+        .status()
+        .context("cannot start cargo")?;
     // A code that does not fit, or a signal, is a failure.
     Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
 }
 
 fn root_file(path: &str) -> anyhow::Result<String> {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask has no parent directory")?;
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .context("xtask has no parent directory")?;
     let here = std::env::current_dir()?;
     let file = root.join(path);
     Ok(file.strip_prefix(&here).unwrap_or(&file).to_string_lossy().into_owned())

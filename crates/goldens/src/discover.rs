@@ -7,7 +7,7 @@ use secateur_evaluation::local::LocalEngine;
 use secateur_model::{DeviceKind, Precision};
 
 use crate::models::{LoadFailure, load};
-use crate::{Report, eval, export, lm_eval, mask_summary, masks, metrics, models, paper_pruning, saliency, tokenizers};
+use crate::{Report, eval, export, lm_eval, masks, metrics, models, paper_pruning, saliency, tokenizers};
 
 /// Folders that deep are looked into.
 const DEEPEST: usize = 4;
@@ -32,7 +32,11 @@ pub fn check_all(directory: &Path, only: &[String], device: DeviceKind) -> Repor
     walk(directory, 0, &mut found);
     let mut report = Report::default();
     for (kind, folder) in found {
-        let relative = folder.strip_prefix(directory).unwrap_or(&folder).to_string_lossy().into_owned();
+        let relative = folder
+            .strip_prefix(directory)
+            .unwrap_or(&folder)
+            .to_string_lossy()
+            .into_owned();
         let wanted = |name: &String| relative.contains(name.as_str()) || kind.name() == name;
         if only.is_empty() || only.iter().any(wanted) {
             check(kind, &folder, device, &mut report);
@@ -64,7 +68,6 @@ fn check(kind: Kind, folder: &Path, device: DeviceKind, report: &mut Report) {
         Kind::PaperPruning => paper_pruning::check(folder, &mut exact, report),
         Kind::Masks => {
             masks::check(folder, report);
-            mask_summary::check(folder, report);
         }
         Kind::Eval => eval::check(folder, report),
     }
@@ -78,16 +81,24 @@ fn walk(folder: &Path, depth: usize, found: &mut Vec<(Kind, PathBuf)>) {
     if depth == DEEPEST {
         return;
     }
-    let mut folders: Vec<PathBuf> =
-        std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
+    let mut folders: Vec<PathBuf> = std::fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.is_dir())
+        .collect();
     folders.sort();
     folders.iter().for_each(|folder| walk(folder, depth + 1, found));
 }
 
 fn kind(folder: &Path) -> Option<Kind> {
     let has = |name: &str| folder.join(name).exists();
-    let names: Vec<String> =
-        std::fs::read_dir(folder).ok()?.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    let names: Vec<String> = std::fs::read_dir(folder)
+        .ok()?
+        .flatten()
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
     let any = |test: &dyn Fn(&str) -> bool| names.iter().any(|name| test(name));
     if has("checkpoint") && (has("golden.json") || has("golden.safetensors")) {
         Some(Kind::Model)

@@ -30,6 +30,6 @@ pub mod tensors;
 #[cfg(feature = "models")]
 pub mod discover;
 
-pub use report::{Outcome, Report};
 #[cfg(feature = "models")]
 pub use discover::check_all;
+pub use report::{Outcome, Report};

@@ -29,7 +29,9 @@ pub enum LoadFailure {
 /// [`LoadFailure`].
 pub fn load(checkpoint: &Path, kind: DeviceKind, precision: Precision) -> Result<Model, LoadFailure> {
     let classify = |error: ModelError| match error {
-        ModelError::UnknownFamily { found, .. } => LoadFailure::Unsupported(format!("family `{found}` is not supported yet")),
+        ModelError::UnknownFamily { found, .. } => {
+            LoadFailure::Unsupported(format!("family `{found}` is not supported yet"))
+        }
         other => LoadFailure::Broken(other.to_string()),
     };
     let opened = Checkpoint::open(checkpoint).map_err(|e| LoadFailure::Broken(e.to_string()))?;
@@ -40,7 +42,10 @@ pub fn load(checkpoint: &Path, kind: DeviceKind, precision: Precision) -> Result
 /// Checks one `models/NAME` directory: `golden.json`, `golden.safetensors`, `pruned/*`.
 pub fn check(dir: &Path, kind: DeviceKind, report: &mut Report) {
     let name = format!("models/{}", dir.file_name().unwrap_or_default().to_string_lossy());
-    let (golden, tensors) = match (json(&dir.join("golden.json")), Tensors::open(&dir.join("golden.safetensors"))) {
+    let (golden, tensors) = match (
+        json(&dir.join("golden.json")),
+        Tensors::open(&dir.join("golden.safetensors")),
+    ) {
         (Ok(golden), Ok(tensors)) => (golden, tensors),
         (Err(error), _) | (_, Err(error)) => return report.broken(name, error),
     };
@@ -51,10 +56,22 @@ pub fn check(dir: &Path, kind: DeviceKind, report: &mut Report) {
     };
     // A GPU sums in another order: the issue allows it a thousandth.
     let slack = if kind == DeviceKind::Wgpu { 1e-3 } else { 1e-4 };
-    let mut checks = Checks { name, golden, tensors, model, slack, report };
+    let mut checks = Checks {
+        name,
+        golden,
+        tensors,
+        model,
+        slack,
+        report,
+    };
     checks.run();
     let prunings = dir.join("pruned");
-    let mut entries: Vec<_> = std::fs::read_dir(&prunings).into_iter().flatten().flatten().map(|e| e.path()).collect();
+    let mut entries: Vec<_> = std::fs::read_dir(&prunings)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|e| e.path())
+        .collect();
     entries.sort();
     if prunings.join("meta.json").exists() {
         checks.pruned(&prunings);
@@ -103,20 +120,36 @@ impl Checks<'_> {
             }
         }
         if let Some(expected) = self.tensors.get("rope.inv_freq") {
-            let found: Vec<f64> = self.model.spec().rope.frequencies().into_iter().map(f64::from).collect();
+            let found: Vec<f64> = self
+                .model
+                .spec()
+                .rope
+                .frequencies()
+                .into_iter()
+                .map(f64::from)
+                .collect();
             let relative: Vec<f64> = found.iter().zip(&expected.values).map(|(a, b)| a / b - 1.0).collect();
-            let deviation = if found.len() == expected.values.len() { largest_difference(&relative, &vec![0.0; relative.len()]) } else { f64::INFINITY };
-            self.report.numeric(format!("{}/rope", self.name), expected.values.len(), deviation, 1e-6);
+            let deviation = if found.len() == expected.values.len() {
+                largest_difference(&relative, &vec![0.0; relative.len()])
+            } else {
+                f64::INFINITY
+            };
+            self.report
+                .numeric(format!("{}/rope", self.name), expected.values.len(), deviation, 1e-6);
         }
     }
 
     fn prompts(&self) -> Vec<(usize, Vec<u32>)> {
-        (0..).map_while(|i| Some((i, self.tensors.ids(&format!("prompt{i}.input_ids"))?))).collect()
+        (0..)
+            .map_while(|i| Some((i, self.tensors.ids(&format!("prompt{i}.input_ids"))?)))
+            .collect()
     }
 
     /// Noise that the reference itself has between f32 and f64 counts ten times, or `slack` standard deviations.
     fn tolerance(&self, prompt: usize, reference: &[f64]) -> f64 {
-        let noise = self.golden["max_abs_diff_f32_f64_per_prompt"][prompt].as_f64().unwrap_or(0.0);
+        let noise = self.golden["max_abs_diff_f32_f64_per_prompt"][prompt]
+            .as_f64()
+            .unwrap_or(0.0);
         (10.0 * noise).max(self.slack * standard_deviation(reference))
     }
 
@@ -127,26 +160,53 @@ impl Checks<'_> {
             if let Some(reference) = &exact {
                 let scale = standard_deviation(&reference.values);
                 let deviation = largest_difference(&found, &reference.values) / scale;
-                self.report.numeric(format!("{}/logits/prompt{i}/f64", self.name), found.len(), deviation, self.slack);
+                self.report.numeric(
+                    format!("{}/logits/prompt{i}/f64", self.name),
+                    found.len(),
+                    deviation,
+                    self.slack,
+                );
             }
             if let Some(reference) = self.tensors.get(&format!("prompt{i}.logits")) {
                 let tolerance = self.tolerance(i, &reference.values);
                 let deviation = largest_difference(&found, &reference.values);
-                self.report.numeric(format!("{}/logits/prompt{i}", self.name), found.len(), deviation, tolerance);
+                self.report.numeric(
+                    format!("{}/logits/prompt{i}", self.name),
+                    found.len(),
+                    deviation,
+                    tolerance,
+                );
             }
         }
         Ok(())
     }
 
     fn routing(&mut self) -> Result<(), ModelError> {
-        let mut check = RoutingCheck { tensors: &self.tensors, prefix: String::new(), compared: 0, first: None, weights: Worst::default() };
+        let mut check = RoutingCheck {
+            tensors: &self.tensors,
+            prefix: String::new(),
+            compared: 0,
+            first: None,
+            weights: Worst::default(),
+        };
         for (i, ids) in self.prompts() {
             check.prefix = format!("prompt{i}");
             self.model.observe(&ids, &mut check)?;
         }
-        let RoutingCheck { compared, first, weights, .. } = check;
-        self.report.exact(format!("{}/routing/indices", self.name), compared, first);
-        self.report.numeric(format!("{}/routing/weights", self.name), weights.compared, weights.deviation, self.slack);
+        let RoutingCheck {
+            compared,
+            first,
+            weights,
+            ..
+        } = check;
+        self.report
+            .exact(format!("{}/routing/indices", self.name), compared, first);
+        self.report.numeric(
+            format!("{}/routing/weights", self.name),
+            weights.compared,
+            weights.deviation,
+            self.slack,
+        );
         Ok(())
     }
 
@@ -161,7 +221,11 @@ impl Checks<'_> {
             })
             .collect();
         let first = self.generated_differs(&wanted)?;
-        self.report.exact(format!("{}/greedy", self.name), wanted.iter().map(|(_, new)| new.len()).sum(), first);
+        self.report.exact(
+            format!("{}/greedy", self.name),
+            wanted.iter().map(|(_, new)| new.len()).sum(),
+            first,
+        );
         Ok(())
     }
 
@@ -179,9 +243,12 @@ impl Checks<'_> {
             })
             .collect();
         let results = self.model.generate(&requests, &mut |_, _| Ok(false), &mut |_| {})?;
-        Ok(results.iter().zip(wanted).enumerate().find(|(_, (found, (_, new)))| found.tokens != *new).map(
-            |(entry, (found, (_, new)))| format!("entry {entry}: {:?}, expected {new:?}", found.tokens),
-        ))
+        Ok(results
+            .iter()
+            .zip(wanted)
+            .enumerate()
+            .find(|(_, (found, (_, new)))| found.tokens != *new)
+            .map(|(entry, (found, (_, new)))| format!("entry {entry}: {:?}, expected {new:?}", found.tokens)))
     }
 
     fn continuations(&mut self) -> Result<(), ModelError> {
@@ -191,26 +258,52 @@ impl Checks<'_> {
             .flatten()
             .flat_map(|entry| {
                 let context = id_list(&entry["context"]);
-                entry["choices"].as_array().into_iter().flatten().filter_map(move |choice| {
-                    let sum = choice["sum_logprob_f64"].as_f64().or(choice["sum_logprob"].as_f64())?;
-                    Some((context.clone(), id_list(&choice["tokens"]), sum, choice["is_greedy"].as_bool()?))
-                })
+                entry["choices"]
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                    .filter_map(move |choice| {
+                        let sum = choice["sum_logprob_f64"].as_f64().or(choice["sum_logprob"].as_f64())?;
+                        Some((
+                            context.clone(),
+                            id_list(&choice["tokens"]),
+                            sum,
+                            choice["is_greedy"].as_bool()?,
+                        ))
+                    })
             })
             .collect();
         if !cases.is_empty() {
             let requests: Vec<(&[u32], &[u32])> = cases.iter().map(|(c, t, ..)| (c.as_slice(), t.as_slice())).collect();
             let scores = self.model.score(&requests, &mut |_| {})?;
             let mut worst = Worst::default();
-            scores.iter().zip(&cases).for_each(|(s, case)| worst.add(&[s.log_probability()], &[case.2]));
+            scores
+                .iter()
+                .zip(&cases)
+                .for_each(|(s, case)| worst.add(&[s.log_probability()], &[case.2]));
             let differs = scores.iter().zip(&cases).position(|(s, case)| s.is_greedy != case.3);
-            self.report.numeric(format!("{}/continuations/log-probability", self.name), worst.compared, worst.deviation, self.slack.max(1e-4));
+            self.report.numeric(
+                format!("{}/continuations/log-probability", self.name),
+                worst.compared,
+                worst.deviation,
+                self.slack.max(1e-4),
+            );
             let differs = differs.map(|case| format!("case {case}: is_greedy differs"));
-            self.report.exact(format!("{}/continuations/is_greedy", self.name), cases.len(), differs);
+            self.report
+                .exact(format!("{}/continuations/is_greedy", self.name), cases.len(), differs);
         }
-        if let (Some(expected), Some(ids)) = (self.golden["nll_prompt4_f64"].as_f64(), self.tensors.ids("prompt4.input_ids")) {
+        if let (Some(expected), Some(ids)) = (
+            self.golden["nll_prompt4_f64"].as_f64(),
+            self.tensors.ids("prompt4.input_ids"),
+        ) {
             let scores = self.model.score(&[(&ids[..1], &ids[1..])], &mut |_| {})?;
             let found = -scores[0].log_probability();
-            self.report.numeric(format!("{}/nll", self.name), ids.len() - 1, ((found - expected) / expected).abs(), 1e-6_f64.max(self.slack / 100.0));
+            self.report.numeric(
+                format!("{}/nll", self.name),
+                ids.len() - 1,
+                ((found - expected) / expected).abs(),
+                1e-6_f64.max(self.slack / 100.0),
+            );
         }
         Ok(())
     }
@@ -226,7 +319,12 @@ impl Checks<'_> {
             tolerance = tolerance.max(self.tolerance(*i, &alone));
             worst.add(together, &alone);
         }
-        self.report.numeric(format!("{}/batch-equals-single", self.name), worst.compared, worst.deviation, tolerance);
+        self.report.numeric(
+            format!("{}/batch-equals-single", self.name),
+            worst.compared,
+            worst.deviation,
+            tolerance,
+        );
         Ok(())
     }
 
@@ -242,13 +340,22 @@ impl Checks<'_> {
                 worst.add(&self.model.logits_in_pieces(&ids, &pieces)?, &whole);
             }
         }
-        self.report.numeric(format!("{}/cache-equals-prefill", self.name), worst.compared, worst.deviation, tolerance);
+        self.report.numeric(
+            format!("{}/cache-equals-prefill", self.name),
+            worst.compared,
+            worst.deviation,
+            tolerance,
+        );
         Ok(())
     }
 
     /// A mask in memory against the reference's model with those experts sliced away.
     fn pruned(&mut self, dir: &Path) {
-        let name = format!("{}/pruned/{}", self.name, dir.file_name().unwrap_or_default().to_string_lossy());
+        let name = format!(
+            "{}/pruned/{}",
+            self.name,
+            dir.file_name().unwrap_or_default().to_string_lossy()
+        );
         let result = self.pruned_checks(dir, &name);
         if let Err(error) = result {
             self.report.broken(name, error);
@@ -265,13 +372,20 @@ impl Checks<'_> {
         self.model.set_mask(Some(&mask)).map_err(|e| e.to_string())?;
         for (i, ids) in self.prompts() {
             let exact = tensors.get(&format!("prompt{i}.logits_f64"));
-            let Some(reference) = exact.or_else(|| tensors.get(&format!("prompt{i}.logits"))) else { continue };
+            let Some(reference) = exact.or_else(|| tensors.get(&format!("prompt{i}.logits"))) else {
+                continue;
+            };
             let found = self.model.logits(&ids).map_err(|e| e.to_string())?;
             // Long prompts keep the logits of their last positions only.
             let tail = found.len().saturating_sub(reference.values.len());
             let tolerance = self.tolerance(i, &reference.values);
             let deviation = largest_difference(&found[tail..], &reference.values);
-            self.report.numeric(format!("{name}/logits/prompt{i}"), reference.values.len(), deviation, tolerance);
+            self.report.numeric(
+                format!("{name}/logits/prompt{i}"),
+                reference.values.len(),
+                deviation,
+                tolerance,
+            );
         }
         self.exported_equals_masked(name, &mask)?;
         if let Some(prompt) = self.tensors.ids("prompt2.input_ids") {
@@ -290,14 +404,29 @@ impl Checks<'_> {
         let naming = naming_of(self.model.family()).ok_or("the family cannot be exported")?;
         let scratch = tempfile::tempdir().map_err(|e| text(&e))?;
         let checkpoint = Checkpoint::open(self.model.directory()).map_err(|e| text(&e))?;
-        let written = export(&checkpoint, mask, naming, ExtraLayers::Drop, &scratch.path().join("pruned")).map_err(|e| text(&e))?;
+        let written = export(
+            &checkpoint,
+            mask,
+            naming,
+            ExtraLayers::Drop,
+            &scratch.path().join("pruned"),
+        )
+        .map_err(|e| text(&e))?;
         let exported = Checkpoint::open(&written.directory).map_err(|e| text(&e))?;
         let exported = Model::load(&exported, self.model.device()).map_err(|e| text(&e))?;
         let mut worst = Worst::default();
         for (_, ids) in self.prompts() {
-            worst.add(&self.model.logits(&ids).map_err(|e| text(&e))?, &exported.logits(&ids).map_err(|e| text(&e))?);
+            worst.add(
+                &self.model.logits(&ids).map_err(|e| text(&e))?,
+                &exported.logits(&ids).map_err(|e| text(&e))?,
+            );
         }
-        self.report.numeric(format!("{name}/mask-equals-export"), worst.compared, worst.deviation, self.slack / 10.0);
+        self.report.numeric(
+            format!("{name}/mask-equals-export"),
+            worst.compared,
+            worst.deviation,
+            self.slack / 10.0,
+        );
         Ok(())
     }
 }
@@ -307,7 +436,9 @@ fn mask(kept: &Value) -> Result<ExpertMask, String> {
     let layers = kept.as_object().ok_or("meta.json: `kept` is not an object")?;
     let mut mask = ExpertMask::default();
     for (layer, ids) in layers {
-        let layer = layer.parse().map_err(|_| format!("meta.json: layer `{layer}` is not a number"))?;
+        let layer = layer
+            .parse()
+            .map_err(|_| format!("meta.json: layer `{layer}` is not a number"))?;
         let mut ids: Vec<ExpertId> = id_list(ids).into_iter().map(|id| ExpertId(id as usize)).collect();
         ids.sort_unstable();
         mask.kept.insert(layer, ids);
@@ -326,7 +457,9 @@ struct RoutingCheck<'a> {
 impl MoeObserver for RoutingCheck<'_> {
     fn observe(&mut self, moe: &MoeObservation<'_>) -> Result<(), ModelError> {
         let place = format!("{}.layer{}", self.prefix, moe.layer());
-        let Some(expected) = self.tensors.get(&format!("{place}.topk_indices")) else { return Ok(()) };
+        let Some(expected) = self.tensors.get(&format!("{place}.topk_indices")) else {
+            return Ok(());
+        };
         let found: Vec<f64> = moe.selected().iter().map(|id| id.0 as f64).collect();
         self.compared += expected.values.len();
         if found != expected.values && self.first.is_none() {
@@ -341,7 +474,12 @@ impl MoeObserver for RoutingCheck<'_> {
 }
 
 fn id_list(value: &Value) -> Vec<u32> {
-    value.as_array().into_iter().flatten().filter_map(|id| id.as_u64().map(|id| id as u32)).collect()
+    value
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|id| id.as_u64().map(|id| id as u32))
+        .collect()
 }
 
 pub(crate) fn json(path: &Path) -> Result<Value, String> {

@@ -15,10 +15,16 @@ fn shared() -> Option<PathBuf> {
 
 #[test]
 fn models_equal_the_reference() {
-    let Some(shared) = shared() else { return println!("skipped: no ../shared") };
+    let Some(shared) = shared() else {
+        return println!("skipped: no ../shared");
+    };
     let mut report = Report::default();
     for half in ["core", "paper"] {
-        let mut names: Vec<_> = std::fs::read_dir(shared.join("goldens").join(half).join("models")).unwrap().flatten().map(|e| e.path()).collect();
+        let mut names: Vec<_> = std::fs::read_dir(shared.join("goldens").join(half).join("models"))
+            .unwrap()
+            .flatten()
+            .map(|e| e.path())
+            .collect();
         names.sort();
         for dir in names {
             models::check(&dir, DeviceKind::Cpu, &mut report);

@@ -25,7 +25,10 @@ pub struct GatedExpert<'a> {
 /// If the rows of the groups do not add up to those of `x` and `out`, or the weights do not fit together.
 pub fn gated_experts(x: &[f32], hidden: usize, groups: &[(GatedExpert<'_>, usize)], out: &mut [f32]) {
     let rows: usize = groups.iter().map(|(_, rows)| rows).sum();
-    assert!(x.len() == rows * hidden && out.len() == rows * hidden, "groups do not cover x and out");
+    assert!(
+        x.len() == rows * hidden && out.len() == rows * hidden,
+        "groups do not cover x and out"
+    );
     let mut jobs = Vec::with_capacity(groups.len());
     let (mut x, mut out) = (x, out);
     let mut work = 0;
@@ -69,10 +72,27 @@ mod tests {
     #[test]
     fn two_experts_by_hand() {
         let bytes = |values: &[f32]| values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<_>>();
-        let (gate, up, down, double) = (bytes(&[1.0, 0.0]), bytes(&[0.0, 1.0]), bytes(&[1.0, -1.0]), bytes(&[2.0, -2.0]));
-        let w = |bytes, rows, columns| Weights { bytes, dtype: WeightDtype::F32, rows, columns };
-        let first = GatedExpert { gate: w(&gate, 1, 2), up: w(&up, 1, 2), down: w(&down, 2, 1) };
-        let second = GatedExpert { down: w(&double, 2, 1), ..first };
+        let (gate, up, down, double) = (
+            bytes(&[1.0, 0.0]),
+            bytes(&[0.0, 1.0]),
+            bytes(&[1.0, -1.0]),
+            bytes(&[2.0, -2.0]),
+        );
+        let w = |bytes, rows, columns| Weights {
+            bytes,
+            dtype: WeightDtype::F32,
+            rows,
+            columns,
+        };
+        let first = GatedExpert {
+            gate: w(&gate, 1, 2),
+            up: w(&up, 1, 2),
+            down: w(&down, 2, 1),
+        };
+        let second = GatedExpert {
+            down: w(&double, 2, 1),
+            ..first
+        };
         let mut out = [0.0; 4];
         gated_experts(&[1.0, 3.0, 1.0, 3.0], 2, &[(first, 1), (second, 1)], &mut out);
         let silu = 1.0 / (1.0 + (-1.0f32).exp());

@@ -26,10 +26,13 @@ pub fn matmul(x: &[f32], w: Weights<'_>, y: &mut [f32]) {
     }
     // Threads own whole rows of yᵀ, which safe slices can express; the transposition costs 1/columns of the product.
     let mut transposed = vec![0.0f32; y.len()];
-    transposed.par_chunks_mut(ROWS_PER_JOB * tokens).enumerate().for_each(|(job, out)| {
-        let rows = w.slice_rows(job * ROWS_PER_JOB, out.len() / tokens);
-        product(x, rows, out);
-    });
+    transposed
+        .par_chunks_mut(ROWS_PER_JOB * tokens)
+        .enumerate()
+        .for_each(|(job, out)| {
+            let rows = w.slice_rows(job * ROWS_PER_JOB, out.len() / tokens);
+            product(x, rows, out);
+        });
     transpose(&transposed, w.rows, tokens, y);
 }
 
@@ -49,7 +52,11 @@ pub fn matmul_single(x: &[f32], w: Weights<'_>, y: &mut [f32]) {
 
 fn check(x: &[f32], w: &Weights<'_>, y: &[f32]) -> usize {
     w.check();
-    assert!(w.columns > 0 && x.len().is_multiple_of(w.columns), "x is not [tokens, {}]", w.columns);
+    assert!(
+        w.columns > 0 && x.len().is_multiple_of(w.columns),
+        "x is not [tokens, {}]",
+        w.columns
+    );
     let tokens = x.len() / w.columns;
     assert_eq!(y.len(), tokens * w.rows, "y is not [{tokens}, {}]", w.rows);
     tokens

@@ -24,8 +24,14 @@ pub(crate) fn product(x: &[f32], w: Weights<'_>, out: &mut [f32]) {
 pub(crate) fn widen(w: Weights<'_>, to: &mut [f32]) {
     let pairs = || w.bytes.chunks_exact(2).map(|b| u16::from_le_bytes([b[0], b[1]]));
     match w.dtype {
-        WeightDtype::Bf16 => to.iter_mut().zip(pairs()).for_each(|(to, bits)| *to = bf16::from_bits(bits).to_f32()),
-        WeightDtype::F16 => to.iter_mut().zip(pairs()).for_each(|(to, bits)| *to = f16::from_bits(bits).to_f32()),
+        WeightDtype::Bf16 => to
+            .iter_mut()
+            .zip(pairs())
+            .for_each(|(to, bits)| *to = bf16::from_bits(bits).to_f32()),
+        WeightDtype::F16 => to
+            .iter_mut()
+            .zip(pairs())
+            .for_each(|(to, bits)| *to = f16::from_bits(bits).to_f32()),
         WeightDtype::F32 => to
             .iter_mut()
             .zip(w.bytes.chunks_exact(4))
@@ -36,7 +42,12 @@ pub(crate) fn widen(w: Weights<'_>, to: &mut [f32]) {
 fn dot(a: &[f32], b: &[f32]) -> f32 {
     let mut sums = [0.0f32; LANES];
     let (a_lanes, b_lanes) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
-    let tail: f32 = a_lanes.remainder().iter().zip(b_lanes.remainder()).map(|(a, b)| a * b).sum();
+    let tail: f32 = a_lanes
+        .remainder()
+        .iter()
+        .zip(b_lanes.remainder())
+        .map(|(a, b)| a * b)
+        .sum();
     for (a, b) in a_lanes.zip(b_lanes) {
         for lane in 0..LANES {
             sums[lane] += a[lane] * b[lane];

@@ -43,11 +43,19 @@ impl<'a> Weights<'a> {
     #[must_use]
     pub fn slice_rows(&self, start: usize, count: usize) -> Weights<'a> {
         let row = self.columns * self.dtype.size();
-        Weights { bytes: &self.bytes[start * row..(start + count) * row], rows: count, ..*self }
+        Weights {
+            bytes: &self.bytes[start * row..(start + count) * row],
+            rows: count,
+            ..*self
+        }
     }
 
     /// Panics unless the bytes are exactly those of the matrix: everything after relies on it.
     pub(crate) fn check(&self) {
-        assert_eq!(self.bytes.len(), self.rows * self.columns * self.dtype.size(), "weight bytes do not match their shape");
+        assert_eq!(
+            self.bytes.len(),
+            self.rows * self.columns * self.dtype.size(),
+            "weight bytes do not match their shape"
+        );
     }
 }

@@ -38,7 +38,14 @@ pub(crate) fn product_avx512(x: &[f32], w: Weights<'_>, out: &mut [f32]) {
         let rows = ROWS.min(w.rows - row);
         let mut token = 0;
         while token < tokens {
-            let tile = Tile { x, w, out, row, token, tokens };
+            let tile = Tile {
+                x,
+                w,
+                out,
+                row,
+                token,
+                tokens,
+            };
             // SAFETY: the features were checked above; `Tile` holds slices whose lengths were checked above, and the tile
             // lies inside them because rows ≤ w.rows − row and the tile's tokens ≤ tokens − token.
             token += unsafe {
@@ -66,7 +73,14 @@ pub(crate) fn product_avx2(x: &[f32], w: Weights<'_>, out: &mut [f32]) {
     for row in 0..w.rows {
         let mut token = 0;
         while token < tokens {
-            let tile = Tile { x, w, out, row, token, tokens };
+            let tile = Tile {
+                x,
+                w,
+                out,
+                row,
+                token,
+                tokens,
+            };
             // SAFETY: as in `product_avx512`, with one row per tile.
             token += unsafe {
                 match tokens - token {
@@ -188,9 +202,9 @@ unsafe fn load8(from: *const u8, dtype: WeightDtype) -> __m256 {
     // SAFETY: the caller vouches for the eight values; the load intrinsics need no alignment.
     unsafe {
         match dtype {
-            WeightDtype::Bf16 => {
-                _mm256_castsi256_ps(_mm256_slli_epi32::<16>(_mm256_cvtepu16_epi32(_mm_loadu_si128(from.cast()))))
-            }
+            WeightDtype::Bf16 => _mm256_castsi256_ps(_mm256_slli_epi32::<16>(_mm256_cvtepu16_epi32(_mm_loadu_si128(
+                from.cast(),
+            )))),
             WeightDtype::F16 => _mm256_cvtph_ps(_mm_loadu_si128(from.cast())),
             WeightDtype::F32 => _mm256_loadu_ps(from.cast()),
         }
@@ -244,7 +258,12 @@ mod tests {
                     let x = pseudo_random(tokens * columns, 7);
                     let mut bytes = vec![0u8];
                     bytes.extend(stored(&pseudo_random(rows * columns, 3), dtype));
-                    let w = Weights { bytes: &bytes[1..], dtype, rows, columns };
+                    let w = Weights {
+                        bytes: &bytes[1..],
+                        dtype,
+                        rows,
+                        columns,
+                    };
                     let mut widened = vec![0.0; rows * columns];
                     portable::widen(w, &mut widened);
                     let mut out = vec![f32::NAN; rows * tokens];
@@ -255,7 +274,10 @@ mod tests {
                                 .map(|c| f64::from(x[t * columns + c]) * f64::from(widened[r * columns + c]))
                                 .sum();
                             let error = (f64::from(out[r * tokens + t]) - exact).abs();
-                            assert!(error < 2e-5, "{dtype:?} {rows}×{columns}, {tokens} tokens: off by {error}");
+                            assert!(
+                                error < 2e-5,
+                                "{dtype:?} {rows}×{columns}, {tokens} tokens: off by {error}"
+                            );
                         }
                     }
                 }
@@ -264,12 +286,20 @@ mod tests {
     }
 
     fn check_not_finite(product: Product) {
-        for (bad, test) in [(f32::NAN, f32::is_nan as fn(f32) -> bool), (f32::INFINITY, f32::is_infinite)] {
+        for (bad, test) in [
+            (f32::NAN, f32::is_nan as fn(f32) -> bool),
+            (f32::INFINITY, f32::is_infinite),
+        ] {
             for column in [0, 15, 16, 18] {
                 let mut weights = vec![1.0; 19];
                 weights[column] = bad;
                 let bytes = stored(&weights, WeightDtype::Bf16);
-                let w = Weights { bytes: &bytes, dtype: WeightDtype::Bf16, rows: 1, columns: 19 };
+                let w = Weights {
+                    bytes: &bytes,
+                    dtype: WeightDtype::Bf16,
+                    rows: 1,
+                    columns: 19,
+                };
                 let mut out = vec![0.0; 1];
                 product(&[1.0; 19], w, &mut out);
                 assert!(test(out[0]), "{bad} in column {column} became {}", out[0]);

@@ -65,14 +65,26 @@ impl Batch {
                 documents[start + position] = Some(0);
             }
         }
-        Self { ids, positions, documents, batch: sequences.len(), length }
+        Self {
+            ids,
+            positions,
+            documents,
+            batch: sequences.len(),
+            length,
+        }
     }
 
     /// One further token for each sequence in a cache.
     #[must_use]
     pub fn step(ids: Vec<u32>, positions: Vec<usize>) -> Self {
         let batch = ids.len();
-        Self { documents: vec![Some(0); batch], ids, positions, batch, length: 1 }
+        Self {
+            documents: vec![Some(0); batch],
+            ids,
+            positions,
+            batch,
+            length: 1,
+        }
     }
 
     /// Several documents per row, one after the other, each with its own positions; rows are padded to `length`.
@@ -82,14 +94,20 @@ impl Batch {
     #[must_use]
     pub fn packed(rows: &[Vec<&[u32]>], length: usize) -> Self {
         let cells = rows.len() * length;
-        let mut batch =
-            Self { ids: vec![0; cells], positions: vec![0; cells], documents: vec![None; cells], batch: rows.len(), length };
+        let mut batch = Self {
+            ids: vec![0; cells],
+            positions: vec![0; cells],
+            documents: vec![None; cells],
+            batch: rows.len(),
+            length,
+        };
         for (row, documents) in rows.iter().enumerate() {
             let mut cell = row * length;
             for (number, document) in documents.iter().enumerate() {
                 for (position, &id) in document.iter().enumerate() {
                     assert!(cell < (row + 1) * length, "row {row} is longer than {length} tokens");
-                    (batch.ids[cell], batch.positions[cell], batch.documents[cell]) = (id, position, Some(number as u32));
+                    (batch.ids[cell], batch.positions[cell], batch.documents[cell]) =
+                        (id, position, Some(number as u32));
                     cell += 1;
                 }
             }
@@ -101,7 +119,10 @@ impl Batch {
     pub(crate) fn slots(&self, cache: Option<&mut Cache>) -> Vec<Vec<Option<Slot>>> {
         let row = |row: usize| {
             let cells = row * self.length..(row + 1) * self.length;
-            self.positions[cells.clone()].iter().zip(&self.documents[cells]).map(|(&position, document)| document.map(|document| Slot { position, document }))
+            self.positions[cells.clone()]
+                .iter()
+                .zip(&self.documents[cells])
+                .map(|(&position, document)| document.map(|document| Slot { position, document }))
         };
         match cache {
             None => (0..self.batch).map(|r| row(r).collect()).collect(),
@@ -117,7 +138,12 @@ impl Batch {
 }
 
 /// What each of the last `length` slots may see, `[batch, 1, length, keys]`: 0 where allowed, else a large negative number.
-pub(crate) fn attention_mask(slots: &[Vec<Option<Slot>>], length: usize, window: Option<usize>, device: &Device) -> Tensor<4> {
+pub(crate) fn attention_mask(
+    slots: &[Vec<Option<Slot>>],
+    length: usize,
+    window: Option<usize>,
+    device: &Device,
+) -> Tensor<4> {
     let keys = slots.first().map_or(0, Vec::len);
     let past = keys - length;
     let mut mask = Vec::with_capacity(slots.len() * length * keys);
@@ -125,7 +151,9 @@ pub(crate) fn attention_mask(slots: &[Vec<Option<Slot>>], length: usize, window:
         for (query, &slot) in row.iter().enumerate().skip(past) {
             mask.extend(row.iter().enumerate().map(|(key, &key_slot)| {
                 let near = match (slot, key_slot) {
-                    (Some(q), Some(k)) => q.document == k.document && window.is_none_or(|w| k.position + w > q.position),
+                    (Some(q), Some(k)) => {
+                        q.document == k.document && window.is_none_or(|w| k.position + w > q.position)
+                    }
                     _ => false,
                 };
                 if key <= query && near { 0.0 } else { UNSEEN }
@@ -143,7 +171,10 @@ mod tests {
     fn padding_goes_where_it_should() {
         let sequences: [&[u32]; 2] = [&[5, 6, 7], &[9]];
         let left = Batch::left_padded(&sequences);
-        assert_eq!((left.ids.as_slice(), left.positions.as_slice()), (&[5, 6, 7, 0, 0, 9][..], &[0, 1, 2, 0, 0, 0][..]));
+        assert_eq!(
+            (left.ids.as_slice(), left.positions.as_slice()),
+            (&[5, 6, 7, 0, 0, 9][..], &[0, 1, 2, 0, 0, 0][..])
+        );
         assert_eq!(left.documents, [Some(0), Some(0), Some(0), None, None, Some(0)]);
         assert_eq!(Batch::right_padded(&sequences).ids, [5, 6, 7, 9, 0, 0]);
     }

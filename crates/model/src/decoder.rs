@@ -69,7 +69,11 @@ impl Decoder {
     /// # Errors
     /// If a weight is missing.
     pub fn new(spec: DecoderSpec, weights: &dyn WeightSource, device: &Device) -> Result<Self, ModelError> {
-        let layers = spec.layers.iter().map(|layer| Layer::new(layer, &spec, weights)).collect::<Result<_, _>>()?;
+        let layers = spec
+            .layers
+            .iter()
+            .map(|layer| Layer::new(layer, &spec, weights))
+            .collect::<Result<_, _>>()?;
         let embedding = weights.matrix(&spec.names.embedding, [spec.vocabulary, spec.hidden])?;
         let output = if spec.tied_embeddings {
             embedding.clone()
@@ -77,7 +81,15 @@ impl Decoder {
             weights.matrix(&spec.names.output, [spec.vocabulary, spec.hidden])?
         };
         let norm = norm(weights, &spec.names.final_norm, spec.hidden, spec.norm_epsilon)?;
-        Ok(Self { frequencies: spec.rope.frequencies(), device: device.clone(), embedding, layers, norm, output, spec })
+        Ok(Self {
+            frequencies: spec.rope.frequencies(),
+            device: device.clone(),
+            embedding,
+            layers,
+            norm,
+            output,
+            spec,
+        })
     }
 
     /// Runs a batch and returns the final-normed residual stream, `[batch * length, hidden]`.
@@ -86,9 +98,20 @@ impl Decoder {
     ///
     /// # Errors
     /// If a token is out of range, a value is not finite, the observer refuses, or the device fails.
-    pub fn forward(&self, batch: &Batch, mut cache: Option<&mut Cache>, watch: &mut Watch<'_>) -> Result<Tensor<2>, ModelError> {
+    pub fn forward(
+        &self,
+        batch: &Batch,
+        mut cache: Option<&mut Cache>,
+        watch: &mut Watch<'_>,
+    ) -> Result<Tensor<2>, ModelError> {
         let mut x = self.embed(&batch.ids)?;
-        let angles = Angles::new(&self.spec.rope, &self.frequencies, &batch.positions, batch.length, &self.device);
+        let angles = Angles::new(
+            &self.spec.rope,
+            &self.frequencies,
+            &batch.positions,
+            batch.length,
+            &self.device,
+        );
         let slots = batch.slots(cache.as_deref_mut());
         if let Some(cache) = cache.as_deref_mut() {
             cache.layers.resize_with(self.layers.len(), KeyValueCache::default);
@@ -100,7 +123,11 @@ impl Decoder {
                 masks.push((window, attention_mask(&slots, batch.length, window, &self.device)));
             }
             #[allow(clippy::expect_used)] // pushed just above
-            let mask = masks.iter().find(|(w, _)| *w == window).map(|(_, mask)| mask).expect("the mask was made");
+            let mask = masks
+                .iter()
+                .find(|(w, _)| *w == window)
+                .map(|(_, mask)| mask)
+                .expect("the mask was made");
             let normed = layer.attention_norm.apply(x.clone());
             let cache = cache.as_deref_mut().map(|cache| &mut cache.layers[index]);
             x = x + layer.attention.apply(normed, batch.batch, &angles, mask, cache);
@@ -109,7 +136,13 @@ impl Decoder {
         Ok(self.norm.apply(x))
     }
 
-    fn feed_forward(&self, index: usize, layer: &Layer, x: Tensor<2>, watch: &mut Watch<'_>) -> Result<Tensor<2>, ModelError> {
+    fn feed_forward(
+        &self,
+        index: usize,
+        layer: &Layer,
+        x: Tensor<2>,
+        watch: &mut Watch<'_>,
+    ) -> Result<Tensor<2>, ModelError> {
         let normed = layer.feed_forward_norm.apply(x.clone());
         let (router, experts) = match &layer.feed_forward {
             FeedForward::Dense(mlp) => return Ok(x + mlp.apply(normed)),
@@ -144,7 +177,9 @@ impl Decoder {
     fn embed(&self, ids: &[u32]) -> Result<Tensor<2>, ModelError> {
         let (rows, hidden) = (self.spec.vocabulary, self.spec.hidden);
         if let Some(id) = ids.iter().find(|&&id| id as usize >= rows) {
-            return Err(ModelError::Tokens(format!("token id {id} is out of range: the embedding has {rows} rows")));
+            return Err(ModelError::Tokens(format!(
+                "token id {id} is out of range: the embedding has {rows} rows"
+            )));
         }
         Ok(match &self.embedding {
             Matrix::Dense(weight) => {
@@ -181,7 +216,14 @@ impl Layer {
                 },
                 experts: Experts {
                     experts: (0..moe.experts)
-                        .map(|e| gated(weights, &moe.expert_names(e).map(|name| named(&name)), hidden, moe.intermediate))
+                        .map(|e| {
+                            gated(
+                                weights,
+                                &moe.expert_names(e).map(|name| named(&name)),
+                                hidden,
+                                moe.intermediate,
+                            )
+                        })
                         .collect::<Result<_, _>>()?,
                 },
             },
@@ -200,8 +242,15 @@ fn attention(layer: &LayerSpec, spec: &DecoderSpec, weights: &dyn WeightSource) 
     let (queries, keys) = (a.heads * a.head_dim, a.key_value_heads * a.head_dim);
     let linear = |name: &str, outputs: usize, inputs: usize| -> Result<Linear, ModelError> {
         let name = format!("{}self_attn.{name}", layer.prefix);
-        let bias = if a.bias { Some(weights.vector(&format!("{name}.bias"), outputs)?) } else { None };
-        Ok(Linear { weight: weights.matrix(&format!("{name}.weight"), [outputs, inputs])?, bias })
+        let bias = if a.bias {
+            Some(weights.vector(&format!("{name}.bias"), outputs)?)
+        } else {
+            None
+        };
+        Ok(Linear {
+            weight: weights.matrix(&format!("{name}.weight"), [outputs, inputs])?,
+            bias,
+        })
     };
     let widths = match a.query_key_norm {
         QueryKeyNorm::None => None,
@@ -225,7 +274,12 @@ fn attention(layer: &LayerSpec, spec: &DecoderSpec, weights: &dyn WeightSource) 
     })
 }
 
-fn gated(weights: &dyn WeightSource, names: &[String; 3], hidden: usize, intermediate: usize) -> Result<GatedMlp, ModelError> {
+fn gated(
+    weights: &dyn WeightSource,
+    names: &[String; 3],
+    hidden: usize,
+    intermediate: usize,
+) -> Result<GatedMlp, ModelError> {
     Ok(GatedMlp {
         gate: weights.matrix(&names[0], [intermediate, hidden])?,
         up: weights.matrix(&names[1], [intermediate, hidden])?,
@@ -234,7 +288,10 @@ fn gated(weights: &dyn WeightSource, names: &[String; 3], hidden: usize, interme
 }
 
 fn norm(weights: &dyn WeightSource, name: &str, width: usize, epsilon: f64) -> Result<RmsNorm, ModelError> {
-    Ok(RmsNorm { weight: weights.vector(name, width)?, epsilon })
+    Ok(RmsNorm {
+        weight: weights.vector(name, width)?,
+        epsilon,
+    })
 }
 
 impl Cache {
@@ -243,7 +300,10 @@ impl Cache {
         let rows_on_device = indices(rows, device);
         for layer in &mut self.layers {
             if let Some((keys, values)) = layer.entries.take() {
-                layer.entries = Some((keys.select(0, rows_on_device.clone()), values.select(0, rows_on_device.clone())));
+                layer.entries = Some((
+                    keys.select(0, rows_on_device.clone()),
+                    values.select(0, rows_on_device.clone()),
+                ));
             }
         }
         self.slots = rows.iter().map(|&row| self.slots[row].clone()).collect();

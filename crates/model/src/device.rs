@@ -42,12 +42,13 @@ impl FromStr for DeviceKind {
     type Err = ModelError;
 
     fn from_str(name: &str) -> Result<Self, ModelError> {
-        [Self::Cpu, Self::Ndarray, Self::Wgpu].into_iter().find(|kind| kind.name() == name).ok_or_else(|| {
-            ModelError::Device {
+        [Self::Cpu, Self::Ndarray, Self::Wgpu]
+            .into_iter()
+            .find(|kind| kind.name() == name)
+            .ok_or_else(|| ModelError::Device {
                 device: name.to_owned(),
                 reason: "unknown device; expected `cpu`, `ndarray` or `wgpu`".to_owned(),
-            }
-        })
+            })
     }
 }
 
@@ -106,13 +107,21 @@ impl Device {
                 reason: format!("cannot compute in {}; use --device cpu", precision.name()),
             });
         }
-        Ok(Self { kind, precision, burn, description })
+        Ok(Self {
+            kind,
+            precision,
+            burn,
+            description,
+        })
     }
 
     /// The same device, recording operations for differentiation. Used to train the demo models.
     #[must_use]
     pub fn autodiff(self) -> Self {
-        Self { burn: self.burn.autodiff(), ..self }
+        Self {
+            burn: self.burn.autodiff(),
+            ..self
+        }
     }
 
     /// Which device this is.

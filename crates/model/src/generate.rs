@@ -80,7 +80,12 @@ impl Model {
                     continue;
                 }
                 let generator = ChaCha8Rng::seed_from_u64(options.seed);
-                running.push(Running { request, options, generator, generated: Generated::default() });
+                running.push(Running {
+                    request,
+                    options,
+                    generator,
+                    generated: Generated::default(),
+                });
             }
             self.decode(running, stop, &mut |done| {
                 results[done.request] = done.generated;
@@ -106,7 +111,11 @@ impl Model {
             let logits = host_f64(self.decoder.logits(rows), "logits")?;
             let mut going_on = Vec::with_capacity(running.len());
             let (mut kept_rows, mut ids, mut positions) = (Vec::new(), Vec::new(), Vec::new());
-            for (row, (mut sequence, logits)) in running.into_iter().zip(logits.chunks_exact(self.vocabulary())).enumerate() {
+            for (row, (mut sequence, logits)) in running
+                .into_iter()
+                .zip(logits.chunks_exact(self.vocabulary()))
+                .enumerate()
+            {
                 let token = sequence.next(logits)?;
                 if sequence.is_done(token, stop)? {
                     finish(sequence);
@@ -132,7 +141,12 @@ impl Running<'_> {
     fn next(&mut self, logits: &[f64]) -> Result<u32, ModelError> {
         let normaliser = log_sum_exp(logits)?;
         let token = if self.options.temperature > 0.0 {
-            sample(logits, self.options.temperature, self.options.top_p, &mut self.generator)
+            sample(
+                logits,
+                self.options.temperature,
+                self.options.top_p,
+                &mut self.generator,
+            )
         } else {
             argmax(logits)
         };
@@ -155,8 +169,11 @@ impl Running<'_> {
 /// Draws from the softmax at `temperature`, restricted to the most probable tokens that together reach `top_p`.
 fn sample(logits: &[f64], temperature: f64, top_p: f64, generator: &mut ChaCha8Rng) -> usize {
     let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let mut shares: Vec<(usize, f64)> =
-        logits.iter().enumerate().map(|(token, logit)| (token, ((logit - largest) / temperature).exp())).collect();
+    let mut shares: Vec<(usize, f64)> = logits
+        .iter()
+        .enumerate()
+        .map(|(token, logit)| (token, ((logit - largest) / temperature).exp()))
+        .collect();
     let total: f64 = shares.iter().map(|(_, share)| share).sum();
     shares.sort_by(|a, b| b.1.total_cmp(&a.1));
     let mut nucleus = 0.0;

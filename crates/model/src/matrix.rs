@@ -24,9 +24,11 @@ impl Stored {
         match self.dtype {
             WeightDtype::Bf16 => self.halves().map(|bits| bf16::from_bits(bits).to_f32()).collect(),
             WeightDtype::F16 => self.halves().map(|bits| f16::from_bits(bits).to_f32()).collect(),
-            WeightDtype::F32 => {
-                self.bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
-            }
+            WeightDtype::F32 => self
+                .bytes
+                .chunks_exact(4)
+                .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+                .collect(),
         }
     }
 
@@ -63,11 +65,14 @@ pub enum Matrix {
 impl Matrix {
     /// Chooses the form that `device` can compute with and that takes the least memory.
     pub(crate) fn new(stored: Stored, [outputs, inputs]: [usize; 2], device: &Device) -> Self {
-        let in_place = device.kind() == DeviceKind::Cpu
-            && device.precision() == Precision::F32
-            && !device.burn().is_autodiff();
+        let in_place =
+            device.kind() == DeviceKind::Cpu && device.precision() == Precision::F32 && !device.burn().is_autodiff();
         if in_place {
-            Self::Stored { stored, outputs, inputs }
+            Self::Stored {
+                stored,
+                outputs,
+                inputs,
+            }
         } else {
             Self::Dense(stored.tensor([outputs, inputs], device))
         }
@@ -78,7 +83,11 @@ impl Matrix {
     pub fn apply(&self, x: Tensor<2>) -> Tensor<2> {
         match self {
             Self::Dense(weight) => x.matmul(weight.clone().transpose()),
-            Self::Stored { stored, outputs, inputs } => apply_stored(x, stored, *outputs, *inputs),
+            Self::Stored {
+                stored,
+                outputs,
+                inputs,
+            } => apply_stored(x, stored, *outputs, *inputs),
         }
     }
 
@@ -96,14 +105,20 @@ fn apply_stored(x: Tensor<2>, stored: &Stored, outputs: usize, inputs: usize) ->
     let tokens = x.dims()[0];
     let x = host_f32(x);
     let mut y = vec![0.0f32; tokens * outputs];
-    secateur_kernels::matmul(x.as_slice::<f32>().unwrap_or_default(), weights(stored, outputs, inputs), &mut y);
+    secateur_kernels::matmul(
+        x.as_slice::<f32>().unwrap_or_default(),
+        weights(stored, outputs, inputs),
+        &mut y,
+    );
     from_f32(y, [tokens, outputs])
 }
 
 /// A contiguous f32 tensor of the flex backend, whose values can be read as a slice.
 pub(crate) fn host_f32<const D: usize>(x: Tensor<D>) -> FlexTensor {
     #[allow(clippy::expect_used)] // `Matrix::new` keeps weights stored only on the flex device.
-    let x: FlexTensor = x.try_into_primitive::<Flex>().expect("stored weights live on the flex device");
+    let x: FlexTensor = x
+        .try_into_primitive::<Flex>()
+        .expect("stored weights live on the flex device");
     x.to_contiguous()
 }
 
@@ -116,13 +131,21 @@ pub(crate) fn from_f32<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> T
 
 /// The kernels' view of a stored matrix.
 pub(crate) fn weights(stored: &Stored, outputs: usize, inputs: usize) -> secateur_kernels::Weights<'_> {
-    secateur_kernels::Weights { bytes: &stored.bytes, dtype: stored.dtype, rows: outputs, columns: inputs }
+    secateur_kernels::Weights {
+        bytes: &stored.bytes,
+        dtype: stored.dtype,
+        rows: outputs,
+        columns: inputs,
+    }
 }
 
 impl Stored {
     /// Row `row` of a matrix with `columns` columns.
     pub(crate) fn row(&self, row: usize, columns: usize) -> Stored {
         let size = columns * self.dtype.size();
-        Stored { bytes: self.bytes.slice(row * size..(row + 1) * size), dtype: self.dtype }
+        Stored {
+            bytes: self.bytes.slice(row * size..(row + 1) * size),
+            dtype: self.dtype,
+        }
     }
 }

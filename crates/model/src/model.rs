@@ -149,7 +149,9 @@ impl Model {
         }
         for (index, layer) in self.decoder.layers.iter_mut().enumerate() {
             if let FeedForward::Moe { router, .. } = &mut layer.feed_forward {
-                let kept = mask.and_then(|mask| mask.kept.get(&index)).filter(|kept| kept.len() < router.experts);
+                let kept = mask
+                    .and_then(|mask| mask.kept.get(&index))
+                    .filter(|kept| kept.len() < router.experts);
                 router.kept = kept.map(|kept| {
                     let mut flags = vec![false; router.experts];
                     kept.iter().for_each(|id| flags[id.0] = true);
@@ -173,7 +175,11 @@ impl Model {
                 return refuse("kept experts must be ascending, without repetition".into());
             }
             if kept.len() < moe.top_k {
-                return refuse(format!("{} experts kept, but each token needs {}", kept.len(), moe.top_k));
+                return refuse(format!(
+                    "{} experts kept, but each token needs {}",
+                    kept.len(),
+                    moe.top_k
+                ));
             }
         }
         Ok(())
@@ -187,7 +193,9 @@ impl Model {
         if tokens.is_empty() {
             return Err(ModelError::Tokens("an empty sequence has nothing to observe".into()));
         }
-        self.decoder.forward(&Batch::single(tokens), None, &mut Watch::Observer(observer)).map(drop)
+        self.decoder
+            .forward(&Batch::single(tokens), None, &mut Watch::Observer(observer))
+            .map(drop)
     }
 
     /// Logits of every position of one sequence, `[tokens, vocabulary]`.
@@ -208,14 +216,23 @@ impl Model {
     /// As [`Model::observe`]; also if the pieces do not add up to the sequence.
     pub fn logits_in_pieces(&self, tokens: &[u32], pieces: &[usize]) -> Result<Vec<f64>, ModelError> {
         if pieces.iter().sum::<usize>() != tokens.len() || pieces.contains(&0) {
-            return Err(ModelError::Tokens(format!("pieces {pieces:?} do not make up {} tokens", tokens.len())));
+            return Err(ModelError::Tokens(format!(
+                "pieces {pieces:?} do not make up {} tokens",
+                tokens.len()
+            )));
         }
         let mut cache = Cache::default();
         let (mut logits, mut start) = (Vec::new(), 0);
         for &piece in pieces {
             let ids = tokens[start..start + piece].to_vec();
             let positions = (start..start + piece).collect();
-            let batch = Batch { ids, positions, documents: vec![Some(0); piece], batch: 1, length: piece };
+            let batch = Batch {
+                ids,
+                positions,
+                documents: vec![Some(0); piece],
+                batch: 1,
+                length: piece,
+            };
             let x = self.decoder.forward(&batch, Some(&mut cache), &mut Watch::Nobody)?;
             logits.extend(host_f64(self.decoder.logits(x), "logits")?);
             start += piece;
@@ -247,13 +264,26 @@ impl Model {
         let (moe, (_, experts)) = (self.moe_spec(layer)?, self.moe(layer)?);
         let mlp = experts.experts.get(expert.0).ok_or_else(|| ModelError::Mask {
             layer,
-            reason: format!("expert {} is out of range: there are {}", expert.0, experts.experts.len()),
+            reason: format!(
+                "expert {} is out of range: there are {}",
+                expert.0,
+                experts.experts.len()
+            ),
         })?;
         let (hidden, inner) = (self.decoder.spec.hidden, moe);
-        Ok([("gate", &mlp.gate, inner, hidden), ("up", &mlp.up, inner, hidden), ("down", &mlp.down, hidden, inner)]
-            .into_iter()
-            .map(|(name, matrix, rows, columns)| MatrixValues { name, rows, columns, values: matrix.to_f32() })
-            .collect())
+        Ok([
+            ("gate", &mlp.gate, inner, hidden),
+            ("up", &mlp.up, inner, hidden),
+            ("down", &mlp.down, hidden, inner),
+        ]
+        .into_iter()
+        .map(|(name, matrix, rows, columns)| MatrixValues {
+            name,
+            rows,
+            columns,
+            values: matrix.to_f32(),
+        })
+        .collect())
     }
 
     /// Router weight, `[experts, hidden]`.
@@ -263,7 +293,12 @@ impl Model {
     pub fn router_matrix(&self, layer: usize) -> Result<MatrixValues, ModelError> {
         let (router, _) = self.moe(layer)?;
         let (rows, columns) = (router.experts, self.decoder.spec.hidden);
-        Ok(MatrixValues { name: "router", rows, columns, values: router.weight.to_f32() })
+        Ok(MatrixValues {
+            name: "router",
+            rows,
+            columns,
+            values: router.weight.to_f32(),
+        })
     }
 
     fn moe_spec(&self, layer: usize) -> Result<usize, ModelError> {
@@ -273,7 +308,10 @@ impl Model {
         }
     }
 
-    fn moe(&self, layer: usize) -> Result<(&crate::blocks::router::Router, &crate::blocks::experts::Experts), ModelError> {
+    fn moe(
+        &self,
+        layer: usize,
+    ) -> Result<(&crate::blocks::router::Router, &crate::blocks::experts::Experts), ModelError> {
         match self.decoder.layers.get(layer).map(|layer| &layer.feed_forward) {
             Some(FeedForward::Moe { router, experts }) => Ok((router, experts)),
             _ => Err(no_experts(layer)),
@@ -282,7 +320,10 @@ impl Model {
 }
 
 fn no_experts(layer: usize) -> ModelError {
-    ModelError::Mask { layer, reason: "the model has no experts there".into() }
+    ModelError::Mask {
+        layer,
+        reason: "the model has no experts there".into(),
+    }
 }
 
 /// What a checkpoint holds, by its config and headers alone: no weight is read.
@@ -292,7 +333,11 @@ fn no_experts(layer: usize) -> ModelError {
 pub fn inspect(checkpoint: &Checkpoint) -> Result<(&'static dyn Family, DecoderSpec, Vec<String>), ModelError> {
     let family = families::family(checkpoint.config())?;
     let spec = family.spec(checkpoint.config())?;
-    let tied = if spec.tied_embeddings { spec.names.output.clone() } else { String::new() };
+    let tied = if spec.tied_embeddings {
+        spec.names.output.clone()
+    } else {
+        String::new()
+    };
     let unused = checkpoint.check(&expected(&spec), &|name| !tied.is_empty() && name == tied)?;
     Ok((family, spec, unused))
 }
@@ -302,9 +347,13 @@ pub fn inspect(checkpoint: &Checkpoint) -> Result<(&'static dyn Family, DecoderS
 pub fn moe_layers(spec: &DecoderSpec) -> Vec<MoeLayer> {
     let layer = |(layer, spec): (usize, &crate::spec::LayerSpec)| match &spec.feed_forward {
         FeedForwardSpec::Dense { .. } => None,
-        FeedForwardSpec::Moe(moe) => {
-            Some(MoeLayer { layer, experts: moe.experts, top_k: moe.top_k, groups: 1, topk_groups: 1 })
-        }
+        FeedForwardSpec::Moe(moe) => Some(MoeLayer {
+            layer,
+            experts: moe.experts,
+            top_k: moe.top_k,
+            groups: 1,
+            topk_groups: 1,
+        }),
     };
     spec.layers.iter().enumerate().filter_map(layer).collect()
 }

@@ -44,7 +44,16 @@ impl<'a> MoeObservation<'a> {
     ) -> Result<Self, ModelError> {
         let place = format!("layer {layer}");
         let weights = host_f64(routing.weights.clone(), &place)?;
-        Ok(Self { layer, place, residual, input, routing, said, experts, weights })
+        Ok(Self {
+            layer,
+            place,
+            residual,
+            input,
+            routing,
+            said,
+            experts,
+            weights,
+        })
     }
 
     /// Decoder layer index.
@@ -146,7 +155,9 @@ impl<'a> MoeObservation<'a> {
     pub fn all_expert_output_norms(&self, limit: usize) -> Result<Vec<f64>, ModelError> {
         let tokens = limit.min(self.tokens());
         let x = self.input.clone().narrow(0, 0, tokens);
-        let columns = (0..self.experts()).map(|e| norms(self.experts.apply_one(ExpertId(e), x.clone()))).collect();
+        let columns = (0..self.experts())
+            .map(|e| norms(self.experts.apply_one(ExpertId(e), x.clone())))
+            .collect();
         host_f64(Tensor::cat(columns, 1), &self.place)
     }
 
@@ -156,7 +167,11 @@ impl<'a> MoeObservation<'a> {
         let hidden = before.dims()[1];
         let start = host_f64(before.clone(), &self.place)?;
         let change = host_f64(self.said.combined.clone(), &self.place)?;
-        Ok(start.chunks_exact(hidden).zip(change.chunks_exact(hidden)).map(|(a, change)| cosine(a, change)).collect())
+        Ok(start
+            .chunks_exact(hidden)
+            .zip(change.chunks_exact(hidden))
+            .map(|(a, change)| cosine(a, change))
+            .collect())
     }
 }
 

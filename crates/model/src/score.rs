@@ -55,7 +55,9 @@ impl Model {
         let mut inputs: BTreeMap<Vec<u32>, Vec<usize>> = BTreeMap::new();
         for (index, (context, continuation)) in requests.iter().enumerate() {
             let Some((_, before_last)) = continuation.split_last() else {
-                return Err(ModelError::Tokens(format!("request {index}: the continuation is empty")));
+                return Err(ModelError::Tokens(format!(
+                    "request {index}: the continuation is empty"
+                )));
             };
             if context.is_empty() {
                 return Err(ModelError::Tokens(format!("request {index}: the context is empty")));
@@ -64,7 +66,13 @@ impl Model {
         }
         let mut inputs: Vec<(Vec<u32>, Vec<usize>)> = inputs.into_iter().collect();
         inputs.sort_by_key(|(tokens, _)| std::cmp::Reverse(tokens.len()));
-        let mut scores = vec![ContinuationScore { is_greedy: true, ..ContinuationScore::default() }; requests.len()];
+        let mut scores = vec![
+            ContinuationScore {
+                is_greedy: true,
+                ..ContinuationScore::default()
+            };
+            requests.len()
+        ];
         let mut rest = inputs.as_slice();
         while let Some((longest, _)) = rest.first() {
             let (batch, after) = rest.split_at(rest.len().min((TOKENS_PER_BATCH / longest.len()).max(1)));
@@ -105,7 +113,11 @@ impl Model {
                 let best = argmax(logits);
                 for target in targets {
                     let logit = logits.get(target.token as usize).ok_or_else(|| {
-                        ModelError::Tokens(format!("token id {} is out of range: there are {}", target.token, logits.len()))
+                        ModelError::Tokens(format!(
+                            "token id {} is out of range: there are {}",
+                            target.token,
+                            logits.len()
+                        ))
                     })?;
                     let score = &mut scores[target.request];
                     score.token_log_probabilities.push(logit - normaliser);
@@ -123,7 +135,10 @@ impl Model {
 /// If a logit is NaN or infinite.
 pub(crate) fn log_sum_exp(logits: &[f64]) -> Result<f64, ModelError> {
     if let Some(bad) = logits.iter().find(|logit| !logit.is_finite()) {
-        return Err(ModelError::NotFinite { place: "logits".into(), found: bad.to_string() });
+        return Err(ModelError::NotFinite {
+            place: "logits".into(),
+            found: bad.to_string(),
+        });
     }
     let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     Ok(largest + logits.iter().map(|logit| (logit - largest).exp()).sum::<f64>().ln())

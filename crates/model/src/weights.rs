@@ -38,7 +38,8 @@ pub fn expected(spec: &DecoderSpec) -> Vec<Expected> {
         list.push(Expected::new(&spec.names.output, [spec.vocabulary, hidden]));
     }
     for layer in &spec.layers {
-        let mut add = |name: &str, shape: Vec<usize>| list.push(Expected::new(format!("{}{name}", layer.prefix), shape));
+        let mut add =
+            |name: &str, shape: Vec<usize>| list.push(Expected::new(format!("{}{name}", layer.prefix), shape));
         add("input_layernorm.weight", vec![hidden]);
         add("post_attention_layernorm.weight", vec![hidden]);
         attention(&layer.attention, hidden, &mut add);
@@ -64,9 +65,12 @@ pub fn expected(spec: &DecoderSpec) -> Vec<Expected> {
 
 fn attention(spec: &AttentionSpec, hidden: usize, add: &mut impl FnMut(&str, Vec<usize>)) {
     let (queries, keys) = (spec.heads * spec.head_dim, spec.key_value_heads * spec.head_dim);
-    for (name, outputs, inputs) in
-        [("q_proj", queries, hidden), ("k_proj", keys, hidden), ("v_proj", keys, hidden), ("o_proj", hidden, queries)]
-    {
+    for (name, outputs, inputs) in [
+        ("q_proj", queries, hidden),
+        ("k_proj", keys, hidden),
+        ("v_proj", keys, hidden),
+        ("o_proj", hidden, queries),
+    ] {
         add(&format!("self_attn.{name}.weight"), vec![outputs, inputs]);
         if spec.bias {
             add(&format!("self_attn.{name}.bias"), vec![outputs]);
@@ -92,16 +96,25 @@ pub struct CheckpointWeights<'a> {
 
 impl CheckpointWeights<'_> {
     fn stored(&self, name: &str) -> Result<Stored, ModelError> {
-        let tensor = self.checkpoint.tensor(name).ok_or_else(|| ModelError::Tokens(format!("tensor `{name}` is missing")))?;
+        let tensor = self
+            .checkpoint
+            .tensor(name)
+            .ok_or_else(|| ModelError::Tokens(format!("tensor `{name}` is missing")))?;
         let dtype = match tensor.dtype {
             Dtype::BF16 => WeightDtype::Bf16,
             Dtype::F16 => WeightDtype::F16,
             Dtype::F32 => WeightDtype::F32,
             other => {
-                return Err(ModelError::Tokens(format!("tensor `{name}` is {}, expected BF16, F16 or F32", other.name())));
+                return Err(ModelError::Tokens(format!(
+                    "tensor `{name}` is {}, expected BF16, F16 or F32",
+                    other.name()
+                )));
             }
         };
-        Ok(Stored { bytes: self.checkpoint.bytes(tensor), dtype })
+        Ok(Stored {
+            bytes: self.checkpoint.bytes(tensor),
+            dtype,
+        })
     }
 }
 
@@ -126,11 +139,17 @@ pub struct TensorWeights {
 
 impl WeightSource for TensorWeights {
     fn matrix(&self, name: &str, _shape: [usize; 2]) -> Result<Matrix, ModelError> {
-        let tensor = self.matrices.get(name).ok_or_else(|| ModelError::Tokens(format!("tensor `{name}` is missing")))?;
+        let tensor = self
+            .matrices
+            .get(name)
+            .ok_or_else(|| ModelError::Tokens(format!("tensor `{name}` is missing")))?;
         Ok(Matrix::Dense(tensor.clone()))
     }
 
     fn vector(&self, name: &str, _width: usize) -> Result<Tensor<1>, ModelError> {
-        self.vectors.get(name).cloned().ok_or_else(|| ModelError::Tokens(format!("tensor `{name}` is missing")))
+        self.vectors
+            .get(name)
+            .cloned()
+            .ok_or_else(|| ModelError::Tokens(format!("tensor `{name}` is missing")))
     }
 }

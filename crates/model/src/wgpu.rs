@@ -15,11 +15,15 @@ static OPENED: OnceLock<Result<(BurnDevice, String), String>> = OnceLock::new();
 pub(crate) fn open() -> Result<(BurnDevice, String), ModelError> {
     let opened = OPENED.get_or_init(|| {
         let device = BurnDevice::wgpu_options().init().map_err(|e| e.to_string())?;
-        let adapter = device.identity().map_or_else(|| "unnamed adapter".to_owned(), |identity| format!("{identity:?}"));
+        let adapter = device
+            .identity()
+            .map_or_else(|| "unnamed adapter".to_owned(), |identity| format!("{identity:?}"));
         Ok((device, format!("burn-wgpu, {adapter}")))
     });
     opened.clone().map_err(|reason| ModelError::Device {
         device: "wgpu".to_owned(),
-        reason: format!("no adapter could be opened ({reason}); install a Vulkan, Metal or DirectX driver, or use --device cpu"),
+        reason: format!(
+            "no adapter could be opened ({reason}); install a Vulkan, Metal or DirectX driver, or use --device cpu"
+        ),
     })
 }

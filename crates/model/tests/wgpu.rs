@@ -12,8 +12,11 @@ use secateur_model::{Device, DeviceKind, Model, ModelError, Precision};
 /// Fixtures that ship with the project.
 fn checkpoints() -> Vec<PathBuf> {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../goldens/fixtures/core/models");
-    let mut found: Vec<PathBuf> =
-        std::fs::read_dir(fixtures).unwrap().flatten().map(|entry| entry.path().join("checkpoint")).collect();
+    let mut found: Vec<PathBuf> = std::fs::read_dir(fixtures)
+        .unwrap()
+        .flatten()
+        .map(|entry| entry.path().join("checkpoint"))
+        .collect();
     found.sort();
     found
 }
@@ -50,7 +53,10 @@ fn wgpu_gives_the_routing_and_logits_of_the_cpu() {
         let mean = here.iter().sum::<f64>() / here.len() as f64;
         let scale = (here.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / here.len() as f64).sqrt();
         let worst = here.iter().zip(&there).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max) / scale;
-        println!("{}: largest deviation {worst:.1e} of the logits' deviation", checkpoint.display());
+        println!(
+            "{}: largest deviation {worst:.1e} of the logits' deviation",
+            checkpoint.display()
+        );
         assert!(worst < 1e-3, "{}: {worst}", checkpoint.display());
     }
 }

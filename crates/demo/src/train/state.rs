@@ -28,7 +28,8 @@ pub struct State {
 }
 
 impl State {
-    /// Seeded initial weights: norms at 1, matrices normal with deviation 1/√inputs, embeddings 0.02·√… as 1/√hidden.
+    /// Seeded initial weights: norms at 1 (those of queries and keys at 2, so that attention can be sharp from the start:
+    /// with 1, no score exceeds √head_dim), matrices normal with deviation 1/√inputs.
     #[must_use]
     pub fn initial(expected: &[Expected], seed: u64) -> Self {
         let mut state = Self::default();
@@ -38,6 +39,9 @@ impl State {
             generator.set_stream(index as u64);
             let values = match tensor.shape.as_slice() {
                 [_, inputs] => normal(count, (*inputs as f64).powf(-0.5), &mut generator),
+                _ if tensor.name.ends_with("q_norm.weight") || tensor.name.ends_with("k_norm.weight") => {
+                    vec![2.0; count]
+                }
                 _ => vec![1.0; count],
             };
             state.shapes.insert(tensor.name.clone(), tensor.shape.clone());

@@ -20,7 +20,7 @@ use super::recipe::{END_OF_TEXT, Recipe, TURN_END};
 use super::state::{OnDevice, Parameter, State};
 use super::{TrainError, file_error, publish, tokenizer};
 use crate::facts::Knowledge;
-use crate::text::{Corpus, Mixture};
+use crate::text::Corpus;
 
 /// Largest norm of the gradient; above it, all gradients are scaled down.
 const GRADIENT_NORM: f64 = 1.0;
@@ -46,7 +46,7 @@ pub struct Losses {
 /// [`TrainError`].
 pub fn train(recipe: &Recipe, work: &Path, output: &Path, line: &mut dyn FnMut(&str)) -> Result<(), TrainError> {
     std::fs::create_dir_all(work).map_err(file_error(work))?;
-    let corpus = Corpus::new(Knowledge::built_in()?, Mixture::default(), recipe.seed)?;
+    let corpus = Corpus::new(Knowledge::built_in()?, recipe.mixture.clone(), recipe.seed)?;
     let tokenizer_file = work.join("tokenizer.json");
     if !tokenizer_file.exists() {
         line("learning the tokenizer");

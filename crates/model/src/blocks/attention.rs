@@ -41,7 +41,12 @@ impl Attention {
         mask: &Tensor<4>,
         cache: Option<&mut KeyValueCache>,
     ) -> Tensor<2> {
-        let AttentionSpec { heads, key_value_heads, head_dim, .. } = self.spec;
+        let AttentionSpec {
+            heads,
+            key_value_heads,
+            head_dim,
+            ..
+        } = self.spec;
         let length = x.dims()[0] / batch;
         let (query, key) = self.normed(self.query.apply(x.clone()), self.key.apply(x.clone()));
         let value = self.clip(self.value.apply(x));
@@ -57,11 +62,14 @@ impl Attention {
         let group = heads / key_value_heads;
         let keys = key.dims()[2];
         let query = query.reshape([batch, key_value_heads, group * length, head_dim]);
-        let scores = query.matmul(key.swap_dims(2, 3)).mul_scalar((head_dim as f64).powf(-0.5));
+        let scores = query
+            .matmul(key.swap_dims(2, 3))
+            .mul_scalar((head_dim as f64).powf(-0.5));
         let scores = scores.reshape([batch, heads, length, keys]) + mask.clone();
         let shares = activation::softmax(scores, 3).reshape([batch, key_value_heads, group * length, keys]);
         let mixed = shares.matmul(value).reshape([batch, heads, length, head_dim]);
-        self.output.apply(mixed.swap_dims(1, 2).reshape([batch * length, heads * head_dim]))
+        self.output
+            .apply(mixed.swap_dims(1, 2).reshape([batch * length, heads * head_dim]))
     }
 
     /// Flat norm and clamping of queries and keys.

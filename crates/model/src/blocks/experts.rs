@@ -33,9 +33,14 @@ impl Experts {
         let top_k = routing.selected.len() / tokens.max(1);
         let plan = Dispatch::new(&routing.selected, top_k, self.experts.len());
         let grouped = x.select(0, indices(&plan.rows, device));
-        let outputs = self.run_groups(grouped, &plan.counts).select(0, indices(&plan.back, device));
+        let outputs = self
+            .run_groups(grouped, &plan.counts)
+            .select(0, indices(&plan.back, device));
         let weighted = outputs.clone().reshape([tokens, top_k, hidden]) * routing.weights.clone().unsqueeze_dim::<3>(2);
-        ExpertOutputs { outputs, combined: weighted.sum_dim(1).reshape([tokens, hidden]) }
+        ExpertOutputs {
+            outputs,
+            combined: weighted.sum_dim(1).reshape([tokens, hidden]),
+        }
     }
 
     /// One expert on all tokens.
@@ -72,10 +77,18 @@ impl Experts {
 
 fn kernel_view(expert: &GatedMlp) -> Option<GatedExpert<'_>> {
     let view = |matrix| match matrix {
-        &Matrix::Stored { ref stored, outputs, inputs } => Some(weights(stored, outputs, inputs)),
+        &Matrix::Stored {
+            ref stored,
+            outputs,
+            inputs,
+        } => Some(weights(stored, outputs, inputs)),
         Matrix::Dense(_) => None,
     };
-    Some(GatedExpert { gate: view(&expert.gate)?, up: view(&expert.up)?, down: view(&expert.down)? })
+    Some(GatedExpert {
+        gate: view(&expert.gate)?,
+        up: view(&expert.up)?,
+        down: view(&expert.down)?,
+    })
 }
 
 /// The order in which rows are grouped by expert, and back.
@@ -94,7 +107,10 @@ impl Dispatch {
         for id in selected {
             counts[id.0] += 1;
         }
-        let mut next: Vec<usize> = counts.iter().scan(0, |start, &n| Some(std::mem::replace(start, *start + n))).collect();
+        let mut next: Vec<usize> = counts
+            .iter()
+            .scan(0, |start, &n| Some(std::mem::replace(start, *start + n)))
+            .collect();
         let mut rows = vec![0; selected.len()];
         let mut back = vec![0; selected.len()];
         for (slot, id) in selected.iter().enumerate() {

@@ -76,7 +76,12 @@ impl RopeSpec {
             RopeScaling::Default => plain.collect(),
             RopeScaling::Linear { factor } => plain.map(|f| f / *factor as f32).collect(),
             RopeScaling::Yarn(yarn) => plain.enumerate().map(|(i, f)| self.yarn(yarn, i, f)).collect(),
-            RopeScaling::Llama3 { factor, low_factor, high_factor, original_positions } => plain
+            RopeScaling::Llama3 {
+                factor,
+                low_factor,
+                high_factor,
+                original_positions,
+            } => plain
                 .map(|f| llama3(f, *factor, *low_factor, *high_factor, *original_positions))
                 .collect(),
         }
@@ -102,7 +107,11 @@ impl RopeSpec {
             (low, high) = (low.floor(), high.ceil());
         }
         let (low, high) = (low.max(0.0), high.min(self.head_dim as f64 - 1.0));
-        let high = if (high - low).abs() < f64::EPSILON { high + 0.001 } else { high };
+        let high = if (high - low).abs() < f64::EPSILON {
+            high + 0.001
+        } else {
+            high
+        };
         let ramp = ((i as f32 - low as f32) / (high - low) as f32).clamp(0.0, 1.0);
         let keep = 1.0 - ramp;
         frequency / yarn.factor as f32 * (1.0 - keep) + frequency * keep
@@ -136,7 +145,10 @@ impl Angles {
         let half = frequencies.len();
         let shape = [positions.len() / length.max(1), 1, length, half];
         let factor = spec.attention_factor();
-        let (mut cosine, mut sine) = (Vec::with_capacity(positions.len() * half), Vec::with_capacity(positions.len() * half));
+        let (mut cosine, mut sine) = (
+            Vec::with_capacity(positions.len() * half),
+            Vec::with_capacity(positions.len() * half),
+        );
         for &position in positions {
             for &frequency in frequencies {
                 // The reference multiplies in the precision of arithmetic: an f32 product differs in its last digits.

@@ -53,8 +53,17 @@ impl Router {
         let indices: Vec<i64> = selected.iter().map(|id| id.0 as i64).collect();
         let indices: Tensor<2, Int> = Tensor::from_data(TensorData::new(indices, [tokens, self.top_k]), device.burn());
         let weights = scores.clone().gather(1, indices);
-        let weights = if self.renormalise { weights.clone() / weights.sum_dim(1) } else { weights };
-        Ok(Routing { logits, scores, selected, weights })
+        let weights = if self.renormalise {
+            weights.clone() / weights.sum_dim(1)
+        } else {
+            weights
+        };
+        Ok(Routing {
+            logits,
+            scores,
+            selected,
+            weights,
+        })
     }
 
     fn select(&self, scores: &[f64], place: &str) -> Result<Vec<ExpertId>, ModelError> {
@@ -62,7 +71,10 @@ impl Router {
         let mut order: Vec<usize> = Vec::with_capacity(self.experts);
         for token in scores.chunks_exact(self.experts) {
             if let Some(bad) = token.iter().find(|score| !score.is_finite()) {
-                return Err(ModelError::NotFinite { place: format!("{place}: router"), found: bad.to_string() });
+                return Err(ModelError::NotFinite {
+                    place: format!("{place}: router"),
+                    found: bad.to_string(),
+                });
             }
             order.clear();
             order.extend((0..self.experts).filter(|&e| self.kept.as_ref().is_none_or(|kept| kept[e])));
@@ -76,7 +88,10 @@ impl Router {
 
 /// 0 for kept experts, −∞ for dropped ones, `[1, experts]`.
 fn penalty(kept: &[bool], device: &Device) -> Tensor<2> {
-    let row = kept.iter().map(|&kept| if kept { 0.0 } else { f64::NEG_INFINITY }).collect();
+    let row = kept
+        .iter()
+        .map(|&kept| if kept { 0.0 } else { f64::NEG_INFINITY })
+        .collect();
     host(row, [1, kept.len()], device)
 }
 
@@ -85,7 +100,12 @@ fn penalty(kept: &[bool], device: &Device) -> Tensor<2> {
 /// # Errors
 /// If the device fails.
 pub(crate) fn host_f64<const D: usize>(x: Tensor<D>, place: &str) -> Result<Vec<f64>, ModelError> {
-    let failed = |reason: String| ModelError::Execution { place: place.to_owned(), reason };
+    let failed = |reason: String| ModelError::Execution {
+        place: place.to_owned(),
+        reason,
+    };
     let data = x.try_into_data().map_err(|e| failed(format!("{e:?}")))?;
-    data.convert::<f64>().try_into_vec::<f64>().map_err(|e| failed(format!("{e:?}")))
+    data.convert::<f64>()
+        .try_into_vec::<f64>()
+        .map_err(|e| failed(format!("{e:?}")))
 }

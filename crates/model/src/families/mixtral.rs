@@ -21,7 +21,10 @@ impl Family for Mixtral {
 
     fn spec(&self, config: &Config) -> Result<DecoderSpec, ModelError> {
         require_silu(config, self.name())?;
-        let common = Common { norm_epsilon: config.optional_f64("rms_norm_eps")?.unwrap_or(1e-5), ..Common::read(config)? };
+        let common = Common {
+            norm_epsilon: config.optional_f64("rms_norm_eps")?.unwrap_or(1e-5),
+            ..Common::read(config)?
+        };
         let rope = rope(config, &common, self.name(), 1_000_000.0)?;
         let attention = AttentionSpec {
             heads: common.heads,

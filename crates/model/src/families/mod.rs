@@ -47,7 +47,10 @@ pub const FAMILIES: &[&dyn Family] = &[&qwen3_moe::Qwen3Moe, &olmoe::Olmoe, &mix
 /// How the family of this `model_type` names its experts; `None` if there is no such family.
 #[must_use]
 pub fn naming_of(model_type: &str) -> Option<&'static MoeNaming> {
-    FAMILIES.iter().find(|family| family.name() == model_type).map(|family| family.naming())
+    FAMILIES
+        .iter()
+        .find(|family| family.name() == model_type)
+        .map(|family| family.naming())
 }
 
 /// The family that `config` names.
@@ -56,11 +59,19 @@ pub fn naming_of(model_type: &str) -> Option<&'static MoeNaming> {
 /// If `model_type` is missing or unknown.
 pub fn family(config: &Config) -> Result<&'static dyn Family, ModelError> {
     let found = config.required_str("model_type")?;
-    FAMILIES.iter().copied().find(|family| family.name() == found).ok_or_else(|| ModelError::UnknownFamily {
-        file: config.file().to_path_buf(),
-        found: found.to_owned(),
-        supported: FAMILIES.iter().map(|family| family.name()).collect::<Vec<_>>().join(", "),
-    })
+    FAMILIES
+        .iter()
+        .copied()
+        .find(|family| family.name() == found)
+        .ok_or_else(|| ModelError::UnknownFamily {
+            file: config.file().to_path_buf(),
+            found: found.to_owned(),
+            supported: FAMILIES
+                .iter()
+                .map(|family| family.name())
+                .collect::<Vec<_>>()
+                .join(", "),
+        })
 }
 
 /// Fields that every decoder has, read once.
@@ -82,15 +93,26 @@ impl Common {
         let heads = config.required_positive("num_attention_heads")?;
         let key_value_heads = config.optional_positive("num_key_value_heads")?.unwrap_or(heads);
         if !heads.is_multiple_of(key_value_heads) {
-            return Err(config.invalid("num_key_value_heads", format!("a divisor of num_attention_heads = {heads}")).into());
+            return Err(config
+                .invalid(
+                    "num_key_value_heads",
+                    format!("a divisor of num_attention_heads = {heads}"),
+                )
+                .into());
         }
         let head_dim = match config.optional_positive("head_dim")? {
             Some(width) => width,
             None if hidden.is_multiple_of(heads) => hidden / heads,
-            None => return Err(config.invalid("hidden_size", format!("a multiple of num_attention_heads = {heads}")).into()),
+            None => {
+                return Err(config
+                    .invalid("hidden_size", format!("a multiple of num_attention_heads = {heads}"))
+                    .into());
+            }
         };
         if !head_dim.is_multiple_of(2) {
-            return Err(config.invalid("head_dim", "an even number: the rotary embedding rotates pairs").into());
+            return Err(config
+                .invalid("head_dim", "an even number: the rotary embedding rotates pairs")
+                .into());
         }
         let layers = config.required_positive("num_hidden_layers")?;
         if layers > 4096 {
@@ -133,7 +155,9 @@ fn expert_counts(config: &Config, keys: &[&str]) -> Result<(usize, usize), Model
     let experts = config.required_positive(key)?;
     let top_k = config.required_positive("num_experts_per_tok")?;
     if top_k > experts {
-        return Err(config.invalid("num_experts_per_tok", format!("at most {key} = {experts}")).into());
+        return Err(config
+            .invalid("num_experts_per_tok", format!("at most {key} = {experts}"))
+            .into());
     }
     if experts > 65_536 {
         return Err(config.invalid(key, "at most 65536").into());
@@ -177,7 +201,11 @@ fn rope(config: &Config, common: &Common, family: &'static str, default_theta: f
         Some(scaling) => rope_scaling(&scaling, common, family)?,
         None => RopeScaling::Default,
     };
-    Ok(RopeSpec { theta, head_dim: common.head_dim, scaling })
+    Ok(RopeSpec {
+        theta,
+        head_dim: common.head_dim,
+        scaling,
+    })
 }
 
 fn rope_scaling(scaling: &Config, common: &Common, family: &'static str) -> Result<RopeScaling, ModelError> {
@@ -186,7 +214,9 @@ fn rope_scaling(scaling: &Config, common: &Common, family: &'static str) -> Resu
         None => scaling.optional_str("type")?.unwrap_or("default"),
     };
     let original = || -> Result<usize, ModelError> {
-        Ok(scaling.optional_positive("original_max_position_embeddings")?.unwrap_or(common.max_positions))
+        Ok(scaling
+            .optional_positive("original_max_position_embeddings")?
+            .unwrap_or(common.max_positions))
     };
     let factor = || -> Result<f64, ModelError> {
         let factor = scaling.required_f64("factor")?;
@@ -216,7 +246,13 @@ fn rope_scaling(scaling: &Config, common: &Common, family: &'static str) -> Resu
 }
 
 fn yarn(scaling: &Config, factor: f64, original_positions: usize) -> Result<RopeScaling, ModelError> {
-    let scale = |mscale: f64| if factor <= 1.0 { 1.0 } else { 0.1 * mscale * factor.ln() + 1.0 };
+    let scale = |mscale: f64| {
+        if factor <= 1.0 {
+            1.0
+        } else {
+            0.1 * mscale * factor.ln() + 1.0
+        }
+    };
     let ratio = match (scaling.optional_f64("mscale")?, scaling.optional_f64("mscale_all_dim")?) {
         (Some(mscale), Some(all)) if mscale != 0.0 && all != 0.0 => scale(mscale) / scale(all),
         _ => scale(1.0),

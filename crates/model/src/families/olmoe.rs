@@ -2,7 +2,7 @@
 //!
 //! Source: `OlmoeForCausalLM` in transformers 5.23; <https://arxiv.org/abs/2409.02060>.
 
-use super::{MLP_EXPERTS, Common, Family, expert_counts, named_projections, require_silu, rope};
+use super::{Common, Family, MLP_EXPERTS, expert_counts, named_projections, require_silu, rope};
 use crate::checkpoint::Config;
 use crate::error::ModelError;
 use crate::export::MoeNaming;
@@ -21,7 +21,10 @@ impl Family for Olmoe {
 
     fn spec(&self, config: &Config) -> Result<DecoderSpec, ModelError> {
         require_silu(config, self.name())?;
-        let common = Common { norm_epsilon: config.optional_f64("rms_norm_eps")?.unwrap_or(1e-5), ..Common::read(config)? };
+        let common = Common {
+            norm_epsilon: config.optional_f64("rms_norm_eps")?.unwrap_or(1e-5),
+            ..Common::read(config)?
+        };
         let rope = rope(config, &common, self.name(), 10_000.0)?;
         let clip = config.optional_f64("clip_qkv")?;
         if clip.is_some_and(|limit| limit <= 0.0) {

@@ -2,7 +2,7 @@
 //!
 //! Source: `Qwen3MoeForCausalLM` in transformers 5.23; <https://arxiv.org/abs/2505.09388>.
 
-use super::{MLP_EXPERTS, Common, Family, expert_counts, named_projections, require_silu, rope};
+use super::{Common, Family, MLP_EXPERTS, expert_counts, named_projections, require_silu, rope};
 use crate::checkpoint::Config;
 use crate::error::ModelError;
 use crate::export::MoeNaming;
@@ -53,10 +53,18 @@ impl Family for Qwen3Moe {
                 let feed_forward = if sparse {
                     FeedForwardSpec::Moe(moe.clone())
                 } else {
-                    let intermediate = intermediate.ok_or_else(|| config.invalid("intermediate_size", "the width of dense layers"))?;
-                    FeedForwardSpec::Dense { prefix: "mlp.".into(), intermediate }
+                    let intermediate =
+                        intermediate.ok_or_else(|| config.invalid("intermediate_size", "the width of dense layers"))?;
+                    FeedForwardSpec::Dense {
+                        prefix: "mlp.".into(),
+                        intermediate,
+                    }
                 };
-                Ok(LayerSpec { prefix: format!("model.layers.{index}."), attention: attention.clone(), feed_forward })
+                Ok(LayerSpec {
+                    prefix: format!("model.layers.{index}."),
+                    attention: attention.clone(),
+                    feed_forward,
+                })
             })
             .collect::<Result<_, ModelError>>()?;
         Ok(common.decoder(rope, layers))

@@ -43,8 +43,17 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let variants = arguments.methods.iter().map(|text| variant(text)).collect::<anyhow::Result<Vec<_>>>()?;
-    let name = arguments.corpus.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let variants = arguments
+        .methods
+        .iter()
+        .map(|text| variant(text))
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    let name = arguments
+        .corpus
+        .file_stem()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
     let corpus = CorpusSpec {
         name,
         file: arguments.corpus.clone(),
@@ -55,19 +64,52 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         max_tokens: arguments.max_tokens,
         sha256: None,
     };
-    let model_name = Path::new(&arguments.model).file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let subject = Subject::open(&ModelEntry { name: model_name, path: arguments.model.clone() })?;
+    let model_name = Path::new(&arguments.model)
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    let subject = Subject::open(&ModelEntry {
+        name: model_name,
+        path: arguments.model.clone(),
+    })?;
     let device = Device::open(arguments.device, Precision::F32)?;
     let mut engine = subject.load(&device)?;
     let wanted = methods::wanted(&variants.iter().map(|v| (v.method, v.profile)).collect::<Vec<_>>());
-    let pass = Pass { corpus: &corpus, base: Path::new("."), seed: arguments.seed, wanted: &wanted };
+    let pass = Pass {
+        corpus: &corpus,
+        base: Path::new("."),
+        seed: arguments.seed,
+        wanted: &wanted,
+    };
     let (found, computed) = statistics(&subject, &mut engine, &pass, &arguments.output, &mut |at| {
-        eprint!("\r{} of {} samples, {} tokens", at.samples_done, at.samples, at.tokens_done);
+        eprint!(
+            "\r{} of {} samples, {} tokens",
+            at.samples_done, at.samples, at.tokens_done
+        );
     })?;
-    eprintln!("\n{}", if computed { "statistics written" } else { "statistics found" });
+    eprintln!(
+        "\n{}",
+        if computed {
+            "statistics written"
+        } else {
+            "statistics found"
+        }
+    );
     for variant in variants {
-        let ranking = rank(variant.method, variant.profile, arguments.seed, &subject.shapes(), &[&found])?;
-        let path = arguments.output.join(&subject.name).join(format!("{}@{}-{}.json", variant.method.name(), variant.profile, arguments.seed));
+        let ranking = rank(
+            variant.method,
+            variant.profile,
+            arguments.seed,
+            &subject.shapes(),
+            &[&found],
+        )?;
+        let path = arguments.output.join(&subject.name).join(format!(
+            "{}@{}-{}.json",
+            variant.method.name(),
+            variant.profile,
+            arguments.seed
+        ));
         ranking.save(&path)?;
         println!("{}", path.display());
     }

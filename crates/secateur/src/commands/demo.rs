@@ -44,14 +44,24 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
                 println!("{}", path.display());
             }
         }
-        Command::Train { model, work, output, steps } => {
+        Command::Train {
+            model,
+            work,
+            output,
+            steps,
+        } => {
             let recipes = match model {
                 Some(name) => vec![recipe::recipe(name)?],
                 None => recipe::recipes(),
             };
             for mut recipe in recipes {
                 recipe.steps = steps.unwrap_or(recipe.steps);
-                steps::train(&recipe, &work.join(recipe.name), &output.join(recipe.name), &mut |line| println!("{line}"))?;
+                steps::train(
+                    &recipe,
+                    &work.join(recipe.name),
+                    &output.join(recipe.name),
+                    &mut |line| println!("{line}"),
+                )?;
             }
         }
     }

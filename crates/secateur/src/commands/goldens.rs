@@ -21,10 +21,22 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    anyhow::ensure!(arguments.directory.is_dir(), "{} is not a directory", arguments.directory.display());
+    anyhow::ensure!(
+        arguments.directory.is_dir(),
+        "{} is not a directory",
+        arguments.directory.display()
+    );
     let report = secateur_goldens::check_all(&arguments.directory, &arguments.only, arguments.device);
     let (passed, failed, skipped) = report.counts();
     println!("{passed} passed, {failed} failed, {skipped} skipped");
-    anyhow::ensure!(passed + failed + skipped > 0, "{} holds nothing that can be checked", arguments.directory.display());
-    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::from(SOME_FAILED) })
+    anyhow::ensure!(
+        passed + failed + skipped > 0,
+        "{} holds nothing that can be checked",
+        arguments.directory.display()
+    );
+    Ok(if failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(SOME_FAILED)
+    })
 }

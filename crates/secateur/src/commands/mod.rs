@@ -65,7 +65,13 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
 
 /// The command as the user would type it again.
 fn command_line() -> String {
-    let quoted = |word: String| if word.contains(char::is_whitespace) { format!("'{word}'") } else { word };
+    let quoted = |word: String| {
+        if word.contains(char::is_whitespace) {
+            format!("'{word}'")
+        } else {
+            word
+        }
+    };
     let words: Vec<String> = std::env::args().skip(1).map(quoted).collect();
     format!("secateur {}", words.join(" "))
 }

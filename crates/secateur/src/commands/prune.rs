@@ -33,15 +33,32 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let subject = Subject::open(&ModelEntry { name: arguments.model.clone(), path: arguments.model.clone() })?;
+    let subject = Subject::open(&ModelEntry {
+        name: arguments.model.clone(),
+        path: arguments.model.clone(),
+    })?;
     let shapes = subject.shapes();
     let plan = match (&arguments.ranking, &arguments.mask, arguments.ratio) {
-        (Some(ranking), None, Some(ratio)) => Plan::new(&Ranking::load(ranking)?, &shapes, ratio, &BTreeMap::default())?,
+        (Some(ranking), None, Some(ratio)) => {
+            Plan::new(&Ranking::load(ranking)?, &shapes, ratio, &BTreeMap::default())?
+        }
         (None, Some(mask), _) => read_mask(mask, &shapes)?,
         _ => anyhow::bail!("say what stays: --ranking FILE --ratio R, or --mask FILE"),
     };
-    let naming = naming_of(subject.family).with_context(|| format!("family `{}` cannot be exported yet", subject.family))?;
-    let written = export(&subject.checkpoint, &plan.mask(), naming, ExtraLayers::Drop, &arguments.output)?;
-    println!("{}: {} experts per layer, {} tensors", written.directory.display(), written.experts, written.tensors);
+    let naming =
+        naming_of(subject.family).with_context(|| format!("family `{}` cannot be exported yet", subject.family))?;
+    let written = export(
+        &subject.checkpoint,
+        &plan.mask(),
+        naming,
+        ExtraLayers::Drop,
+        &arguments.output,
+    )?;
+    println!(
+        "{}: {} experts per layer, {} tensors",
+        written.directory.display(),
+        written.experts,
+        written.tensors
+    );
     Ok(ExitCode::SUCCESS)
 }

@@ -47,10 +47,14 @@ pub fn statistics(
         program_version: env!("CARGO_PKG_VERSION").to_owned(),
         ..Provenance::default()
     };
-    let path = folder.join(&subject.name).join(format!("{}-{}.json", pass.corpus.name, origin.seed));
+    let path = folder
+        .join(&subject.name)
+        .join(format!("{}-{}.json", pass.corpus.name, origin.seed));
     if path.exists() {
         match Statistics::load(&path) {
-            Ok(found) if same_origin(&found.provenance, &origin) && found.missing(pass.wanted).is_empty() => return Ok((found, false)),
+            Ok(found) if same_origin(&found.provenance, &origin) && found.missing(pass.wanted).is_empty() => {
+                return Ok((found, false));
+            }
             Ok(_) => {}
             Err(error) => eprintln!("warning: {error}; calibrating again"),
         }
@@ -70,7 +74,12 @@ pub fn statistics(
 
 /// Whether saved statistics answer the same question; counts and precision are results of the pass.
 fn same_origin(found: &Provenance, wanted: &Provenance) -> bool {
-    let comparable = |p: &Provenance| Provenance { samples: 0, tokens: 0, precision: String::new(), ..p.clone() };
+    let comparable = |p: &Provenance| Provenance {
+        samples: 0,
+        tokens: 0,
+        precision: String::new(),
+        ..p.clone()
+    };
     comparable(found) == comparable(wanted)
 }
 

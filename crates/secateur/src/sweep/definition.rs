@@ -141,17 +141,27 @@ impl Sweep {
     /// If it cannot be read, has an unknown key, a name twice, an unknown method or profile, a fraction outside [0, 1), or a
     /// corpus that is not defined.
     pub fn open(file: &Path) -> anyhow::Result<Self> {
-        let text = std::fs::read_to_string(file).with_context(|| format!("cannot read the sweep file {}", file.display()))?;
-        let written: SweepFile = strict_toml::parse(&text)
-            .map_err(|(line, message)| anyhow::anyhow!("{}{}: {message}", file.display(), strict_toml::line_suffix(line)))?;
+        let text =
+            std::fs::read_to_string(file).with_context(|| format!("cannot read the sweep file {}", file.display()))?;
+        let written: SweepFile = strict_toml::parse(&text).map_err(|(line, message)| {
+            anyhow::anyhow!("{}{}: {message}", file.display(), strict_toml::line_suffix(line))
+        })?;
         Self::check(written, file).with_context(|| file.display().to_string())
     }
 
     fn check(written: SweepFile, file: &Path) -> anyhow::Result<Self> {
         let definition = serde_json::to_string(&written)?;
         let base = file.parent().unwrap_or(Path::new("."));
-        if written.name.is_empty() || !written.name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) {
-            bail!("name `{}`: use letters, digits, `-`, `_` and `.`; it becomes a directory", written.name);
+        if written.name.is_empty()
+            || !written
+                .name
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+        {
+            bail!(
+                "name `{}`: use letters, digits, `-`, `_` and `.`; it becomes a directory",
+                written.name
+            );
         }
         distinct("models", written.models.iter().map(|m| m.name.as_str()))?;
         distinct("tasks", written.tasks.iter().map(|t| t.name.as_str()))?;
@@ -173,10 +183,18 @@ impl Sweep {
             name: written.name,
             about: written.about,
             file: file.to_path_buf(),
-            methods: written.methods.iter().map(|text| variant(text)).collect::<anyhow::Result<_>>()?,
+            methods: written
+                .methods
+                .iter()
+                .map(|text| variant(text))
+                .collect::<anyhow::Result<_>>()?,
             ratios,
             seeds: written.seeds,
-            calibrate_on: written.calibrate_on.iter().map(|text| combination(text, &known)).collect::<anyhow::Result<_>>()?,
+            calibrate_on: written
+                .calibrate_on
+                .iter()
+                .map(|text| combination(text, &known))
+                .collect::<anyhow::Result<_>>()?,
             device: written.device.unwrap_or(DeviceKind::Cpu),
             precision: written.precision,
             data: base.join(written.data),
@@ -201,7 +219,10 @@ fn distinct<T: AsRef<str>>(what: &str, names: impl Iterator<Item = T>) -> anyhow
     let mut seen = BTreeSet::new();
     for name in names {
         if !seen.insert(name.as_ref().to_owned()) {
-            bail!("{what}: `{}` stands there twice: the same cells would be asked for twice", name.as_ref());
+            bail!(
+                "{what}: `{}` stands there twice: the same cells would be asked for twice",
+                name.as_ref()
+            );
         }
     }
     if seen.is_empty() {
@@ -219,10 +240,18 @@ pub fn variant(text: &str) -> anyhow::Result<Variant> {
     let method = methods::find(name)?;
     let profile = match profile {
         "" => method.profiles()[0],
-        wanted => *method.profiles().iter().find(|profile| profile.name() == wanted).with_context(|| {
-            let known: Vec<_> = method.profiles().iter().map(|profile| format!("{name}@{}", profile.name())).collect();
-            format!("methods: `{text}`: no such profile; there are {}", known.join(", "))
-        })?,
+        wanted => *method
+            .profiles()
+            .iter()
+            .find(|profile| profile.name() == wanted)
+            .with_context(|| {
+                let known: Vec<_> = method
+                    .profiles()
+                    .iter()
+                    .map(|profile| format!("{name}@{}", profile.name()))
+                    .collect();
+                format!("methods: `{text}`: no such profile; there are {}", known.join(", "))
+            })?,
     };
     Ok(Variant { method, profile })
 }
@@ -231,7 +260,10 @@ fn combination(text: &str, known: &[&str]) -> anyhow::Result<Vec<String>> {
     let names: Vec<String> = text.split('+').map(|name| name.trim().to_owned()).collect();
     for name in &names {
         if !known.contains(&name.as_str()) {
-            bail!("calibrate_on: `{name}` is not among the corpora; there are {}", known.join(", "));
+            bail!(
+                "calibrate_on: `{name}` is not among the corpora; there are {}",
+                known.join(", ")
+            );
         }
     }
     distinct("calibrate_on", names.iter().map(String::as_str))?;
@@ -241,5 +273,12 @@ fn combination(text: &str, known: &[&str]) -> anyhow::Result<Vec<String>> {
 /// A path that exists beside the sweep file is that directory; anything else stays as written (an id on the hub).
 fn resolve(model: ModelEntry, base: &Path) -> ModelEntry {
     let local = base.join(&model.path);
-    if local.exists() || model.path.starts_with('.') { ModelEntry { path: local.to_string_lossy().into_owned(), ..model } } else { model }
+    if local.exists() || model.path.starts_with('.') {
+        ModelEntry {
+            path: local.to_string_lossy().into_owned(),
+            ..model
+        }
+    } else {
+        model
+    }
 }

@@ -30,7 +30,12 @@ pub(super) fn print(
 ) -> anyhow::Result<()> {
     let masks = 1 + rankings.len() * sweep.ratios.len();
     println!("sweep `{}` on {}", sweep.name, device.description());
-    println!("{} models × {masks} masks × {} tasks = {} cells", subjects.len(), tasks.len(), subjects.len() * masks * tasks.len());
+    println!(
+        "{} models × {masks} masks × {} tasks = {} cells",
+        subjects.len(),
+        tasks.len(),
+        subjects.len() * masks * tasks.len()
+    );
     let mut total = 0.0;
     for subject in subjects {
         let mut engine = subject.load(device)?;
@@ -51,9 +56,18 @@ pub(super) fn print(
         );
     }
     for task in tasks {
-        println!("  {}: {} of {} items, {} skipped", task.spec.name, task.data.items.len(), task.data.available, task.data.skipped.len());
+        println!(
+            "  {}: {} of {} items, {} skipped",
+            task.spec.name,
+            task.data.items.len(),
+            task.data.available,
+            task.data.skipped.len()
+        );
     }
-    println!("in all at most {}; equal masks are evaluated once, finished cells not at all", duration(total));
+    println!(
+        "in all at most {}; equal masks are evaluated once, finished cells not at all",
+        duration(total)
+    );
     Ok(())
 }
 
@@ -93,7 +107,11 @@ fn tokens(engine: &dyn Engine, task: &LoadedTask) -> anyhow::Result<(usize, usiz
                 for message in &generate.messages {
                     read += count(&message.content)?;
                 }
-                written += task.spec.generation.as_ref().map_or(0, |settings| settings.max_new_tokens);
+                written += task
+                    .spec
+                    .generation
+                    .as_ref()
+                    .map_or(0, |settings| settings.max_new_tokens);
             }
             Body::Text(text) => read += count(text)?,
         }

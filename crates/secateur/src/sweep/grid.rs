@@ -31,13 +31,25 @@ pub fn rankings(sweep: &Sweep) -> Vec<RankingCell> {
     let mut cells = Vec::new();
     for variant in &sweep.methods {
         let needs_data = methods::needs_tokens(variant.method, variant.profile);
-        let seeds = if needs_data || variant.method.is_seeded() { sweep.seeds.as_slice() } else { &sweep.seeds[..1] };
+        let seeds = if needs_data || variant.method.is_seeded() {
+            sweep.seeds.as_slice()
+        } else {
+            &sweep.seeds[..1]
+        };
         for &seed in seeds {
             if needs_data {
-                let cell = |calibration: &Vec<String>| RankingCell { variant: *variant, seed, calibration: calibration.clone() };
+                let cell = |calibration: &Vec<String>| RankingCell {
+                    variant: *variant,
+                    seed,
+                    calibration: calibration.clone(),
+                };
                 cells.extend(sweep.calibrate_on.iter().map(cell));
             } else {
-                cells.push(RankingCell { variant: *variant, seed, calibration: Vec::new() });
+                cells.push(RankingCell {
+                    variant: *variant,
+                    seed,
+                    calibration: Vec::new(),
+                });
             }
         }
     }
@@ -52,8 +64,9 @@ pub fn check(sweep: &Sweep, subjects: &[Subject]) -> anyhow::Result<()> {
     for subject in subjects {
         for variant in &sweep.methods {
             for &ratio in &sweep.ratios {
-                check_fraction(&subject.shapes(), variant.method.budget(variant.profile), ratio)
-                    .map_err(|e| anyhow::anyhow!("model `{}`, method `{}`: {e}", subject.name, variant.method.name()))?;
+                check_fraction(&subject.shapes(), variant.method.budget(variant.profile), ratio).map_err(|e| {
+                    anyhow::anyhow!("model `{}`, method `{}`: {e}", subject.name, variant.method.name())
+                })?;
             }
         }
     }

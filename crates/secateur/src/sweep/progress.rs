@@ -21,7 +21,9 @@ impl Progress {
         let watched = !quiet && std::io::stderr().is_terminal();
         let bars = watched.then(|| {
             let all = MultiProgress::new();
-            let style = |template: &str| ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+            let style = |template: &str| {
+                ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+            };
             let sweep = all.add(ProgressBar::new(cells as u64));
             sweep.set_style(style("{bar:30} {pos}/{len} cells  {elapsed} elapsed, {eta} left"));
             let cell = all.add(ProgressBar::new(1000));
@@ -29,7 +31,13 @@ impl Progress {
             sweep.enable_steady_tick(Duration::from_millis(500));
             (all, sweep, cell)
         });
-        Self { bars, total: cells, done: 0, quiet, last_line: Instant::now() }
+        Self {
+            bars,
+            total: cells,
+            done: 0,
+            quiet,
+            last_line: Instant::now(),
+        }
     }
 
     /// A cell or pass begins.
@@ -54,7 +62,9 @@ impl Progress {
         match &self.bars {
             Some((_, sweep, _)) => sweep.set_position(self.done as u64),
             // Thousands of cells on a log: the first, the last, and one every few seconds.
-            None if !self.quiet && (self.done == 1 || self.done == self.total || self.last_line.elapsed() > Duration::from_secs(5)) => {
+            None if !self.quiet
+                && (self.done == 1 || self.done == self.total || self.last_line.elapsed() > Duration::from_secs(5)) =>
+            {
                 self.last_line = Instant::now();
                 eprintln!("[{}/{}] {what}", self.done, self.total);
             }

@@ -109,7 +109,11 @@ struct Pruned<'a> {
 /// If anything cannot be opened or written; single cells that fail are counted instead.
 pub fn run(sweep: &Sweep, options: &RunOptions) -> anyhow::Result<Ending> {
     let device = Device::open(options.device.unwrap_or(sweep.device), sweep.precision)?;
-    let subjects = sweep.models.iter().map(Subject::open).collect::<anyhow::Result<Vec<_>>>()?;
+    let subjects = sweep
+        .models
+        .iter()
+        .map(Subject::open)
+        .collect::<anyhow::Result<Vec<_>>>()?;
     grid::check(sweep, &subjects)?;
     let tasks = load_tasks(sweep, options.limit)?;
     for corpus in &sweep.corpora {
@@ -150,11 +154,17 @@ pub fn run(sweep: &Sweep, options: &RunOptions) -> anyhow::Result<Ending> {
     }
     let page = directory.join("report").join("index.html");
     if ending.evaluated + ending.shared == 0 && page.exists() {
-        return Ok(Ending { report: Some(page), ..ending });
+        return Ok(Ending {
+            report: Some(page),
+            ..ending
+        });
     }
     write_manifest(&store, sweep, options, &subjects, &tasks, &device, started)?;
     let drawn = draw(&store, sweep, &options.command, Some(keys))?;
-    Ok(Ending { report: drawn.pages.last().cloned(), ..ending })
+    Ok(Ending {
+        report: drawn.pages.last().cloned(),
+        ..ending
+    })
 }
 
 /// Draws the report of a results directory.
@@ -162,7 +172,11 @@ pub fn run(sweep: &Sweep, options: &RunOptions) -> anyhow::Result<Ending> {
 /// # Errors
 /// If records or files cannot be read or written.
 pub fn draw(store: &Store, sweep: &Sweep, command: &str, only: Option<BTreeSet<String>>) -> anyhow::Result<Report> {
-    let half = sweep.ratios.iter().copied().min_by(|a, b| (a - 0.5).abs().total_cmp(&(b - 0.5).abs()));
+    let half = sweep
+        .ratios
+        .iter()
+        .copied()
+        .min_by(|a, b| (a - 0.5).abs().total_cmp(&(b - 0.5).abs()));
     let options = ReportOptions {
         margin: sweep.margin,
         agreement_fraction: half.unwrap_or(0.5),
@@ -178,23 +192,38 @@ fn load_tasks(sweep: &Sweep, limit: Option<usize>) -> anyhow::Result<Vec<LoadedT
 
 fn load_task(sweep: &Sweep, entry: &TaskEntry, limit: Option<usize>) -> anyhow::Result<LoadedTask> {
     let beside = sweep.base().join(&entry.name);
-    let name = if beside.is_file() { beside.to_string_lossy().into_owned() } else { entry.name.clone() };
+    let name = if beside.is_file() {
+        beside.to_string_lossy().into_owned()
+    } else {
+        entry.name.clone()
+    };
     let task = tasks::find(&name, &sweep.cards)?;
     let spec = task.spec();
     let limit = match (entry.limit, limit) {
         (Some(a), Some(b)) => Some(a.min(b)),
         (a, b) => a.or(b),
     };
-    let options = LoadOptions { few_shot: entry.few_shot, limit, seed: 0, skip_bad_items: entry.skip_bad_items };
+    let options = LoadOptions {
+        few_shot: entry.few_shot,
+        limit,
+        seed: 0,
+        skip_bad_items: entry.skip_bad_items,
+    };
     let data = task.load(&tasks::data_directory(&sweep.data, &spec), &options)?;
     let chat_template = entry.chat_template.unwrap_or(spec.generation.is_some());
-    Ok(LoadedTask { spec, data, chat_template })
+    Ok(LoadedTask {
+        spec,
+        data,
+        chat_template,
+    })
 }
 
 impl Cells<'_> {
     fn index_existing(&mut self) -> anyhow::Result<()> {
         let (records, messages) = self.store.read_all()?;
-        messages.iter().for_each(|message| self.progress.note(&format!("warning: {message}")));
+        messages
+            .iter()
+            .for_each(|message| self.progress.note(&format!("warning: {message}")));
         for stored in records {
             if let (Some(_), Some(key)) = (&stored.answers, RecordKey::parse(&stored.record.key)) {
                 self.evaluated.insert(evaluation_key(&stored.record.inputs), key);
@@ -204,13 +233,21 @@ impl Cells<'_> {
     }
 
     fn model(&mut self, subject: &Subject, rankings: &[RankingCell]) -> anyhow::Result<()> {
-        self.progress.note(&format!("{}: {} on {}", subject.name, subject.family, self.device.description()));
+        self.progress.note(&format!(
+            "{}: {} on {}",
+            subject.name,
+            subject.family,
+            self.device.description()
+        ));
         let mut engine = subject.load(self.device)?;
         let collected = self.collect(subject, &mut engine, rankings)?;
         if self.ending.interrupted {
             return Ok(());
         }
-        let ranked = rankings.iter().map(|cell| Ok((cell, self.rank(subject, cell, &collected)?))).collect::<anyhow::Result<Vec<_>>>()?;
+        let ranked = rankings
+            .iter()
+            .map(|cell| Ok((cell, self.rank(subject, cell, &collected)?)))
+            .collect::<anyhow::Result<Vec<_>>>()?;
         let unpruned = Pruned {
             ranking: None,
             fraction: 0.0,
@@ -226,7 +263,12 @@ impl Cells<'_> {
                     return Ok(());
                 }
                 let plan = Plan::new(ranking, &shapes, fraction, &BTreeMap::default())?;
-                let pruned = Pruned { ranking: Some(cell), fraction, kept: plan.experts_kept(), mask: plan.mask() };
+                let pruned = Pruned {
+                    ranking: Some(cell),
+                    fraction,
+                    kept: plan.experts_kept(),
+                    mask: plan.mask(),
+                };
                 self.mask(subject, &mut engine, &pruned)?;
             }
         }
@@ -234,7 +276,12 @@ impl Cells<'_> {
     }
 
     /// One calibration pass per corpus and seed serves all methods and fractions.
-    fn collect(&mut self, subject: &Subject, engine: &mut LocalEngine, rankings: &[RankingCell]) -> anyhow::Result<Collected> {
+    fn collect(
+        &mut self,
+        subject: &Subject,
+        engine: &mut LocalEngine,
+        rankings: &[RankingCell],
+    ) -> anyhow::Result<Collected> {
         let variants: Vec<_> = self.sweep.methods.iter().map(|v| (v.method, v.profile)).collect();
         let wanted = methods::wanted(&variants);
         let mut passes: BTreeSet<(String, u64)> = BTreeSet::new();
@@ -247,10 +294,17 @@ impl Cells<'_> {
         let folder = self.store.directory().join("statistics");
         let mut collected = Collected::new();
         for (name, seed) in passes {
-            let Some(corpus) = self.sweep.corpora.iter().find(|corpus| corpus.name == name) else { continue };
+            let Some(corpus) = self.sweep.corpora.iter().find(|corpus| corpus.name == name) else {
+                continue;
+            };
             let what = format!("{}: calibrating on {name}, seed {seed}", subject.name);
             self.progress.begin(&what);
-            let pass = Pass { corpus, base: self.sweep.base(), seed, wanted: &wanted };
+            let pass = Pass {
+                corpus,
+                base: self.sweep.base(),
+                seed,
+                wanted: &wanted,
+            };
             let (progress, started) = (&mut self.progress, Instant::now());
             let (found, computed) = statistics(subject, engine, &pass, &folder, &mut |at| {
                 progress.share(at.samples_done as f64 / at.samples as f64);
@@ -258,7 +312,8 @@ impl Cells<'_> {
             if computed {
                 let tokens = found.provenance.tokens;
                 let seconds = started.elapsed().as_secs_f64();
-                self.progress.note(&format!("{what}: {tokens} tokens in {seconds:.1} s"));
+                self.progress
+                    .note(&format!("{what}: {tokens} tokens in {seconds:.1} s"));
             }
             collected.insert((name, seed), found);
             if INTERRUPTED.load(Ordering::Relaxed) {
@@ -273,14 +328,27 @@ impl Cells<'_> {
         let domains: Vec<&Statistics> = if cell.calibration.is_empty() {
             collected.values().take(1).collect()
         } else {
-            cell.calibration.iter().filter_map(|corpus| collected.get(&(corpus.clone(), cell.seed))).collect()
+            cell.calibration
+                .iter()
+                .filter_map(|corpus| collected.get(&(corpus.clone(), cell.seed)))
+                .collect()
         };
-        let ranking = rank(cell.variant.method, cell.variant.profile, cell.seed, &subject.shapes(), &domains)?;
+        let ranking = rank(
+            cell.variant.method,
+            cell.variant.profile,
+            cell.seed,
+            &subject.shapes(),
+            &domains,
+        )?;
         let several = self.sweep.calibrate_on.len() > 1 && !cell.calibration.is_empty();
         let method = cell.variant.method.name();
         let file = RankingFile {
             model: subject.name.clone(),
-            method: if several { format!("{method} ({})", cell.calibration_name()) } else { method.to_owned() },
+            method: if several {
+                format!("{method} ({})", cell.calibration_name())
+            } else {
+                method.to_owned()
+            },
             profile: cell.variant.profile.name().to_owned(),
             seed: cell.seed,
             calibration: cell.calibration_name(),
@@ -328,7 +396,14 @@ impl Cells<'_> {
         Ok(())
     }
 
-    fn cell(&mut self, subject: &Subject, engine: &mut LocalEngine, task: &LoadedTask, pruned: &Pruned<'_>, cell: Cell) -> anyhow::Result<()> {
+    fn cell(
+        &mut self,
+        subject: &Subject,
+        engine: &mut LocalEngine,
+        task: &LoadedTask,
+        pruned: &Pruned<'_>,
+        cell: Cell,
+    ) -> anyhow::Result<()> {
         let inputs = self.inputs(subject, task, &cell);
         let key = RecordKey::from_inputs(&inputs);
         self.keys.insert(key.as_str().to_owned());
@@ -344,18 +419,31 @@ impl Cells<'_> {
         if let Some(source) = self.evaluated.get(&shared_key).cloned()
             && let Found::Present(stored) = self.store.get(&source)?
         {
-            let record = Record { key: key.as_str().to_owned(), inputs, cell, cost: Cost::default(), ..stored.record };
+            let record = Record {
+                key: key.as_str().to_owned(),
+                inputs,
+                cell,
+                cost: Cost::default(),
+                ..stored.record
+            };
             self.store.publish(&record, Answers::Of(source))?;
             self.ending.shared += 1;
             return Ok(());
         }
         let bootstrap = self.bootstrap();
         let options = EvaluationOptions {
-            prompt: PromptOptions { chat_template: task.chat_template, max_length: None },
+            prompt: PromptOptions {
+                chat_template: task.chat_template,
+                max_length: None,
+            },
             bootstrap: bootstrap.clone(),
             ..EvaluationOptions::default()
         };
-        let mut sink = Sink { writer: Some(self.store.begin_answers(&key)?), error: None, progress: &mut self.progress };
+        let mut sink = Sink {
+            writer: Some(self.store.begin_answers(&key)?),
+            error: None,
+            progress: &mut self.progress,
+        };
         let started = Instant::now();
         let result = evaluate(engine, &task.spec, &task.data.items, &options, &mut sink);
         if let Some(error) = sink.error.take() {
@@ -370,7 +458,10 @@ impl Cells<'_> {
         }
         let mut warnings = evaluation.outcome.warnings;
         if !task.data.skipped.is_empty() {
-            warnings.push(format!("{} unusable records of the task's files were left out", task.data.skipped.len()));
+            warnings.push(format!(
+                "{} unusable records of the task's files were left out",
+                task.data.skipped.len()
+            ));
         }
         let record = Record {
             schema: RECORD_SCHEMA,
@@ -379,10 +470,15 @@ impl Cells<'_> {
             cell,
             metrics,
             counts: evaluation.outcome.counts,
-            cost: Cost { seconds, tokens: evaluation.tokens, peak_memory_bytes: peak_memory() },
+            cost: Cost {
+                seconds,
+                tokens: evaluation.tokens,
+                peak_memory_bytes: peak_memory(),
+            },
             warnings,
         };
-        self.store.publish(&record, writer.map_or(Answers::None, Answers::Own))?;
+        self.store
+            .publish(&record, writer.map_or(Answers::None, Answers::Own))?;
         self.evaluated.insert(shared_key, key);
         self.ending.evaluated += 1;
         Ok(())
@@ -418,13 +514,20 @@ impl Cells<'_> {
 
     fn bootstrap(&self) -> Bootstrap {
         let default = Bootstrap::default();
-        Bootstrap { resamples: self.sweep.bootstrap_samples.unwrap_or(default.resamples), ..default }
+        Bootstrap {
+            resamples: self.sweep.bootstrap_samples.unwrap_or(default.resamples),
+            ..default
+        }
     }
 
     /// Everything that decides a cell.
     fn inputs(&self, subject: &Subject, task: &LoadedTask, cell: &Cell) -> BTreeMap<String, String> {
         let mut inputs = subject.inputs();
-        let template = if task.chat_template { inputs["chat_template"].clone() } else { "not applied".to_owned() };
+        let template = if task.chat_template {
+            inputs["chat_template"].clone()
+        } else {
+            "not applied".to_owned()
+        };
         let mut set = |name: &str, value: String| drop(inputs.insert(name.to_owned(), value));
         set("chat_template", template);
         set("mask", cell.mask.clone());
@@ -520,7 +623,8 @@ fn read_answers(path: &Path) -> anyhow::Result<Vec<Answer>> {
 fn peak_memory() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok()).map_or(0, |kib| kib * 1024)
+    line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok())
+        .map_or(0, |kib| kib * 1024)
 }
 
 fn write_manifest(
@@ -552,8 +656,14 @@ fn write_manifest(
     let manifest = BTreeMap::from([
         ("command".to_owned(), json!(options.command)),
         ("about".to_owned(), json!(sweep.about)),
-        ("program".to_owned(), json!(format!("secateur {}", env!("CARGO_PKG_VERSION")))),
-        ("device".to_owned(), json!(format!("{} ({})", device.kind(), device.description()))),
+        (
+            "program".to_owned(),
+            json!(format!("secateur {}", env!("CARGO_PKG_VERSION"))),
+        ),
+        (
+            "device".to_owned(),
+            json!(format!("{} ({})", device.kind(), device.description())),
+        ),
         ("precision".to_owned(), json!(device.precision().name())),
         ("seconds_of_the_last_run".to_owned(), json!(started.elapsed().as_secs())),
         ("models".to_owned(), json!(models)),

@@ -1,14 +1,13 @@
 //! A model of a sweep: checkpoint, tokenizer and hashes, opened before any weight is loaded.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use anyhow::Context;
 use secateur_datasets::corpora::CalibrationSample;
 use secateur_evaluation::local::LocalEngine;
 use secateur_model::checkpoint::{Checkpoint, ContentHash};
-use secateur_model::model::{MoeLayer, inspect, moe_layers};
 use secateur_model::hub::{self, HubSettings};
+use secateur_model::model::{MoeLayer, inspect, moe_layers};
 use secateur_model::{Device, Model};
 use secateur_pruning::shape::LayerShape;
 
@@ -38,18 +37,36 @@ impl Subject {
     /// # Errors
     /// If anything about it is missing, malformed or unsupported.
     pub fn open(entry: &ModelEntry) -> anyhow::Result<Self> {
-        let directory = hub::resolve(&entry.path, &HubSettings::from_env()).with_context(|| format!("model `{}`", entry.name))?;
+        let directory =
+            hub::resolve(&entry.path, &HubSettings::from_env()).with_context(|| format!("model `{}`", entry.name))?;
         let checkpoint = Checkpoint::open(&directory)?;
         let (family, spec, unused) = inspect(&checkpoint)?;
         let moe_layers = moe_layers(&spec);
-        anyhow::ensure!(!moe_layers.is_empty(), "model `{}` has no layers with experts: there is nothing to prune", entry.name);
+        anyhow::ensure!(
+            !moe_layers.is_empty(),
+            "model `{}` has no layers with experts: there is nothing to prune",
+            entry.name
+        );
         let hash = checkpoint.content_hash()?;
         let weight_bytes = checkpoint.tensors().map(|t| t.range.len() as u64).sum();
         let mut warnings = Vec::new();
         if !unused.is_empty() {
-            warnings.push(format!("{}: {} tensors of the checkpoint are not used: {}", entry.name, unused.len(), shortened(&unused)));
+            warnings.push(format!(
+                "{}: {} tensors of the checkpoint are not used: {}",
+                entry.name,
+                unused.len(),
+                shortened(&unused)
+            ));
         }
-        Ok(Self { name: entry.name.clone(), family: family.name(), checkpoint, moe_layers, hash, weight_bytes, warnings })
+        Ok(Self {
+            name: entry.name.clone(),
+            family: family.name(),
+            checkpoint,
+            moe_layers,
+            hash,
+            weight_bytes,
+            warnings,
+        })
     }
 
     /// Shapes for planning.
@@ -74,14 +91,11 @@ impl Subject {
         BTreeMap::from([
             ("weights".to_owned(), self.hash.weights.clone()),
             ("tokenizer".to_owned(), self.hash.tokenizer.clone().unwrap_or_else(none)),
-            ("chat_template".to_owned(), self.hash.chat_template.clone().unwrap_or_else(none)),
+            (
+                "chat_template".to_owned(),
+                self.hash.chat_template.clone().unwrap_or_else(none),
+            ),
         ])
-    }
-
-    /// Where it lies.
-    #[must_use]
-    pub fn directory(&self) -> &Path {
-        self.checkpoint.directory()
     }
 }
 
@@ -89,7 +103,12 @@ impl Subject {
 ///
 /// # Errors
 /// If the template or the tokenizer fails.
-pub fn tokens(engine: &LocalEngine, sample: &CalibrationSample, chat_template: bool, max_tokens: usize) -> anyhow::Result<Vec<u32>> {
+pub fn tokens(
+    engine: &LocalEngine,
+    sample: &CalibrationSample,
+    chat_template: bool,
+    max_tokens: usize,
+) -> anyhow::Result<Vec<u32>> {
     let mut ids = match sample {
         CalibrationSample::Conversation(messages) if chat_template => match engine.render(messages, false)? {
             Some(text) => engine.tokenizer().encode(&text, false)?,
@@ -103,5 +122,9 @@ pub fn tokens(engine: &LocalEngine, sample: &CalibrationSample, chat_template: b
 
 fn shortened(names: &[String]) -> String {
     let shown = names.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
-    if names.len() > 3 { format!("{shown}, …") } else { shown }
+    if names.len() > 3 {
+        format!("{shown}, …")
+    } else {
+        shown
+    }
 }

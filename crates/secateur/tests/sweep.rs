@@ -1,0 +1,428 @@
+//! The program as a user runs it, on a tiny checkpoint of the real layout.
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// A folder with a sweep, its corpus and its tasks.
+struct Sweep {
+    folder: tempfile::TempDir,
+}
+
+fn checkpoint() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../goldens/fixtures/core/models/olmoe_bf16_sharded/checkpoint")
+        .canonicalize()
+        .unwrap()
+}
+
+const CHOICE_CARD: &str = r#"
+name = "colours"
+version = 1
+kind = "multiple_choice"
+domain = "biomedical"
+about = "What colour is it?"
+licence = "CC0-1.0"
+[data]
+file = "colours.jsonl"
+id = "id"
+[prompt]
+template = "Question: {question}\nAnswer:"
+[choices]
+field = "choices"
+label = "label"
+[scoring]
+metrics = ["acc", "acc_norm"]
+"#;
+
+const GENERATION_CARD: &str = r#"
+name = "words"
+version = 1
+kind = "generation"
+domain = "general"
+about = "Say a word."
+licence = "CC0-1.0"
+[data]
+file = "words.jsonl"
+id = "id"
+[prompt]
+template = "{question}"
+[answer]
+references = "answers"
+[generation]
+max_new_tokens = 6
+stop = ["\n"]
+[scoring]
+metrics = ["exact_match", "token_f1"]
+"#;
+
+impl Sweep {
+    fn new() -> Self {
+        let sweep = Self {
+            folder: tempfile::tempdir().unwrap(),
+        };
+        let items = |n: usize| -> String {
+            (0..n)
+                .map(|i| format!("{{\"id\":\"c{i}\",\"question\":\"What colour is number {i}?\",\"choices\":[\"red\",\"blue\",\"the old green\"],\"label\":{}}}\n", i % 3))
+                .collect()
+        };
+        let words: String = (0..12)
+            .map(|i| format!("{{\"id\":\"w{i}\",\"question\":\"Say the word {i}:\",\"answers\":[\"the\"]}}\n"))
+            .collect();
+        let corpus: String = (0..8)
+            .map(|i| format!("{{\"text\":\"The router number {i} chooses which expert should answer.\"}}\n"))
+            .collect();
+        for (name, text) in [
+            ("colours.toml", CHOICE_CARD.to_owned()),
+            ("words.toml", GENERATION_CARD.to_owned()),
+            ("colours.jsonl", items(12)),
+            ("words.jsonl", words),
+            ("corpus.jsonl", corpus),
+        ] {
+            sweep.write(name, &text);
+        }
+        sweep.definition(|text| text);
+        sweep
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.folder.path().join(name), text).unwrap();
+    }
+
+    /// Writes the sweep file after `change`.
+    fn definition(&self, change: impl Fn(String) -> String) {
+        let text = format!(
+            r#"
+name = "tiny"
+methods = ["reap", "frequency", "random"]
+ratios = [0.25, 0.5]
+calibrate_on = ["letters"]
+cards = ["."]
+bootstrap_samples = 50
+[[models]]
+name = "tiny-olmoe"
+path = "{}"
+[[corpora]]
+name = "letters"
+file = "corpus.jsonl"
+samples = 8
+chat_template = false
+[[tasks]]
+name = "colours"
+[[tasks]]
+name = "words"
+"#,
+            checkpoint().display()
+        );
+        self.write("sweep.toml", &change(text));
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_secateur"));
+        command
+            .current_dir(self.folder.path())
+            .args(["sweep", "sweep.toml", "--results", "results"]);
+        command
+    }
+
+    fn run(&self) -> Output {
+        self.command().output().unwrap()
+    }
+
+    /// What the program says when it refuses; it must not have panicked.
+    fn refusal(&self) -> String {
+        let output = self.run();
+        let message = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(
+            !output.status.success(),
+            "it ran: {}",
+            String::from_utf8_lossy(&output.stdout)
+        );
+        assert!(
+            !message.contains("panicked") && !message.contains("RUST_BACKTRACE"),
+            "{message}"
+        );
+        message
+    }
+
+    fn table(&self) -> Vec<u8> {
+        fs::read(self.folder.path().join("results/tiny/tables/metrics.csv")).unwrap()
+    }
+}
+
+fn stdout(output: &Output) -> String {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn a_sweep_ends_in_a_report_and_a_finished_one_does_nothing() {
+    let sweep = Sweep::new();
+    let first = stdout(&sweep.run());
+    // (unpruned + 3 methods × 2 fractions) × 2 tasks
+    assert!(
+        first.contains("14 cells evaluated") || first.contains("shared with an equal mask"),
+        "{first}"
+    );
+    assert!(sweep.folder.path().join("results/tiny/report/index.html").exists());
+    let second = stdout(&sweep.run());
+    assert!(
+        second.starts_with("0 cells evaluated, 0 shared with an equal mask, 14 done before"),
+        "{second}"
+    );
+}
+
+#[test]
+fn two_runs_give_the_same_tables() {
+    let (a, b) = (Sweep::new(), Sweep::new());
+    stdout(&a.run());
+    stdout(&b.run());
+    assert_eq!(sorted_without_cost(&a.table()), sorted_without_cost(&b.table()));
+}
+
+/// The table's rows, without what was measured.
+fn sorted_without_cost(table: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(table);
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    lines.sort();
+    lines
+}
+
+#[test]
+fn a_killed_sweep_goes_on_to_the_same_tables() {
+    let whole = Sweep::new();
+    stdout(&whole.run());
+    let killed = Sweep::new();
+    let records = killed.folder.path().join("results/tiny/records");
+    let finished = || {
+        fs::read_dir(&records).map_or(0, |entries| {
+            entries
+                .flatten()
+                .filter(|e| e.path().extension().is_some_and(|x| x == "json"))
+                .count()
+        })
+    };
+    for target in [2, 6] {
+        let mut child = killed
+            .command()
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let started = Instant::now();
+        while finished() < target && child.try_wait().unwrap().is_none() && started.elapsed() < Duration::from_secs(120)
+        {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    stdout(&killed.run());
+    assert_eq!(
+        sorted_without_cost(&whole.table()),
+        sorted_without_cost(&killed.table())
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_keeps_what_is_done() {
+    let sweep = Sweep::new();
+    let child = sweep
+        .command()
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let records = sweep.folder.path().join("results/tiny/records");
+    let started = Instant::now();
+    while fs::read_dir(&records).map_or(0, Iterator::count) == 0 && started.elapsed() < Duration::from_secs(120) {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let status = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(status.success());
+    let output = child.wait_with_output().unwrap();
+    // A machine fast enough to finish first is no failure of the program.
+    if output.status.code() == Some(130) {
+        assert!(String::from_utf8_lossy(&output.stdout).contains("goes on from here"));
+    } else {
+        assert!(output.status.success());
+    }
+    assert!(stdout(&sweep.run()).contains("0 failed"));
+}
+
+#[test]
+fn dry_run_prints_cells_memory_and_time() {
+    let sweep = Sweep::new();
+    let text = stdout(&sweep.command().arg("--dry-run").output().unwrap());
+    for part in ["1 models × 7 masks × 2 tasks = 14 cells", "MB mapped", "in all at most"] {
+        assert!(text.contains(part), "`{part}` is missing in {text}");
+    }
+    assert!(!sweep.folder.path().join("results").exists());
+}
+
+/// Each with what its message must say: where, what was found, what was expected.
+#[test]
+fn bad_sweeps_are_refused_with_one_clear_message() {
+    let cases: [(&str, &str, &[&str]); 12] = [
+        (
+            "ratios = [0.25, 0.5]",
+            "ratio = [0.25]",
+            &["sweep.toml", "ratio", "ratios"],
+        ),
+        ("ratios = [0.25, 0.5]", "ratios = [0.25, 1.0]", &["1", "outside [0, 1)"]),
+        (
+            "ratios = [0.25, 0.5]",
+            "ratios = [0.25, -0.1]",
+            &["-0.1", "outside [0, 1)"],
+        ),
+        (
+            "ratios = [0.25, 0.5]",
+            "ratios = [0.5, 0.5]",
+            &["ratios", "0.5", "twice"],
+        ),
+        ("ratios = [0.25, 0.5]", "ratios = [0.875]", &["0.875", "top-"]),
+        ("\"reap\", ", "\"reapp\", ", &["reapp", "reap"]),
+        ("\"reap\", ", "\"reap@papr\", ", &["reap@papr", "reap@paper"]),
+        (
+            "calibrate_on = [\"letters\"]",
+            "calibrate_on = [\"words\"]",
+            &["words", "letters"],
+        ),
+        ("name = \"colours\"", "name = \"colour\"", &["colour", "colours"]),
+        ("corpus.jsonl", "nowhere.jsonl", &["nowhere.jsonl"]),
+        ("checkpoint\"", "checkpoint/missing\"", &["checkpoint/missing"]),
+        ("name = \"tiny\"", "name = \"a/b\"", &["a/b", "letters, digits"]),
+    ];
+    for (from, to, parts) in cases {
+        let sweep = Sweep::new();
+        sweep.definition(|text| text.replace(from, to));
+        let message = sweep.refusal();
+        for part in parts {
+            assert!(message.contains(part), "{to}: `{part}` is missing in: {message}");
+        }
+        assert!(
+            !sweep.folder.path().join("results/tiny/statistics").exists(),
+            "{to}: calibration had started"
+        );
+    }
+}
+
+#[test]
+fn bad_files_are_refused_with_one_clear_message() {
+    let cases: [(&str, &str, &[&str]); 4] = [
+        ("corpus.jsonl", "", &["corpus.jsonl"]),
+        ("corpus.jsonl", "{\"text\": 1}\n", &["corpus.jsonl", "text"]),
+        (
+            "colours.jsonl",
+            "{\"id\":\"a\",\"question\":\"q\",\"choices\":[\"x\",\"y\"]}\n",
+            &["colours.jsonl", "label"],
+        ),
+        (
+            "colours.jsonl",
+            "{\"id\":\"a\",\"question\":\"q\",\"choices\":[\"x\",\"y\"],\"label\":2}\n",
+            &["colours.jsonl", "label", "2"],
+        ),
+    ];
+    for (file, text, parts) in cases {
+        let sweep = Sweep::new();
+        sweep.write(file, text);
+        let message = sweep.refusal();
+        for part in parts {
+            assert!(message.contains(part), "{file}: `{part}` is missing in: {message}");
+        }
+    }
+}
+
+/// A copy of the checkpoint with one file changed.
+fn broken_checkpoint(change: impl Fn(&Path)) -> (Sweep, tempfile::TempDir) {
+    let copy = tempfile::tempdir().unwrap();
+    for entry in fs::read_dir(checkpoint()).unwrap().flatten() {
+        fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
+    }
+    change(copy.path());
+    let sweep = Sweep::new();
+    sweep.definition(|text| text.replace(&checkpoint().display().to_string(), &copy.path().display().to_string()));
+    (sweep, copy)
+}
+
+#[test]
+fn broken_checkpoints_are_refused_with_one_clear_message() {
+    let shard = "model-00001-of-00003.safetensors";
+    type Change = Box<dyn Fn(&Path)>;
+    let edit = |file: &'static str, from: &'static str, to: &'static str| -> Change {
+        Box::new(move |folder: &Path| {
+            let text = fs::read_to_string(folder.join(file)).unwrap();
+            assert!(text.contains(from), "{file} has no {from}");
+            fs::write(folder.join(file), text.replacen(from, to, 1)).unwrap();
+        })
+    };
+    let cases: Vec<(Change, &[&str])> = vec![
+        (
+            edit("config.json", "\"hidden_size\"", "\"hidden\""),
+            &["config.json", "hidden_size", "missing"],
+        ),
+        (edit("config.json", "\"olmoe\"", "\"gpt9\""), &["gpt9", "qwen3_moe"]),
+        (
+            edit("config.json", "\"hidden_size\": 48", "\"hidden_size\": 96"),
+            &["48", "96"],
+        ),
+        (
+            edit("config.json", "\"hidden_act\": \"silu\"", "\"hidden_act\": \"gelu\""),
+            &["hidden_act", "gelu", "silu"],
+        ),
+        (
+            edit("model.safetensors.index.json", "model-00001", "../model-00001"),
+            &["index.json", ".."],
+        ),
+        (edit("tokenizer.json", "{", "["), &["tokenizer.json"]),
+        (
+            Box::new(move |folder: &Path| {
+                let bytes = fs::read(folder.join(shard)).unwrap();
+                fs::write(folder.join(shard), &bytes[..bytes.len() - 100]).unwrap();
+            }),
+            &["model-00001-of-00003.safetensors"],
+        ),
+        (
+            Box::new(move |folder: &Path| {
+                let mut bytes = fs::read(folder.join(shard)).unwrap();
+                let end = bytes.len();
+                bytes[end - 2..].copy_from_slice(&half_nan());
+                fs::write(folder.join(shard), bytes).unwrap();
+            }),
+            &["NaN"],
+        ),
+    ];
+    for (index, (change, parts)) in cases.into_iter().enumerate() {
+        let (sweep, _copy) = broken_checkpoint(change);
+        let message = sweep.refusal();
+        for part in parts {
+            assert!(
+                message.contains(part),
+                "case {index}: `{part}` is missing in: {message}"
+            );
+        }
+    }
+}
+
+/// bf16 NaN, little-endian.
+fn half_nan() -> [u8; 2] {
+    0x7fc0u16.to_le_bytes()
+}
+
+#[test]
+fn a_directory_of_another_sweep_is_refused() {
+    let sweep = Sweep::new();
+    stdout(&sweep.run());
+    sweep.definition(|text| text.replace("ratios = [0.25, 0.5]", "ratios = [0.25]"));
+    let message = sweep.refusal();
+    assert!(
+        message.contains("results/tiny") && message.contains("sweep"),
+        "{message}"
+    );
+}
