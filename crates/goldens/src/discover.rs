@@ -89,7 +89,13 @@ fn walk(folder: &Path, depth: usize, found: &mut Vec<(Kind, PathBuf)>) {
         .filter(|path| path.is_dir())
         .collect();
     folders.sort();
-    folders.iter().for_each(|folder| walk(folder, depth + 1, found));
+    for folder in &folders {
+        walk(folder, depth + 1, found);
+    }
+}
+
+fn is_json(name: &str) -> bool {
+    Path::new(name).extension().is_some_and(|extension| extension == "json")
 }
 
 fn kind(folder: &Path) -> Option<Kind> {
@@ -106,13 +112,13 @@ fn kind(folder: &Path) -> Option<Kind> {
         Some(Kind::Tokenizer)
     } else if has("scores.safetensors") && has("info.json") {
         Some(Kind::PaperPruning)
-    } else if any(&|name| name.starts_with("results_") && name.ends_with(".json")) && has("tasks") {
+    } else if any(&|name| name.starts_with("results_") && is_json(name)) && has("tasks") {
         Some(Kind::LmEval)
     } else if any(&|name| name.starts_with("published_masks")) {
         Some(Kind::Masks)
     } else if has("text_metrics.json") || has("class_metrics.json") {
         Some(Kind::Metrics)
-    } else if any(&|name| name.ends_with(".json")) && folder.file_name().is_some_and(|name| name == "eval") {
+    } else if any(&is_json) && folder.file_name().is_some_and(|name| name == "eval") {
         Some(Kind::Eval)
     } else {
         None

@@ -104,9 +104,12 @@ impl Worst {
     }
 }
 
+/// One group of checks; its error is a failure of the group.
+type Step<C> = fn(&mut C) -> Result<(), ModelError>;
+
 impl Checks<'_> {
     fn run(&mut self) {
-        let steps: [(&str, fn(&mut Self) -> Result<(), ModelError>); 6] = [
+        let steps: [(&str, Step<Self>); 6] = [
             ("logits", Self::logits),
             ("routing", Self::routing),
             ("greedy", Self::greedy),
@@ -457,13 +460,14 @@ struct RoutingCheck<'a> {
 impl MoeObserver for RoutingCheck<'_> {
     fn observe(&mut self, moe: &MoeObservation<'_>) -> Result<(), ModelError> {
         let place = format!("{}.layer{}", self.prefix, moe.layer());
-        let Some(expected) = self.tensors.get(&format!("{place}.topk_indices")) else {
+        let Some(expected) = self.tensors.ids(&format!("{place}.topk_indices")) else {
             return Ok(());
         };
-        let found: Vec<f64> = moe.selected().iter().map(|id| id.0 as f64).collect();
-        self.compared += expected.values.len();
-        if found != expected.values && self.first.is_none() {
-            let at = found.iter().zip(&expected.values).position(|(a, b)| a != b);
+        let found: Vec<usize> = moe.selected().iter().map(|id| id.0).collect();
+        let wanted: Vec<usize> = expected.iter().map(|&id| id as usize).collect();
+        self.compared += wanted.len();
+        if found != wanted && self.first.is_none() {
+            let at = found.iter().zip(&wanted).position(|(a, b)| a != b);
             self.first = Some(format!("{place}: differs at {at:?}"));
         }
         if let Some(expected) = self.tensors.get(&format!("{place}.topk_weights")) {

@@ -39,8 +39,8 @@ pub(crate) struct Layer {
 
 #[derive(Debug, Clone)]
 pub(crate) enum FeedForward {
-    Dense(GatedMlp),
-    Moe { router: Router, experts: Experts },
+    Dense(Box<GatedMlp>),
+    Moe { router: Box<Router>, experts: Experts },
 }
 
 /// Keys and values of all layers, and which of the cached positions are real.
@@ -57,7 +57,7 @@ pub enum Watch<'a> {
     /// Nobody.
     #[default]
     Nobody,
-    /// An observer of every MoE layer.
+    /// An observer of every `MoE` layer.
     Observer(&'a mut dyn MoeObserver),
     /// Keeps every layer's routing: the load-balancing loss of training needs its gradient.
     Routing(&'a mut Vec<Routing>),
@@ -119,15 +119,11 @@ impl Decoder {
         let mut masks: Vec<(Option<usize>, Tensor<4>)> = Vec::new();
         for (index, layer) in self.layers.iter().enumerate() {
             let window = layer.attention.spec.sliding_window;
-            if !masks.iter().any(|(w, _)| *w == window) {
+            let known = masks.iter().position(|(w, _)| *w == window).unwrap_or_else(|| {
                 masks.push((window, attention_mask(&slots, batch.length, window, &self.device)));
-            }
-            #[allow(clippy::expect_used)] // pushed just above
-            let mask = masks
-                .iter()
-                .find(|(w, _)| *w == window)
-                .map(|(_, mask)| mask)
-                .expect("the mask was made");
+                masks.len() - 1
+            });
+            let mask = &masks[known].1;
             let normed = layer.attention_norm.apply(x.clone());
             let cache = cache.as_deref_mut().map(|cache| &mut cache.layers[index]);
             x = x + layer.attention.apply(normed, batch.batch, &angles, mask, cache);
@@ -204,16 +200,16 @@ impl Layer {
         let feed_forward = match &layer.feed_forward {
             FeedForwardSpec::Dense { prefix, intermediate } => {
                 let names = ["gate_proj", "up_proj", "down_proj"].map(|name| named(&format!("{prefix}{name}.weight")));
-                FeedForward::Dense(gated(weights, &names, hidden, *intermediate)?)
+                FeedForward::Dense(Box::new(gated(weights, &names, hidden, *intermediate)?))
             }
             FeedForwardSpec::Moe(moe) => FeedForward::Moe {
-                router: Router {
+                router: Box::new(Router {
                     weight: weights.matrix(&named(&moe.router), [moe.experts, hidden])?,
                     experts: moe.experts,
                     top_k: moe.top_k,
                     renormalise: moe.renormalise,
                     kept: None,
-                },
+                }),
                 experts: Experts {
                     experts: (0..moe.experts)
                         .map(|e| {

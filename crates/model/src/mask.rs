@@ -14,7 +14,7 @@ pub struct ExpertId(pub usize);
 #[serde(transparent)]
 pub struct ExpertSlot(pub usize);
 
-/// The experts that stay, per MoE layer. Layers that are not named keep all of theirs.
+/// The experts that stay, per `MoE` layer. Layers that are not named keep all of theirs.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExpertMask {
     /// Decoder layer index → kept experts, ascending, without repetition.

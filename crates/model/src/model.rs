@@ -121,7 +121,7 @@ impl Model {
         &self.decoder.spec
     }
 
-    /// MoE layers in order.
+    /// `MoE` layers in order.
     #[must_use]
     pub fn moe_layers(&self) -> &[MoeLayer] {
         &self.moe_layers
@@ -142,7 +142,7 @@ impl Model {
     /// Switches to a mask; `None` is the unpruned model.
     ///
     /// # Errors
-    /// If a layer is no MoE layer, an id is out of range, or fewer than top-k experts stay. The mask is then unchanged.
+    /// If a layer is no `MoE` layer, an id is out of range, or fewer than top-k experts stay. The mask is then unchanged.
     pub fn set_mask(&mut self, mask: Option<&ExpertMask>) -> Result<(), ModelError> {
         if let Some(mask) = mask {
             self.check_mask(mask)?;
@@ -154,7 +154,9 @@ impl Model {
                     .filter(|kept| kept.len() < router.experts);
                 router.kept = kept.map(|kept| {
                     let mut flags = vec![false; router.experts];
-                    kept.iter().for_each(|id| flags[id.0] = true);
+                    for id in kept {
+                        flags[id.0] = true;
+                    }
                     flags
                 });
             }
@@ -185,7 +187,7 @@ impl Model {
         Ok(())
     }
 
-    /// Runs one sequence; the observer sees every MoE layer in order.
+    /// Runs one sequence; the observer sees every `MoE` layer in order.
     ///
     /// # Errors
     /// If the sequence is empty or a token out of range, the observer refuses, or the device fails.
@@ -289,7 +291,7 @@ impl Model {
     /// Router weight, `[experts, hidden]`.
     ///
     /// # Errors
-    /// If `layer` is no MoE layer.
+    /// If `layer` is no `MoE` layer.
     pub fn router_matrix(&self, layer: usize) -> Result<MatrixValues, ModelError> {
         let (router, _) = self.moe(layer)?;
         let (rows, columns) = (router.experts, self.decoder.spec.hidden);
@@ -342,7 +344,7 @@ pub fn inspect(checkpoint: &Checkpoint) -> Result<(&'static dyn Family, DecoderS
     Ok((family, spec, unused))
 }
 
-/// The MoE layers of a decoder.
+/// The `MoE` layers of a decoder.
 #[must_use]
 pub fn moe_layers(spec: &DecoderSpec) -> Vec<MoeLayer> {
     let layer = |(layer, spec): (usize, &crate::spec::LayerSpec)| match &spec.feed_forward {

@@ -8,19 +8,19 @@ use crate::device::Device;
 use crate::error::ModelError;
 use crate::mask::ExpertId;
 
-/// Looks at every MoE layer of a forward pass, in order.
+/// Looks at every `MoE` layer of a forward pass, in order.
 ///
 /// Must not assume a batch: one call is one layer on the tokens of one sequence. Values are computed when asked for, so an
 /// observer pays only for what it uses.
 pub trait MoeObserver {
-    /// Called once per MoE layer and sequence.
+    /// Called once per `MoE` layer and sequence.
     ///
     /// # Errors
     /// If it cannot use what it sees; the forward pass stops.
     fn observe(&mut self, moe: &MoeObservation<'_>) -> Result<(), ModelError>;
 }
 
-/// What one MoE layer did with the tokens of one sequence.
+/// What one `MoE` layer did with the tokens of one sequence.
 pub struct MoeObservation<'a> {
     layer: usize,
     place: String,

@@ -63,21 +63,23 @@ impl Sweep {
         let sweep = Self {
             folder: tempfile::tempdir().unwrap(),
         };
-        let items = |n: usize| -> String {
-            (0..n)
-                .map(|i| format!("{{\"id\":\"c{i}\",\"question\":\"What colour is number {i}?\",\"choices\":[\"red\",\"blue\",\"the old green\"],\"label\":{}}}\n", i % 3))
-                .collect()
-        };
-        let words: String = (0..12)
-            .map(|i| format!("{{\"id\":\"w{i}\",\"question\":\"Say the word {i}:\",\"answers\":[\"the\"]}}\n"))
-            .collect();
-        let corpus: String = (0..8)
-            .map(|i| format!("{{\"text\":\"The router number {i} chooses which expert should answer.\"}}\n"))
-            .collect();
+        let lines = |n: usize, line: &dyn Fn(usize) -> String| (0..n).map(line).collect::<Vec<_>>().join("\n");
+        let colours = lines(12, &|i| {
+            let label = i % 3;
+            format!(
+                r#"{{"id":"c{i}","question":"What colour is number {i}?","choices":["red","blue","the old green"],"label":{label}}}"#
+            )
+        });
+        let words = lines(12, &|i| {
+            format!(r#"{{"id":"w{i}","question":"Say the word {i}:","answers":["the"]}}"#)
+        });
+        let corpus = lines(8, &|i| {
+            format!(r#"{{"text":"The router number {i} chooses which expert should answer."}}"#)
+        });
         for (name, text) in [
             ("colours.toml", CHOICE_CARD.to_owned()),
             ("words.toml", GENERATION_CARD.to_owned()),
-            ("colours.jsonl", items(12)),
+            ("colours.jsonl", colours),
             ("words.jsonl", words),
             ("corpus.jsonl", corpus),
         ] {
@@ -212,8 +214,7 @@ fn a_killed_sweep_goes_on_to_the_same_tables() {
             .spawn()
             .unwrap();
         let started = Instant::now();
-        while finished() < target && child.try_wait().unwrap().is_none() && started.elapsed() < Duration::from_secs(120)
-        {
+        while finished() < target && child.try_wait().unwrap().is_none() && started.elapsed() < Duration::from_mins(2) {
             std::thread::sleep(Duration::from_millis(2));
         }
         child.kill().unwrap();
@@ -238,7 +239,7 @@ fn ctrl_c_keeps_what_is_done() {
         .unwrap();
     let records = sweep.folder.path().join("results/tiny/records");
     let started = Instant::now();
-    while fs::read_dir(&records).map_or(0, Iterator::count) == 0 && started.elapsed() < Duration::from_secs(120) {
+    while fs::read_dir(&records).map_or(0, Iterator::count) == 0 && started.elapsed() < Duration::from_mins(2) {
         std::thread::sleep(Duration::from_millis(2));
     }
     let status = Command::new("kill")
@@ -351,10 +352,11 @@ fn broken_checkpoint(change: impl Fn(&Path)) -> (Sweep, tempfile::TempDir) {
     (sweep, copy)
 }
 
+type Change = Box<dyn Fn(&Path)>;
+
 #[test]
 fn broken_checkpoints_are_refused_with_one_clear_message() {
     let shard = "model-00001-of-00003.safetensors";
-    type Change = Box<dyn Fn(&Path)>;
     let edit = |file: &'static str, from: &'static str, to: &'static str| -> Change {
         Box::new(move |folder: &Path| {
             let text = fs::read_to_string(folder.join(file)).unwrap();

@@ -10,7 +10,7 @@ use super::recipe::{END_OF_TEXT, Recipe, TURN_END};
 use super::state::State;
 use super::{TrainError, file_error, tokenizer};
 
-/// ChatML, as the training text has it.
+/// `ChatML`, as the training text has it.
 const CHAT_TEMPLATE: &str = "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}";
 
 /// Writes config, bf16 weights, tokenizer, chat template, generation config, training log and model card.

@@ -29,7 +29,7 @@ pub struct State {
 
 impl State {
     /// Seeded initial weights: norms at 1 (those of queries and keys at 2, so that attention can be sharp from the start:
-    /// with 1, no score exceeds √head_dim), matrices normal with deviation 1/√inputs.
+    /// with 1, no score exceeds √`head_dim`), matrices normal with deviation 1/√inputs.
     #[must_use]
     pub fn initial(expected: &[Expected], seed: u64) -> Self {
         let mut state = Self::default();
@@ -145,18 +145,15 @@ impl State {
         let mut parameters = OnDevice::default();
         for (name, flat) in &self.values {
             let shape = &self.shapes[name];
-            match shape.as_slice() {
-                &[rows, columns] => {
-                    parameters
-                        .matrices
-                        .insert(name.clone(), Parameter::new(flat, [rows, columns], self.step, device));
-                }
-                _ => {
-                    let width = shape.iter().product();
-                    parameters
-                        .vectors
-                        .insert(name.clone(), Parameter::new(flat, [width], self.step, device));
-                }
+            if let &[rows, columns] = shape.as_slice() {
+                parameters
+                    .matrices
+                    .insert(name.clone(), Parameter::new(flat, [rows, columns], self.step, device));
+            } else {
+                let width = shape.iter().product();
+                parameters
+                    .vectors
+                    .insert(name.clone(), Parameter::new(flat, [width], self.step, device));
             }
         }
         parameters

@@ -210,7 +210,7 @@ fn clip(parameters: &OnDevice, gradients: &Gradients) -> f64 {
     }
 }
 
-/// One AdamW step; a parameter that no token reached has no gradient and stays.
+/// One `AdamW` step; a parameter that no token reached has no gradient and stays.
 fn update<const D: usize>(
     parameter: &mut Parameter<D>,
     gradients: &mut Gradients,

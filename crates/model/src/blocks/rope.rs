@@ -46,7 +46,7 @@ pub enum RopeScaling {
     },
 }
 
-/// Parameters of YaRN.
+/// Parameters of `YaRN`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Yarn {
     /// Context extension factor.

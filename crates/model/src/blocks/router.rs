@@ -8,7 +8,7 @@ use crate::error::ModelError;
 use crate::mask::ExpertId;
 use crate::matrix::Matrix;
 
-/// Softmax over all experts, then the largest `top_k` (Mixtral, OLMoE, Qwen).
+/// Softmax over all experts, then the largest `top_k` (Mixtral, `OLMoE`, Qwen).
 #[derive(Debug, Clone)]
 pub struct Router {
     /// `[experts, hidden]`.

@@ -165,7 +165,7 @@ fn expert_counts(config: &Config, keys: &[&str]) -> Result<(usize, usize), Model
     Ok((experts, top_k))
 }
 
-/// The activation must be SiLU: what all three families ship.
+/// The activation must be `SiLU`: what all three families ship.
 fn require_silu(config: &Config, family: &'static str) -> Result<(), ModelError> {
     match config.optional_str("hidden_act")? {
         None | Some("silu" | "swish") => Ok(()),

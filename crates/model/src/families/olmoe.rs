@@ -1,4 +1,4 @@
-//! OLMoE: norm of queries and keys over the whole projection, softmax router, no renormalisation by default.
+//! `OLMoE`: norm of queries and keys over the whole projection, softmax router, no renormalisation by default.
 //!
 //! Source: `OlmoeForCausalLM` in transformers 5.23; <https://arxiv.org/abs/2409.02060>.
 

@@ -27,7 +27,7 @@ pub struct Arguments {
     /// Share of each layer's experts to remove.
     #[arg(long)]
     ratio: Option<f64>,
-    /// `expert_mask.json`: a list over MoE layers of kept ids.
+    /// `expert_mask.json`: a list over `MoE` layers of kept ids.
     #[arg(long)]
     mask: Option<PathBuf>,
 }

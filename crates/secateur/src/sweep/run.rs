@@ -221,9 +221,9 @@ fn load_task(sweep: &Sweep, entry: &TaskEntry, limit: Option<usize>) -> anyhow::
 impl Cells<'_> {
     fn index_existing(&mut self) -> anyhow::Result<()> {
         let (records, messages) = self.store.read_all()?;
-        messages
-            .iter()
-            .for_each(|message| self.progress.note(&format!("warning: {message}")));
+        for message in messages {
+            self.progress.note(&format!("warning: {message}"));
+        }
         for stored in records {
             if let (Some(_), Some(key)) = (&stored.answers, RecordKey::parse(&stored.record.key)) {
                 self.evaluated.insert(evaluation_key(&stored.record.inputs), key);
@@ -436,7 +436,7 @@ impl Cells<'_> {
                 chat_template: task.chat_template,
                 max_length: None,
             },
-            bootstrap: bootstrap.clone(),
+            bootstrap,
             ..EvaluationOptions::default()
         };
         let mut sink = Sink {

@@ -21,7 +21,7 @@ pub struct Subject {
     pub family: &'static str,
     /// The mapped files.
     pub checkpoint: Checkpoint,
-    /// MoE layers.
+    /// `MoE` layers.
     pub moe_layers: Vec<MoeLayer>,
     /// Content hashes.
     pub hash: ContentHash,
