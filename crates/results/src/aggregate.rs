@@ -155,12 +155,12 @@ pub fn label(method: &str, profile: &str, calibration: &str, several_corpora: bo
     label
 }
 
-/// Whether pruned cells differ in their calibration corpus.
+/// Whether pruned cells differ in their calibration corpus; methods that need none do not count.
 #[must_use]
 pub fn has_several_corpora(records: &[Record]) -> bool {
     let pruned = records.iter().filter(|r| r.cell.method.is_some());
     let corpora: BTreeSet<_> = pruned.map(|r| r.cell.calibration.as_str()).collect();
-    corpora.len() > 1
+    corpora.iter().filter(|corpus| !corpus.is_empty()).count() > 1
 }
 
 fn refuse_twins(records: &[Record]) -> Result<(), Error> {

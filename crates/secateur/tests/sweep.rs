@@ -428,3 +428,36 @@ fn a_directory_of_another_sweep_is_refused() {
         "{message}"
     );
 }
+
+#[test]
+fn calibrate_and_prune_write_a_checkpoint_that_a_sweep_takes() {
+    let sweep = Sweep::new();
+    let secateur = |arguments: &[&str]| {
+        let command = Command::new(env!("CARGO_BIN_EXE_secateur"))
+            .current_dir(sweep.folder.path())
+            .args(arguments)
+            .output()
+            .unwrap();
+        stdout(&command)
+    };
+    let model = checkpoint().display().to_string();
+    let options = [
+        "--output",
+        "out",
+        "--samples",
+        "8",
+        "--no-chat-template",
+        "--methods",
+        "reap,aimer",
+    ];
+    let rankings = secateur(&[["calibrate", &model, "corpus.jsonl"].as_slice(), options.as_slice()].concat());
+    let ranking = rankings.lines().next().unwrap();
+    secateur(&["prune", &model, "pruned", "--ranking", ranking, "--ratio", "0.5"]);
+    let config = fs::read_to_string(sweep.folder.path().join("pruned/config.json")).unwrap();
+    assert!(config.contains("\"num_experts\": 4"), "{config}");
+    sweep.definition(|text| {
+        let pruned = sweep.folder.path().join("pruned").display().to_string();
+        text.replace(&model, &pruned).replace("[0.25, 0.5]", "[0.25]")
+    });
+    assert!(stdout(&sweep.run()).contains("0 failed"));
+}

@@ -37,7 +37,11 @@ pub(super) fn draw(all: &Aggregate, rankings: &[RankingFile], fraction: f64) -> 
         }
     }
     let models: BTreeSet<&str> = rankings.iter().map(|r| r.model.as_str()).collect();
-    let corpora: BTreeSet<&str> = rankings.iter().map(|r| r.calibration.as_str()).collect();
+    let corpora: BTreeSet<&str> = rankings
+        .iter()
+        .map(|r| r.calibration.as_str())
+        .filter(|corpus| !corpus.is_empty())
+        .collect();
     for model in models {
         let mut methods: BTreeMap<(bool, String), Vec<&RankingFile>> = BTreeMap::new();
         for ranking in rankings.iter().filter(|r| r.model == model) {

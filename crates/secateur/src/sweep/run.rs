@@ -239,6 +239,9 @@ impl Cells<'_> {
             subject.family,
             self.device.description()
         ));
+        for warning in &subject.warnings {
+            self.progress.note(&format!("warning: {warning}"));
+        }
         let mut engine = subject.load(self.device)?;
         let collected = self.collect(subject, &mut engine, rankings)?;
         if self.ending.interrupted {

@@ -1,0 +1,125 @@
+//! Other devices against the CPU: ndarray, and wgpu on whatever adapter there is (in CI a software Vulkan driver).
+#![cfg(any(feature = "wgpu", feature = "ndarray"))]
+#![allow(clippy::unwrap_used)]
+
+use std::path::{Path, PathBuf};
+
+use secateur_model::checkpoint::Checkpoint;
+use secateur_model::generate::GenerateOptions;
+use secateur_model::mask::ExpertId;
+use secateur_model::observe::{MoeObservation, MoeObserver};
+use secateur_model::{Device, DeviceKind, Model, ModelError, Precision};
+
+/// Fixtures that ship with the project.
+fn checkpoints() -> Vec<PathBuf> {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../goldens/fixtures/core/models");
+    let mut found: Vec<PathBuf> = std::fs::read_dir(fixtures)
+        .unwrap()
+        .flatten()
+        .map(|entry| entry.path().join("checkpoint"))
+        .collect();
+    found.sort();
+    found
+}
+
+#[derive(Default)]
+struct Routes(Vec<Vec<ExpertId>>);
+
+impl MoeObserver for Routes {
+    fn observe(&mut self, moe: &MoeObservation<'_>) -> Result<(), ModelError> {
+        self.0.push(moe.selected().to_vec());
+        Ok(())
+    }
+}
+
+/// Logits, routing and a greedy answer.
+fn run(checkpoint: &Path, device: &Device) -> (Vec<f64>, Vec<Vec<ExpertId>>, Vec<u32>) {
+    let model = Model::load(&Checkpoint::open(checkpoint).unwrap(), device).unwrap();
+    let tokens: Vec<u32> = (0..24).map(|i| (i * 37 + 11) % model.vocabulary() as u32).collect();
+    let mut routes = Routes::default();
+    model.observe(&tokens, &mut routes).unwrap();
+    let request = GenerateOptions {
+        prompt: tokens[..6].to_vec(),
+        max_new_tokens: 4,
+        end_tokens: Vec::new(),
+        temperature: 0.0,
+        top_p: 1.0,
+        seed: 0,
+    };
+    let answer = model.generate(&[request], &mut |_, _| Ok(false), &mut |_| {}).unwrap();
+    (model.logits(&tokens).unwrap(), routes.0, answer[0].tokens.clone())
+}
+
+/// Routing and greedy tokens identical, logits within a thousandth of their deviation.
+fn check(device: &Device) {
+    println!("device: {}", device.description());
+    let cpu = Device::open(DeviceKind::Cpu, Precision::F32).unwrap();
+    for checkpoint in checkpoints() {
+        let (here, there) = (run(&checkpoint, &cpu), run(&checkpoint, device));
+        assert_eq!(here.1, there.1, "routing of {}", checkpoint.display());
+        assert_eq!(here.2, there.2, "greedy tokens of {}", checkpoint.display());
+        let mean = here.0.iter().sum::<f64>() / here.0.len() as f64;
+        let scale = (here.0.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / here.0.len() as f64).sqrt();
+        let worst = here
+            .0
+            .iter()
+            .zip(&there.0)
+            .map(|(a, b)| (a - b).abs())
+            .fold(0.0, f64::max)
+            / scale;
+        println!(
+            "largest deviation {worst:.1e} of the logits' deviation: {}",
+            checkpoint.display()
+        );
+        assert!(worst < 1e-3, "{}: {worst}", checkpoint.display());
+    }
+}
+
+#[cfg(feature = "ndarray")]
+#[test]
+fn ndarray_gives_the_routing_and_logits_of_the_cpu() {
+    check(&Device::open(DeviceKind::Ndarray, Precision::F32).unwrap());
+}
+
+#[cfg(feature = "wgpu")]
+#[test]
+fn wgpu_gives_the_routing_and_logits_of_the_cpu() {
+    match Device::open(DeviceKind::Wgpu, Precision::F32) {
+        Ok(device) => check(&device),
+        Err(error) => println!("skipped: {error}"),
+    }
+}
+
+/// Runs in a process of its own, where no driver can be found.
+#[cfg(feature = "wgpu")]
+#[test]
+#[ignore = "run by `no_adapter_is_a_clear_error`"]
+fn child_without_drivers() {
+    match Device::open(DeviceKind::Wgpu, Precision::F32) {
+        Ok(device) => println!("opened: {}", device.description()),
+        Err(error) => println!("refused: {error}"),
+    }
+}
+
+#[cfg(feature = "wgpu")]
+#[test]
+fn no_adapter_is_a_clear_error() {
+    let nowhere = "/nonexistent/driver.json";
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "child_without_drivers", "--ignored", "--nocapture"])
+        .env("VK_DRIVER_FILES", nowhere)
+        .env("VK_ICD_FILENAMES", nowhere)
+        .env("__EGL_VENDOR_LIBRARY_FILENAMES", nowhere)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        output.status.success(),
+        "it panicked: {said}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert!(
+        said.contains("refused: device wgpu: no adapter could be opened") && said.contains("--device cpu"),
+        "{said}"
+    );
+}
