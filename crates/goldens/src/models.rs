@@ -54,7 +54,7 @@ pub fn check(dir: &Path, kind: DeviceKind, report: &mut Report) {
         Err(LoadFailure::Unsupported(reason)) => return report.skipped(name, reason),
         Err(LoadFailure::Broken(reason)) => return report.broken(name, reason),
     };
-    // A GPU sums in another order: the issue allows it a thousandth.
+    // A GPU sums in another order: a thousandth is its share.
     let slack = if kind == DeviceKind::Wgpu { 1e-3 } else { 1e-4 };
     let mut checks = Checks {
         name,

@@ -24,6 +24,9 @@ pub struct Recipe {
     pub weight_decay: f32,
     /// How often each kind of document is drawn.
     pub mixture: Mixture,
+    /// Initial weight of the norms of queries and keys: with 1, no attention score exceeds √head_dim; more lets attention be
+    /// sharp from the start.
+    pub query_key_norm: f32,
     /// Rows per batch.
     pub rows: usize,
     /// Tokens per row; several documents share one.
@@ -45,25 +48,29 @@ pub const TURN_END: &str = "<|im_end|>";
 /// The demo models.
 #[must_use]
 pub fn recipes() -> Vec<Recipe> {
-    let common = |name, config, seed| Recipe {
+    let base = |name, config, seed| Recipe {
         name,
         config,
         seed,
+        steps: 2200,
+        warm_up: 100,
+        learning_rate: 3e-3,
+        weight_decay: 0.05,
+        mixture: Mixture::default(),
+        query_key_norm: 1.0,
+        rows: 16,
+        row_tokens: 128,
+        balance: 0.01,
+    };
+    let qwen3_moe = Recipe {
         steps: 3000,
         // Reading a passage is harder to learn than a fact: copying needs many different passages.
         mixture: Mixture {
             weights: [22, 22, 12, 6, 22, 6, 10],
             biomedical_percent: 50,
         },
-        warm_up: 100,
-        learning_rate: 3e-3,
-        weight_decay: 0.05,
-        rows: 16,
-        row_tokens: 128,
-        balance: 0.01,
-    };
-    vec![
-        common(
+        query_key_norm: 2.0,
+        ..base(
             "demo-qwen3-moe",
             json!({
                 "architectures": ["Qwen3MoeForCausalLM"], "model_type": "qwen3_moe", "hidden_size": 96, "num_hidden_layers": 4,
@@ -74,19 +81,20 @@ pub fn recipes() -> Vec<Recipe> {
                 "initializer_range": 0.02, "router_aux_loss_coef": 0.01, "output_router_logits": false, "use_cache": true,
             }),
             1,
-        ),
-        common(
-            "demo-olmoe",
-            json!({
-                "architectures": ["OlmoeForCausalLM"], "model_type": "olmoe", "hidden_size": 96, "num_hidden_layers": 4,
-                "num_attention_heads": 4, "num_key_value_heads": 4, "intermediate_size": 24, "num_experts": 32, "num_experts_per_tok": 4,
-                "norm_topk_prob": false, "hidden_act": "silu", "rms_norm_eps": 1e-5, "rope_theta": 10000.0, "rope_scaling": null,
-                "attention_bias": false, "clip_qkv": null, "max_position_embeddings": 512, "tie_word_embeddings": false,
-                "initializer_range": 0.02, "router_aux_loss_coef": 0.01, "output_router_logits": false, "use_cache": true,
-            }),
-            2,
-        ),
-    ]
+        )
+    };
+    let olmoe = base(
+        "demo-olmoe",
+        json!({
+            "architectures": ["OlmoeForCausalLM"], "model_type": "olmoe", "hidden_size": 96, "num_hidden_layers": 4,
+            "num_attention_heads": 4, "num_key_value_heads": 4, "intermediate_size": 24, "num_experts": 32, "num_experts_per_tok": 4,
+            "norm_topk_prob": false, "hidden_act": "silu", "rms_norm_eps": 1e-5, "rope_theta": 10000.0, "rope_scaling": null,
+            "attention_bias": false, "clip_qkv": null, "max_position_embeddings": 512, "tie_word_embeddings": false,
+            "initializer_range": 0.02, "router_aux_loss_coef": 0.01, "output_router_logits": false, "use_cache": true,
+        }),
+        2,
+    );
+    vec![qwen3_moe, olmoe]
 }
 
 /// The recipe of a name.

@@ -28,10 +28,10 @@ pub struct State {
 }
 
 impl State {
-    /// Seeded initial weights: norms at 1 (those of queries and keys at 2, so that attention can be sharp from the start:
-    /// with 1, no score exceeds √`head_dim`), matrices normal with deviation 1/√inputs.
+    /// Seeded initial weights: matrices normal with deviation 1/√inputs, norms at 1, those of queries and keys at
+    /// `query_key_norm`.
     #[must_use]
-    pub fn initial(expected: &[Expected], seed: u64) -> Self {
+    pub fn initial(expected: &[Expected], seed: u64, query_key_norm: f32) -> Self {
         let mut state = Self::default();
         for (index, tensor) in expected.iter().enumerate() {
             let count: usize = tensor.shape.iter().product();
@@ -40,7 +40,7 @@ impl State {
             let values = match tensor.shape.as_slice() {
                 [_, inputs] => normal(count, (*inputs as f64).powf(-0.5), &mut generator),
                 _ if tensor.name.ends_with("q_norm.weight") || tensor.name.ends_with("k_norm.weight") => {
-                    vec![2.0; count]
+                    vec![query_key_norm; count]
                 }
                 _ => vec![1.0; count],
             };

@@ -63,7 +63,7 @@ pub fn train(recipe: &Recipe, work: &Path, output: &Path, line: &mut dyn FnMut(&
     let mut state = if state_file.exists() {
         State::open(&state_file, &tensors)?
     } else {
-        State::initial(&tensors, recipe.seed)
+        State::initial(&tensors, recipe.seed, recipe.query_key_norm)
     };
     let parameters: usize = tensors
         .iter()
