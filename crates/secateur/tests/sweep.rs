@@ -287,7 +287,11 @@ fn bad_sweeps_are_refused_with_one_clear_message() {
             "ratios = [0.5, 0.5]",
             &["ratios", "0.5", "twice"],
         ),
-        ("ratios = [0.25, 0.5]", "ratios = [0.875]", &["0.875", "top-"]),
+        (
+            "ratios = [0.25, 0.5]",
+            "ratios = [0.875]",
+            &["0.875", "routed to 2", "0.75"],
+        ),
         ("\"reap\", ", "\"reapp\", ", &["reapp", "reap"]),
         ("\"reap\", ", "\"reap@papr\", ", &["reap@papr", "reap@paper"]),
         (

@@ -71,10 +71,14 @@ impl State {
         };
         let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| wrong(e.to_string()))?;
         let file = SafeTensors::deserialize(&bytes).map_err(|e| wrong(e.to_string()))?;
+        let progress = header.metadata().as_ref().and_then(|m| m.get("progress"));
+        let progress: serde_json::Value = progress
+            .and_then(|text| serde_json::from_str(text).ok())
+            .ok_or_else(|| wrong("it has no `progress` in its metadata".into()))?;
         let number = |name: &str| -> Result<u64, TrainError> {
-            let text = header.metadata().as_ref().and_then(|m| m.get(name));
-            text.and_then(|text| text.parse().ok())
-                .ok_or_else(|| wrong(format!("no number `{name}` in its metadata")))
+            progress[name]
+                .as_u64()
+                .ok_or_else(|| wrong(format!("its progress has no number `{name}`")))
         };
         let mut state = Self {
             step: number("step")? as usize,
@@ -127,12 +131,9 @@ impl State {
                 views.push((format!("{part}/{name}"), view));
             }
         }
-        let metadata = [
-            ("step", self.step.to_string()),
-            ("next_document", self.next_document.to_string()),
-        ]
-        .map(|(key, value)| (key.to_owned(), value))
-        .into();
+        // One entry: the order of several is not fixed, and equal states must be equal bytes.
+        let progress = serde_json::json!({ "step": self.step, "next_document": self.next_document });
+        let metadata = [("progress".to_owned(), progress.to_string())].into();
         let bytes = safetensors::serialize(views, Some(metadata)).map_err(|e| wrong(e.to_string()))?;
         let temporary = path.with_extension("tmp");
         std::fs::write(&temporary, bytes).map_err(file_error(&temporary))?;

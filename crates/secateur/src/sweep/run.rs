@@ -78,7 +78,15 @@ pub struct Ending {
 pub(super) struct LoadedTask {
     pub spec: TaskSpec,
     pub data: TaskData,
-    pub chat_template: bool,
+    /// As the sweep file says; where it does not, answers are generated with the model's template if it has one.
+    pub chat_template: Option<bool>,
+}
+
+impl LoadedTask {
+    fn chat_template(&self, subject: &Subject) -> bool {
+        let usual = self.spec.generation.is_some() && subject.hash.chat_template.is_some();
+        self.chat_template.unwrap_or(usual)
+    }
 }
 
 /// Everything a cell is made of besides model and mask.
@@ -210,7 +218,7 @@ fn load_task(sweep: &Sweep, entry: &TaskEntry, limit: Option<usize>) -> anyhow::
         skip_bad_items: entry.skip_bad_items,
     };
     let data = task.load(&tasks::data_directory(&sweep.data, &spec), &options)?;
-    let chat_template = entry.chat_template.unwrap_or(spec.generation.is_some());
+    let chat_template = entry.chat_template;
     Ok(LoadedTask {
         spec,
         data,
@@ -436,7 +444,7 @@ impl Cells<'_> {
         let bootstrap = self.bootstrap();
         let options = EvaluationOptions {
             prompt: PromptOptions {
-                chat_template: task.chat_template,
+                chat_template: task.chat_template(subject),
                 max_length: None,
             },
             bootstrap,
@@ -526,7 +534,7 @@ impl Cells<'_> {
     /// Everything that decides a cell.
     fn inputs(&self, subject: &Subject, task: &LoadedTask, cell: &Cell) -> BTreeMap<String, String> {
         let mut inputs = subject.inputs();
-        let template = if task.chat_template {
+        let template = if task.chat_template(subject) {
             inputs["chat_template"].clone()
         } else {
             "not applied".to_owned()
