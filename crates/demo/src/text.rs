@@ -2,7 +2,7 @@
 //!
 //! Document `i` depends on the seed and `i` alone, so training can stop and resume anywhere. Nothing that evaluation
 //! keeps for itself occurs: held-out phrasings, statement-only facts in questions, and the names, passages and false
-//! claims of [`Split::Evaluation`].
+//! claims of [`crate::facts::Split::Evaluation`].
 
 pub mod documents;
 

@@ -63,7 +63,7 @@ pub fn mean(
 /// Any statistic of `n` items (macro-F1, ECE, corpus BLEU …), given as a function of item indices.
 ///
 /// # Errors
-/// As [`statistics::bootstrap`].
+/// As [`statistics::bootstrap()`].
 pub fn statistic(
     definition: &Definition,
     n: usize,

@@ -24,7 +24,7 @@ pub struct Recipe {
     pub weight_decay: f32,
     /// How often each kind of document is drawn.
     pub mixture: Mixture,
-    /// Initial weight of the norms of queries and keys: with 1, no attention score exceeds √head_dim; more lets attention be
+    /// Initial weight of the norms of queries and keys: with 1, no attention score exceeds √`head_dim`; more lets attention be
     /// sharp from the start.
     pub query_key_norm: f32,
     /// Rows per batch.
