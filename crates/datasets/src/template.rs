@@ -6,7 +6,7 @@
 use serde_json::Value;
 
 use crate::error::BadItem;
-use crate::python::strip;
+use crate::python::text::strip;
 use crate::record::{Record, describe};
 
 /// A checked template.

@@ -303,8 +303,8 @@ fn python_literals_of_the_real_file_survive() {
         .unwrap();
     for row in reader.records() {
         let row = row.unwrap();
-        let value = secateur_datasets::python::literal(&row[column]).unwrap();
-        assert_eq!(secateur_datasets::python::repr(&value), &row[column]);
+        let value = secateur_datasets::python::literal::literal_eval(&row[column]).unwrap();
+        assert_eq!(value.repr(), &row[column]);
     }
 }
 

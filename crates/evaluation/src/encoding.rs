@@ -3,6 +3,7 @@
 //! The rules are those of lm-evaluation-harness 0.4.13 (`TemplateLM._encode_pair`, `HFLM._loglikelihood_tokens`,
 //! `get_rolling_token_windows`), so that log-likelihoods can be compared with published ones.
 
+use secateur_datasets::python::text::is_space;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::{Engine, EngineError, ScoreRequest};
@@ -47,11 +48,6 @@ pub enum Unscorable {
     },
 }
 
-/// Python's `str.isspace`, which also counts the four ASCII separators.
-pub(crate) fn is_python_space(c: char) -> bool {
-    c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c)
-}
-
 /// Tokens of a text with what the tokenizer adds by itself (BOS), unless the text begins with it already.
 ///
 /// # Errors
@@ -73,7 +69,7 @@ pub fn encode_pair(engine: &dyn Engine, context: &str, continuation: &str) -> Re
     if context.is_empty() {
         return encode_after_nothing(engine, continuation);
     }
-    let kept = context.trim_end_matches(is_python_space);
+    let kept = context.trim_end_matches(is_space);
     let whole = encode(engine, &format!("{context}{continuation}"))?;
     let context = encode(engine, kept)?;
     let continuation = whole.get(context.len()..).map(<[u32]>::to_vec).unwrap_or_default();

@@ -4,6 +4,7 @@
 //! template the context becomes the user's turn and the delimiter is dropped.
 
 use secateur_datasets::item::{Choice, Generate, Message};
+use secateur_datasets::python::text::is_space;
 
 use crate::encoding::{self, Fitted, Unscorable};
 use crate::engine::{Engine, EngineError, GenerateRequest, ScoreRequest};
@@ -174,8 +175,8 @@ fn prompt_text(engine: &dyn Engine, question: &Generate, options: &PromptOptions
         .map(|message| message.content.as_str())
         .collect();
     let mut text = turns.join("\n\n");
-    let touches = |s: &str| s.ends_with(encoding::is_python_space);
-    let apart = touches(&text) || prefix.starts_with(encoding::is_python_space);
+    let touches = |s: &str| s.ends_with(is_space);
+    let apart = touches(&text) || prefix.starts_with(is_space);
     if !prefix.is_empty() && !text.is_empty() && !apart {
         text.push(' ');
     }

@@ -12,10 +12,10 @@ use regex::Regex;
 
 use super::ReferenceError;
 use super::multimedqa::{before_stop, fenced, normalize, normalize_text};
-use super::python::json::loads;
-use super::python::literal::literal_eval;
-use super::python::text::strip;
-use super::python::value::PyValue;
+use crate::python::json::loads;
+use crate::python::literal::literal_eval;
+use crate::python::text::strip;
+use crate::python::value::PyValue;
 
 /// Parts of an answer to an unanswerable question that count as declining it.
 pub const REFUSAL_TERMS: [&str; 14] = [

@@ -1,9 +1,9 @@
 //! How the experiment puts a `MedINST32` example to a model: the instruction as the system turn, the
 //! input as the user turn. (Its calibration text has both in one user turn.)
 
-use super::python::text::strip;
-use super::python::value::PyValue;
 use crate::item::Message;
+use crate::python::text::strip;
+use crate::python::value::PyValue;
 
 fn message(role: &str, content: String) -> Message {
     Message {

@@ -7,7 +7,7 @@
 //! `secateur_metrics::reference_experiment`.
 //!
 //! The experiment runs on Python, so what its string methods, literals and random generators do is
-//! part of the behaviour: see [`python`], [`python_random`] and [`numpy_random`].
+//! part of the behaviour: see [`crate::python`], [`python_random`] and [`numpy_random`].
 
 pub mod hugging_face_shuffle;
 pub mod medhalt;
@@ -15,7 +15,6 @@ pub mod medinst32;
 pub mod multimedqa;
 pub mod numpy_random;
 pub mod pairwise;
-pub mod python;
 pub mod python_random;
 pub mod split_response;
 pub mod summaries;

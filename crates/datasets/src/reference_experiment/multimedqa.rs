@@ -10,8 +10,8 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::ReferenceError;
-use super::python::text::{parse_index, squeeze, strip, without_punctuation};
-use super::python::value::PyValue;
+use crate::python::text::{parse_index, squeeze, strip, without_punctuation};
+use crate::python::value::PyValue;
 
 const LETTER: &str = "Answer: Respond with ONLY a single letter: A, B, C, or D";
 const WORD: &str = "Answer: Respond with ONLY one word: yes, no, or maybe";

@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use md5::{Digest, Md5};
 
 use super::ReferenceError;
-use super::python::json::loads;
-use super::python::text::{split_lines, strip};
-use super::python::value::PyValue;
+use crate::python::json::loads;
+use crate::python::text::{split_lines, strip};
+use crate::python::value::PyValue;
 
 /// The system turn of the judge.
 pub const SYSTEM: &str = "You are a careful, unbiased judge.";

@@ -4,7 +4,7 @@
 //! experiment's scripts cuts such a reply in its own way, and they disagree on replies that are
 //! cut off: for a reply that only reasons, one scores the reasoning, one an empty answer.
 
-use super::python::text::{is_space, strip};
+use crate::python::text::{is_space, strip};
 
 const FINAL: &str = "assistantfinal";
 const ANALYSIS: &str = "analysis";

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::ReferenceError;
-use super::python::text::{first_characters, strip};
-use super::python::value::PyValue;
+use crate::python::text::{first_characters, strip};
+use crate::python::value::PyValue;
 
 /// A review of one trial with its summary.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -236,7 +236,7 @@ pub const JUDGED_MULTI_NEWS: [u32; 50] = [
 /// words before it scores them.
 #[must_use]
 pub fn truncate_words(text: &str, max_words: usize) -> String {
-    let words: Vec<&str> = super::python::text::split(text).collect();
+    let words: Vec<&str> = crate::python::text::split(text).collect();
     if max_words == 0 || words.len() <= max_words {
         return text.to_owned();
     }

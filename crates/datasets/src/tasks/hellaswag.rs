@@ -10,7 +10,7 @@ use regex::Regex;
 
 use crate::error::{BadItem, DatasetError};
 use crate::item::Item;
-use crate::python::{capitalize, strip};
+use crate::python::text::{capitalize, strip};
 use crate::record::{Record, describe};
 use crate::source::Source;
 use crate::tasks::harness::{Layout, Question, check_answers, first};

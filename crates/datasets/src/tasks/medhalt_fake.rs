@@ -9,11 +9,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-use crate::error::{BadItem, DatasetError};
+use crate::error::{BadItem, DatasetError, shorten};
 use crate::item::{Body, Generate, Item, Message};
-use crate::python::{literal, repr};
+use crate::python::PyValue;
+use crate::python::literal::literal_eval;
 use crate::record::Record;
 use crate::sampling::draw;
 use crate::source::Source;
@@ -124,28 +125,26 @@ fn instruction(source: &mut Source, few_shot: usize, seed: u64) -> Result<String
         }
         for position in draw(shots.len(), count, seed) {
             let (input, output) = (&shots[position].input, &shots[position].output);
-            let (input, output) = (
-                repr(&Value::Object(input.clone())),
-                repr(&Value::Object(output.clone())),
-            );
+            let (input, output) = (written(input), written(output));
             text.extend(["Input : ", &input, "\nOutput: ", &output, "Stop Here\n\n"]);
         }
     }
     Ok(text)
 }
 
+/// `repr` of a dictionary.
+fn written(map: &Map<String, Value>) -> String {
+    PyValue::from(&Value::Object(map.clone())).repr()
+}
+
 fn item(record: &Record, instruction: &str) -> Result<Item, BadItem> {
     let question = record.filled("question")?;
-    let written = record.text("options")?;
-    let options = literal(written).map_err(|found| record.bad("options", found, "a Python dictionary of options"))?;
-    if options.as_object().is_none_or(Map::is_empty) {
-        return Err(record.bad(
-            "options",
-            crate::record::describe(&options),
-            "a Python dictionary of options",
-        ));
-    }
-    let body = repr(&json!({"Question": question, "Options": options}));
+    let literal = record.text("options")?;
+    let options = literal_eval(literal)
+        .ok()
+        .filter(|value| matches!(value, PyValue::Dict(entries) if !entries.is_empty()))
+        .ok_or_else(|| record.bad("options", shorten(literal), "a Python dictionary of options"))?;
+    let body = PyValue::Dict(vec![("Question".into(), question.into()), ("Options".into(), options)]).repr();
     let generate = Generate {
         messages: vec![Message {
             role: "user".to_owned(),

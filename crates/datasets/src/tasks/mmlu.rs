@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::error::{BadItem, DatasetError};
 use crate::item::Item;
-use crate::python::strip;
+use crate::python::text::strip;
 use crate::record::Record;
 use crate::source::Source;
 use crate::tasks::harness::{LETTERS, Layout, Question, first, letter_items, letter_spec, no_examples};

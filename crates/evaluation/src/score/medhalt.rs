@@ -5,8 +5,8 @@
 //! The official score gives 1 for a refusal and −0.25 for anything else, here by the strict form and as a mean over items.
 
 use secateur_datasets::item::{Body, Item};
+use secateur_datasets::python::value::PyValue;
 use secateur_datasets::reference_experiment::medhalt;
-use secateur_datasets::reference_experiment::python::value::PyValue;
 use secateur_metrics::value::{Aspect, Definition, Direction};
 use secateur_metrics::{abstention, degeneration};
 

@@ -1,9 +1,8 @@
 //! Comparing short answers: folded texts, bags of words, phrases.
 
+use secateur_datasets::python::text::is_space;
 use secateur_datasets::tasks::spec::Normalise;
 use secateur_metrics::exact_match;
-
-use crate::encoding::is_python_space;
 
 /// The text with everything folded away that `rules` name. With all rules on, this is the normalisation of `SQuAD`.
 pub(super) fn fold(text: &str, rules: Normalise) -> String {
@@ -42,7 +41,7 @@ fn without_articles(text: &str) -> String {
 
 /// Words between white space.
 pub(super) fn words(text: &str) -> Vec<&str> {
-    text.split(is_python_space).filter(|word| !word.is_empty()).collect()
+    text.split(is_space).filter(|word| !word.is_empty()).collect()
 }
 
 /// F1 of the bags of words of two folded texts; 0 where they share none.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use secateur_datasets::reference_experiment::python::PyValue;
+use secateur_datasets::python::PyValue;
 use secateur_datasets::reference_experiment::summaries::{JUDGED_MULTI_NEWS, Limits};
 use secateur_datasets::reference_experiment::{
     ReferenceError, hugging_face_shuffle, medhalt, medinst32, multimedqa, pairwise, python_random, split_response,

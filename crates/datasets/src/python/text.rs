@@ -93,6 +93,37 @@ pub fn first_characters(text: &str, count: usize) -> &str {
     text.char_indices().nth(count).map_or(text, |(end, _)| &text[..end])
 }
 
+/// `str.capitalize()`: the first character in title case, all others lower.
+#[must_use]
+pub fn capitalize(text: &str) -> String {
+    let mut characters = text.chars();
+    let Some(first) = characters.next() else {
+        return String::new();
+    };
+    let mut result = title_case(first);
+    // Lower-cased as part of the whole word: a final sigma depends on what stands before it.
+    let lower = text.to_lowercase();
+    let first_lower: String = first.to_lowercase().collect();
+    result.push_str(lower.strip_prefix(&first_lower).unwrap_or_default());
+    result
+}
+
+fn title_case(character: char) -> String {
+    match character {
+        'Ǆ' | 'ǅ' | 'ǆ' => "ǅ".to_owned(),
+        'Ǉ' | 'ǈ' | 'ǉ' => "ǈ".to_owned(),
+        'Ǌ' | 'ǋ' | 'ǌ' => "ǋ".to_owned(),
+        'Ǳ' | 'ǲ' | 'ǳ' => "ǲ".to_owned(),
+        'ა'..='ჿ' => character.to_string(),
+        other => {
+            let mut upper = other.to_uppercase();
+            let mut title: String = upper.next().into_iter().collect();
+            title.extend(upper.flat_map(char::to_lowercase));
+            title
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,6 +133,16 @@ mod tests {
         assert_eq!(strip("\u{1c}\u{a0}B\u{1f}\u{2028}"), "B");
         assert_eq!(strip("A\u{200b}"), "A\u{200b}");
         assert_eq!(squeeze(" a\u{1c}b \n c "), "a b c");
+    }
+
+    #[test]
+    fn capitalize_lowers_everything_after_the_first_character() {
+        assert_eq!(capitalize("the NASA probe"), "The nasa probe");
+        assert_eq!(capitalize(""), "");
+        assert_eq!(capitalize("ßa"), "Ssa");
+        assert_eq!(capitalize("ǆA"), "ǅa");
+        assert_eq!(capitalize("ΟΔΟΣ"), "Οδος");
+        assert_eq!(capitalize("(A) B"), "(a) b");
     }
 
     #[test]
