@@ -17,7 +17,7 @@ pub(crate) fn open() -> Result<(BurnDevice, String), ModelError> {
         let device = BurnDevice::wgpu_options().init().map_err(|e| e.to_string())?;
         let adapter = device
             .identity()
-            .map_or_else(|| "unnamed adapter".to_owned(), |identity| format!("{identity:?}"));
+            .map_or_else(|| "unnamed adapter".to_owned(), |identity| identity.name);
         Ok((device, format!("burn-wgpu, {adapter}")))
     });
     opened.clone().map_err(|reason| ModelError::Device {

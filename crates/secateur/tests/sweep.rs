@@ -177,6 +177,47 @@ fn a_sweep_ends_in_a_report_and_a_finished_one_does_nothing() {
 }
 
 #[test]
+fn equal_masks_are_evaluated_once() {
+    let sweep = Sweep::new();
+    // Of 8 experts both fractions remove 2.
+    sweep.definition(|text| text.replace("ratios = [0.25, 0.5]", "ratios = [0.25, 0.26]"));
+    let printed = stdout(&sweep.run());
+    assert!(
+        printed.starts_with("8 cells evaluated, 6 shared with an equal mask"),
+        "{printed}"
+    );
+    let cells = fs::read_to_string(sweep.folder.path().join("results/tiny/tables/cells.csv")).unwrap();
+    assert_eq!(cells.lines().count(), 1 + 14);
+}
+
+#[test]
+fn several_domains_calibrate_one_ranking() {
+    let sweep = Sweep::new();
+    sweep.write(
+        "other.jsonl",
+        "{\"instruction\":\"Count.\",\"input\":\"\",\"output\":\"one two three\"}\n",
+    );
+    sweep.definition(|text| {
+        text.replace(
+            "calibrate_on = [\"letters\"]",
+            "calibrate_on = [\"letters\", \"letters+other\"]",
+        )
+        .replace(
+            "[[tasks]]\nname = \"colours\"",
+            "[[corpora]]\nname = \"other\"\nfile = \"other.jsonl\"\nsamples = 1\n[[tasks]]\nname = \"colours\"",
+        )
+        .replace(
+            "methods = [\"reap\", \"frequency\", \"random\"]",
+            "methods = [\"reap\"]",
+        )
+    });
+    let printed = stdout(&sweep.run());
+    assert!(printed.contains(" 0 failed"), "{printed}");
+    let cells = fs::read_to_string(sweep.folder.path().join("results/tiny/tables/cells.csv")).unwrap();
+    assert_eq!(cells.matches("letters+other").count(), 4, "{cells}");
+}
+
+#[test]
 fn two_runs_give_the_same_tables() {
     let (a, b) = (Sweep::new(), Sweep::new());
     stdout(&a.run());
@@ -454,8 +495,16 @@ fn calibrate_and_prune_write_a_checkpoint_that_a_sweep_takes() {
         "--methods",
         "reap,aimer",
     ];
-    let rankings = secateur(&[["calibrate", &model, "corpus.jsonl"].as_slice(), options.as_slice()].concat());
+    let calibrate = [["calibrate", &model, "corpus.jsonl"].as_slice(), options.as_slice()].concat();
+    let rankings = secateur(&calibrate);
     let ranking = rankings.lines().next().unwrap();
+    let again = Command::new(env!("CARGO_BIN_EXE_secateur"))
+        .current_dir(sweep.folder.path())
+        .args(&calibrate)
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&again.stderr).trim(), "statistics found");
+    assert_eq!(stdout(&again), rankings);
     secateur(&["prune", &model, "pruned", "--ranking", ranking, "--ratio", "0.5"]);
     let config = fs::read_to_string(sweep.folder.path().join("pruned/config.json")).unwrap();
     assert!(config.contains("\"num_experts\": 4"), "{config}");
@@ -464,4 +513,33 @@ fn calibrate_and_prune_write_a_checkpoint_that_a_sweep_takes() {
         text.replace(&model, &pruned).replace("[0.25, 0.5]", "[0.25]")
     });
     assert!(stdout(&sweep.run()).contains("0 failed"));
+}
+
+#[test]
+fn a_model_is_found_in_the_hub_cache_by_its_id() {
+    let sweep = Sweep::new();
+    let repository = sweep.folder.path().join("hub/models--tiny--olmoe");
+    let snapshot = repository.join("snapshots/0123456789abcdef0123456789abcdef01234567");
+    fs::create_dir_all(&snapshot).unwrap();
+    fs::create_dir_all(repository.join("refs")).unwrap();
+    fs::write(repository.join("refs/main"), "0123456789abcdef0123456789abcdef01234567").unwrap();
+    for entry in fs::read_dir(checkpoint()).unwrap() {
+        let path = entry.unwrap().path();
+        fs::copy(&path, snapshot.join(path.file_name().unwrap())).unwrap();
+    }
+    let model = checkpoint().display().to_string();
+    let run = || {
+        let mut command = sweep.command();
+        command.env("HF_HUB_CACHE", sweep.folder.path().join("hub"));
+        command.env("HF_HUB_OFFLINE", "1").output().unwrap()
+    };
+    sweep.definition(|text| text.replace(&model, "tiny/olmoe"));
+    assert!(stdout(&run()).contains(" 0 failed"));
+    sweep.definition(|text| text.replace(&model, "tiny/mixtral"));
+    let refused = run();
+    let message = String::from_utf8_lossy(&refused.stderr);
+    assert!(
+        !refused.status.success() && message.contains("tiny/mixtral is not complete in the cache"),
+        "{message}"
+    );
 }

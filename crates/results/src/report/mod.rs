@@ -3,6 +3,7 @@
 
 mod figures;
 mod page;
+mod warnings;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -72,10 +73,7 @@ pub fn report(store: &Store, options: &ReportOptions) -> Result<Report, Error> {
     let (rankings, bad_rankings) = ranking_file::read_all(store.directory())?;
     warnings.extend(bad_rankings);
     warnings.extend(all.notes.iter().cloned());
-    for record in &records {
-        let of_cell = |w: &String| format!("{}: {w}", record.cell);
-        warnings.extend(record.warnings.iter().map(of_cell));
-    }
+    warnings.extend(warnings::of_cells(&records));
     let figures = figures::draw(&all, &rankings, options.agreement_fraction)?;
     let directory = store.directory().join("report");
     let mut written = Report {

@@ -8,9 +8,10 @@ use secateur_datasets::corpora::CorpusSpec;
 use secateur_model::{Device, DeviceKind, Precision};
 use secateur_pruning::methods;
 use secateur_pruning::ranking::rank;
+use secateur_pruning::statistics::Statistics;
 
 use crate::sweep::calibrate::{Pass, statistics};
-use crate::sweep::definition::{ModelEntry, variant};
+use crate::sweep::definition::{ModelEntry, Variant, variant};
 use crate::sweep::subject::Subject;
 
 #[derive(Debug, Args)]
@@ -48,14 +49,24 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         .iter()
         .map(|text| variant(text))
         .collect::<anyhow::Result<Vec<_>>>()?;
-    let name = arguments
-        .corpus
-        .file_stem()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
+    let subject = Subject::open(&ModelEntry {
+        name: last_part(Path::new(&arguments.model)),
+        path: arguments.model.clone(),
+    })?;
+    let found = collect(arguments, &subject, &variants)?;
+    let folder = arguments.output.join(&subject.name);
+    for Variant { method, profile } in variants {
+        let ranking = rank(method, profile, arguments.seed, &subject.shapes(), &[&found])?;
+        let path = folder.join(format!("{}@{profile}-{}.json", method.name(), arguments.seed));
+        ranking.save(&path)?;
+        println!("{}", path.display());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn collect(arguments: &Arguments, subject: &Subject, variants: &[Variant]) -> anyhow::Result<Statistics> {
     let corpus = CorpusSpec {
-        name,
+        name: last_part(&arguments.corpus.with_extension("")),
         file: arguments.corpus.clone(),
         layout: None,
         samples: arguments.samples,
@@ -64,17 +75,6 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         max_tokens: arguments.max_tokens,
         sha256: None,
     };
-    let model_name = Path::new(&arguments.model)
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
-    let subject = Subject::open(&ModelEntry {
-        name: model_name,
-        path: arguments.model.clone(),
-    })?;
-    let device = Device::open(arguments.device, Precision::F32)?;
-    let mut engine = subject.load(&device)?;
     let wanted = methods::wanted(&variants.iter().map(|v| (v.method, v.profile)).collect::<Vec<_>>());
     let pass = Pass {
         corpus: &corpus,
@@ -82,36 +82,22 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         seed: arguments.seed,
         wanted: &wanted,
     };
-    let (found, computed) = statistics(&subject, &mut engine, &pass, &arguments.output, &mut |at| {
+    let device = Device::open(arguments.device, Precision::F32)?;
+    let mut engine = subject.load(&device)?;
+    let (found, computed) = statistics(subject, &mut engine, &pass, &arguments.output, &mut |at| {
         eprint!(
             "\r{} of {} samples, {} tokens",
             at.samples_done, at.samples, at.tokens_done
         );
     })?;
-    eprintln!(
-        "\n{}",
-        if computed {
-            "statistics written"
-        } else {
-            "statistics found"
-        }
-    );
-    for variant in variants {
-        let ranking = rank(
-            variant.method,
-            variant.profile,
-            arguments.seed,
-            &subject.shapes(),
-            &[&found],
-        )?;
-        let path = arguments.output.join(&subject.name).join(format!(
-            "{}@{}-{}.json",
-            variant.method.name(),
-            variant.profile,
-            arguments.seed
-        ));
-        ranking.save(&path)?;
-        println!("{}", path.display());
+    if computed {
+        eprintln!("\nstatistics written");
+    } else {
+        eprintln!("statistics found");
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(found)
+}
+
+fn last_part(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }

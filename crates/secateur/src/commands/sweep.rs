@@ -9,6 +9,7 @@ use secateur_model::DeviceKind;
 
 use super::{INTERRUPTED, SOME_FAILED, command_line};
 use crate::sweep::Sweep;
+use crate::sweep::cell;
 use crate::sweep::run::{self, RunOptions};
 
 #[derive(Debug, Args)]
@@ -36,7 +37,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let sweep = Sweep::open(&arguments.file)?;
     // The second Ctrl-C does not wait for the next answer.
     ctrlc::set_handler(|| {
-        if run::INTERRUPTED.swap(true, Ordering::Relaxed) {
+        if cell::INTERRUPTED.swap(true, Ordering::Relaxed) {
             std::process::exit(i32::from(INTERRUPTED));
         }
     })?;

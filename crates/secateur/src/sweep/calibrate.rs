@@ -2,13 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::time::Instant;
 
 use anyhow::Context;
 use secateur_datasets::corpora::CorpusSpec;
 use secateur_evaluation::local::LocalEngine;
 use secateur_pruning::calibration::{CalibrationProgress, calibrate};
+use secateur_pruning::methods;
 use secateur_pruning::statistics::{Provenance, Statistic, Statistics};
 
+use super::cell::{Setting, interrupted};
+use super::grid::RankingCell;
+use super::progress::Progress;
 use super::subject::{Subject, tokens};
 
 /// What a pass is made of.
@@ -85,3 +90,54 @@ fn same_origin(found: &Provenance, wanted: &Provenance) -> bool {
 
 /// Statistics by corpus name and seed.
 pub type Collected = BTreeMap<(String, u64), Statistics>;
+
+/// One calibration pass per corpus and seed serves all methods and fractions. `None` if Ctrl-C came.
+///
+/// # Errors
+/// As [`statistics`].
+pub fn collect(
+    setting: &Setting<'_>,
+    subject: &Subject,
+    engine: &mut LocalEngine,
+    rankings: &[RankingCell],
+    progress: &mut Progress,
+) -> anyhow::Result<Option<Collected>> {
+    let sweep = setting.sweep;
+    let variants: Vec<_> = sweep.methods.iter().map(|v| (v.method, v.profile)).collect();
+    let wanted = methods::wanted(&variants);
+    let mut passes: BTreeSet<(String, u64)> = BTreeSet::new();
+    for cell in rankings {
+        passes.extend(cell.calibration.iter().map(|corpus| (corpus.clone(), cell.seed)));
+    }
+    if passes.is_empty() && !wanted.is_empty() {
+        passes.insert((sweep.corpora[0].name.clone(), sweep.seeds[0]));
+    }
+    let folder = setting.store.directory().join("statistics");
+    let mut collected = Collected::new();
+    for (name, seed) in passes {
+        let Some(corpus) = sweep.corpora.iter().find(|corpus| corpus.name == name) else {
+            continue;
+        };
+        let what = format!("{}: calibrating on {name}, seed {seed}", subject.name);
+        progress.begin(&what);
+        let pass = Pass {
+            corpus,
+            base: sweep.base(),
+            seed,
+            wanted: &wanted,
+        };
+        let started = Instant::now();
+        let (found, computed) = statistics(subject, engine, &pass, &folder, &mut |at| {
+            progress.share(at.samples_done as f64 / at.samples as f64);
+        })?;
+        if computed {
+            let (tokens, seconds) = (found.provenance.tokens, started.elapsed().as_secs_f64());
+            progress.note(&format!("{what}: {tokens} tokens in {seconds:.1} s"));
+        }
+        collected.insert((name, seed), found);
+        if interrupted() {
+            return Ok(None);
+        }
+    }
+    Ok(Some(collected))
+}

@@ -9,8 +9,8 @@ use secateur_model::generate::GenerateOptions;
 
 use super::definition::Sweep;
 use super::grid::RankingCell;
-use super::run::LoadedTask;
 use super::subject::Subject;
+use super::tasks::LoadedTask;
 
 /// Tokens of the prefill that is timed, and sequences and steps of the decoding.
 const PREFILL: usize = 512;

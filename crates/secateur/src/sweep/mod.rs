@@ -7,6 +7,10 @@ pub mod calibrate;
 pub mod keys;
 pub mod estimate;
 pub mod progress;
+pub mod tasks;
+pub mod cell;
+pub mod cells;
+pub mod manifest;
 pub mod run;
 
 pub use definition::Sweep;

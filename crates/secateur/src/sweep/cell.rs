@@ -1,0 +1,307 @@
+//! One cell: a mask of a model on a task, from its key to its record.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use anyhow::Context;
+use secateur_evaluation::answer::Answer;
+use secateur_evaluation::compare::compare;
+use secateur_evaluation::evaluate::{Evaluation, EvaluationOptions, Observer, evaluate};
+use secateur_evaluation::local::LocalEngine;
+use secateur_evaluation::requests::PromptOptions;
+use secateur_evaluation::score;
+use secateur_evaluation::summary::Bootstrap;
+use secateur_metrics::value::MetricValue;
+use secateur_model::Device;
+use secateur_model::mask::ExpertMask;
+use secateur_pruning::plan::mask_hash;
+use secateur_results::answers::AnswersWriter;
+use secateur_results::key::RecordKey;
+use secateur_results::record::{Cell, Cost, Record};
+use secateur_results::store::{Answers, Found, RECORD_SCHEMA, Store};
+use serde::Serialize;
+use serde_json::json;
+
+use super::definition::Sweep;
+use super::grid::RankingCell;
+use super::progress::Progress;
+use super::subject::Subject;
+use super::tasks::LoadedTask;
+
+/// Set by Ctrl-C; the running cell stops at its next answer.
+pub static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// Whether Ctrl-C came.
+pub fn interrupted() -> bool {
+    INTERRUPTED.load(Ordering::Relaxed)
+}
+
+/// What all cells of a run share.
+#[derive(Clone, Copy)]
+pub struct Setting<'a> {
+    /// The sweep.
+    pub sweep: &'a Sweep,
+    /// Where records go.
+    pub store: &'a Store,
+    /// Where models run.
+    pub device: &'a Device,
+}
+
+/// A mask to evaluate, and what it is called.
+pub struct Pruned<'a> {
+    ranking: Option<&'a RankingCell>,
+    fraction: f64,
+    /// Experts that stay.
+    pub mask: ExpertMask,
+    kept: Vec<usize>,
+}
+
+impl<'a> Pruned<'a> {
+    /// All experts of `subject`.
+    #[must_use]
+    pub fn nothing(subject: &Subject) -> Self {
+        Self {
+            ranking: None,
+            fraction: 0.0,
+            mask: ExpertMask::default(),
+            kept: subject.moe_layers.iter().map(|layer| layer.experts).collect(),
+        }
+    }
+
+    /// A fraction of a ranking; `kept` counts the experts that stay per layer.
+    #[must_use]
+    pub fn by(ranking: &'a RankingCell, fraction: f64, mask: ExpertMask, kept: Vec<usize>) -> Self {
+        Self {
+            ranking: Some(ranking),
+            fraction,
+            mask,
+            kept,
+        }
+    }
+}
+
+/// A question to a model: everything that decides a cell besides the [`Setting`].
+#[derive(Clone, Copy)]
+pub struct Question<'a> {
+    /// The model.
+    pub subject: &'a Subject,
+    /// The task.
+    pub task: &'a LoadedTask,
+    /// The mask.
+    pub pruned: &'a Pruned<'a>,
+}
+
+impl Question<'_> {
+    /// What the cell is called in records, charts and progress.
+    #[must_use]
+    pub fn cell(&self) -> Cell {
+        let (subject, spec, ranking) = (self.subject, &self.task.spec, self.pruned.ranking);
+        Cell {
+            model: subject.name.clone(),
+            family: subject.family.to_owned(),
+            method: ranking.map(|cell| cell.variant.method.name().to_owned()),
+            profile: ranking.map(|cell| cell.variant.profile.name().to_owned()),
+            fraction_removed: self.pruned.fraction,
+            experts_kept: self.pruned.kept.clone(),
+            experts_total: subject.moe_layers.iter().map(|layer| layer.experts).collect(),
+            seed: ranking.map_or(0, |cell| cell.seed),
+            calibration: ranking.map(RankingCell::calibration_name).unwrap_or_default(),
+            task: spec.name.clone(),
+            domain: serialized_name(&spec.domain),
+            kind: serialized_name(&spec.kind),
+            mask: mask_hash(&self.pruned.mask),
+        }
+    }
+
+    /// Everything that decides the cell's record.
+    #[must_use]
+    pub fn inputs(&self, setting: &Setting<'_>) -> BTreeMap<String, String> {
+        let (cell, task) = (self.cell(), self.task);
+        let mut inputs = self.subject.inputs();
+        if !task.chat_template(self.subject) {
+            inputs.insert("chat_template".to_owned(), "not applied".to_owned());
+        }
+        let decided = [
+            ("mask", cell.mask),
+            ("task", task.spec.name.clone()),
+            ("task.version", task.spec.version.to_string()),
+            ("task.data", task.data.content_sha256.clone()),
+            ("task.generation", json!(task.spec.generation).to_string()),
+            ("bootstrap", setting.bootstrap().resamples.to_string()),
+            ("evaluation.seed", "0".to_owned()),
+            ("dtype", setting.device.precision().name().to_owned()),
+            ("device", setting.device.kind().name().to_owned()),
+            ("program", env!("CARGO_PKG_VERSION").to_owned()),
+            ("cell.model", cell.model),
+            ("cell.method", cell.method.unwrap_or_default()),
+            ("cell.profile", cell.profile.unwrap_or_default()),
+            ("cell.fraction_removed", cell.fraction_removed.to_string()),
+            ("cell.seed", cell.seed.to_string()),
+            ("cell.calibration", cell.calibration),
+        ];
+        inputs.extend(decided.map(|(name, value)| (name.to_owned(), value)));
+        inputs
+    }
+
+    /// Asks the model, whose mask is set, and publishes the record.
+    ///
+    /// # Errors
+    /// If the model fails, Ctrl-C came, or the record cannot be written.
+    pub fn evaluate(
+        &self,
+        setting: &Setting<'_>,
+        engine: &mut LocalEngine,
+        key: &RecordKey,
+        progress: &mut Progress,
+    ) -> anyhow::Result<()> {
+        let started = Instant::now();
+        let (evaluation, writer) = self.ask(setting, engine, key, progress)?;
+        let seconds = started.elapsed().as_secs_f64();
+        let mut outcome = evaluation.outcome;
+        if self.pruned.ranking.is_some() {
+            self.compare_with_unpruned(setting, &evaluation.answers, &mut outcome.metrics)?;
+        }
+        let skipped = self.task.data.skipped.len();
+        if skipped > 0 {
+            outcome
+                .warnings
+                .push(format!("{skipped} unusable records of the task's files were left out"));
+        }
+        let record = Record {
+            schema: RECORD_SCHEMA,
+            key: key.as_str().to_owned(),
+            inputs: self.inputs(setting),
+            cell: self.cell(),
+            metrics: outcome.metrics,
+            counts: outcome.counts,
+            cost: Cost {
+                seconds,
+                tokens: evaluation.tokens,
+                peak_memory_bytes: peak_memory(),
+            },
+            warnings: outcome.warnings,
+        };
+        setting
+            .store
+            .publish(&record, writer.map_or(Answers::None, Answers::Own))?;
+        Ok(())
+    }
+
+    fn ask(
+        &self,
+        setting: &Setting<'_>,
+        engine: &mut LocalEngine,
+        key: &RecordKey,
+        progress: &mut Progress,
+    ) -> anyhow::Result<(Evaluation, Option<AnswersWriter>)> {
+        let options = EvaluationOptions {
+            prompt: PromptOptions {
+                chat_template: self.task.chat_template(self.subject),
+                max_length: None,
+            },
+            bootstrap: setting.bootstrap(),
+            ..EvaluationOptions::default()
+        };
+        let mut sink = Sink {
+            writer: Some(setting.store.begin_answers(key)?),
+            error: None,
+            progress,
+        };
+        let result = evaluate(engine, &self.task.spec, &self.task.data.items, &options, &mut sink);
+        match sink.error {
+            Some(error) => Err(error.into()),
+            None => Ok((result?, sink.writer)),
+        }
+    }
+
+    /// Adds the paired difference to the unpruned model, whose answers were published first.
+    fn compare_with_unpruned(
+        &self,
+        setting: &Setting<'_>,
+        answers: &[Answer],
+        metrics: &mut [MetricValue],
+    ) -> anyhow::Result<()> {
+        let whole = Pruned::nothing(self.subject);
+        let unpruned = Question {
+            pruned: &whole,
+            ..*self
+        };
+        let key = RecordKey::from_inputs(&unpruned.inputs(setting));
+        let Found::Present(stored) = setting.store.get(&key)? else {
+            anyhow::bail!("the unpruned model has no record of this task to compare with");
+        };
+        let source = stored.answers.context("the unpruned model's record has no answers")?;
+        let source = RecordKey::parse(&source.key).context("the unpruned model's record names no answers")?;
+        let unpruned = read_answers(&setting.store.answers_path(&source))?;
+        let definitions = score::metrics(&self.task.spec, answers);
+        compare(
+            &self.task.spec.name,
+            &definitions,
+            answers,
+            &unpruned,
+            metrics,
+            &setting.bootstrap(),
+        )?;
+        Ok(())
+    }
+}
+
+impl Setting<'_> {
+    fn bootstrap(&self) -> Bootstrap {
+        let default = Bootstrap::default();
+        Bootstrap {
+            resamples: self.sweep.bootstrap_samples.unwrap_or(default.resamples),
+            ..default
+        }
+    }
+}
+
+/// A unit variant as serde writes it.
+fn serialized_name(value: &impl Serialize) -> String {
+    json!(value).as_str().unwrap_or_default().to_owned()
+}
+
+/// Stores answers as they come, and stops the cell when Ctrl-C came.
+struct Sink<'a> {
+    writer: Option<AnswersWriter>,
+    error: Option<secateur_results::error::Error>,
+    progress: &'a mut Progress,
+}
+
+impl Observer for Sink<'_> {
+    fn progressed(&mut self, items: f64, of: usize) {
+        self.progress.share(items / of.max(1) as f64);
+    }
+
+    fn answered(&mut self, answer: &Answer) -> io::Result<()> {
+        if interrupted() {
+            return Err(io::Error::from(io::ErrorKind::Interrupted));
+        }
+        if let Some(writer) = &mut self.writer
+            && let Err(error) = writer.append(answer)
+        {
+            self.error = Some(error);
+            return Err(io::Error::other("the answers could not be stored"));
+        }
+        Ok(())
+    }
+}
+
+fn read_answers(path: &Path) -> anyhow::Result<Vec<Answer>> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let parse = |(line, text): (usize, &str)| {
+        serde_json::from_str(text).with_context(|| format!("{}, line {}: not an answer", path.display(), line + 1))
+    };
+    text.lines().enumerate().map(parse).collect()
+}
+
+/// Peak resident memory of this process, bytes; 0 where the system does not tell.
+fn peak_memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok())
+        .map_or(0, |kib| kib * 1024)
+}

@@ -1,0 +1,56 @@
+//! The tasks of a sweep, loaded before any model is.
+
+use secateur_datasets::tasks::{self, LoadOptions, TaskData, TaskSpec};
+
+use super::definition::{Sweep, TaskEntry};
+use super::subject::Subject;
+
+/// A task as it will be asked.
+pub struct LoadedTask {
+    /// What it is.
+    pub spec: TaskSpec,
+    /// Its items.
+    pub data: TaskData,
+    /// As the sweep file says; where it does not, answers are generated with the model's template if it has one.
+    chat_template: Option<bool>,
+}
+
+impl LoadedTask {
+    /// Whether prompts to `subject` go through its chat template.
+    #[must_use]
+    pub fn chat_template(&self, subject: &Subject) -> bool {
+        let usual = self.spec.generation.is_some() && subject.hash.chat_template.is_some();
+        self.chat_template.unwrap_or(usual)
+    }
+}
+
+/// Loads all tasks of a sweep, at most `limit` items of each.
+///
+/// # Errors
+/// If a task is unknown, or its files are missing or malformed.
+pub fn load(sweep: &Sweep, limit: Option<usize>) -> anyhow::Result<Vec<LoadedTask>> {
+    sweep.tasks.iter().map(|entry| load_one(sweep, entry, limit)).collect()
+}
+
+fn load_one(sweep: &Sweep, entry: &TaskEntry, limit: Option<usize>) -> anyhow::Result<LoadedTask> {
+    let beside = sweep.base().join(&entry.name);
+    let name = if beside.is_file() {
+        beside.to_string_lossy().into_owned()
+    } else {
+        entry.name.clone()
+    };
+    let task = tasks::find(&name, &sweep.cards)?;
+    let spec = task.spec();
+    let options = LoadOptions {
+        few_shot: entry.few_shot,
+        limit: entry.limit.into_iter().chain(limit).min(),
+        seed: 0,
+        skip_bad_items: entry.skip_bad_items,
+    };
+    let data = task.load(&tasks::data_directory(&sweep.data, &spec), &options)?;
+    Ok(LoadedTask {
+        spec,
+        data,
+        chat_template: entry.chat_template,
+    })
+}
