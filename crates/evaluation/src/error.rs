@@ -53,7 +53,7 @@ pub enum EvaluationError {
     },
     /// The answer alone would fill the model's context.
     #[error(
-        "task `{task}` asks for up to {max_new_tokens} new tokens, but the model takes {max_length} tokens in all: lower the number of new tokens"
+        "task `{task}` asks for up to {max_new_tokens} new tokens, but the model takes {max_length} tokens in all: set a smaller max_new_tokens for the task"
     )]
     NoRoomForPrompt {
         /// Task name.

@@ -67,6 +67,9 @@ pub struct TaskEntry {
     /// Few-shot examples; the task's default where absent.
     #[serde(default)]
     pub few_shot: Option<usize>,
+    /// Longest answer in tokens, where answers are generated; the task's default where absent.
+    #[serde(default)]
+    pub max_new_tokens: Option<usize>,
     /// Whether the model's chat template is applied; by default only where answers are generated.
     #[serde(default)]
     pub chat_template: Option<bool>,

@@ -40,7 +40,16 @@ fn load_one(sweep: &Sweep, entry: &TaskEntry, limit: Option<usize>) -> anyhow::R
         entry.name.clone()
     };
     let task = tasks::find(&name, &sweep.cards)?;
-    let spec = task.spec();
+    let mut spec = task.spec();
+    match (&mut spec.generation, entry.max_new_tokens) {
+        (_, None) => {}
+        (Some(generation), Some(tokens)) if tokens > 0 => generation.max_new_tokens = tokens,
+        (Some(_), Some(_)) => anyhow::bail!("task `{}`: max_new_tokens must be at least 1", entry.name),
+        (None, Some(_)) => anyhow::bail!(
+            "task `{}` generates no answers: max_new_tokens means nothing to it",
+            entry.name
+        ),
+    }
     let options = LoadOptions {
         few_shot: entry.few_shot,
         limit: entry.limit.into_iter().chain(limit).min(),
