@@ -39,7 +39,7 @@ fn a_sweep_over_the_real_data_slices() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let tasks: String = TASKS
+    let tasks: Vec<String> = TASKS
         .iter()
         .map(|name| {
             // The demo model has room for 512 tokens in all.
@@ -51,6 +51,7 @@ fn a_sweep_over_the_real_data_slices() {
             format!("[[tasks]]\nname = \"{name}\"\nlimit = 2\n{answer}")
         })
         .collect();
+    let tasks = tasks.concat();
     let sweep = format!(
         "name = \"real\"\nmethods = [\"reap\"]\nratios = [0.5]\ncalibrate_on = [\"bio\"]\ndata = \"{}\"\nbootstrap_samples = 50\n\
          [[models]]\nname = \"demo\"\npath = \"{}\"\n[[corpora]]\nname = \"bio\"\nfile = \"{}\"\nsamples = 8\n{tasks}",

@@ -4,25 +4,35 @@ use std::collections::BTreeMap;
 
 use crate::record::Record;
 
-/// One line per model, task and kind of warning, with the number of cells and the first of them.
+/// Cells of one model and task that warn of the same.
+struct Group {
+    of: String,
+    cells: usize,
+    first: String,
+}
+
+/// One line per model, task and kind of warning, with the number of cells and the first of them by name.
 pub(super) fn of_cells(records: &[Record]) -> Vec<String> {
-    let mut groups: BTreeMap<(&str, &str, String), Vec<(String, &str)>> = BTreeMap::new();
+    let mut groups: BTreeMap<String, Group> = BTreeMap::new();
     for record in records {
-        let cell = &record.cell;
+        let of = format!("{} on {}", record.cell.model, record.cell.task);
         for warning in &record.warnings {
-            let kind = (cell.model.as_str(), cell.task.as_str(), without_numbers(warning));
-            groups.entry(kind).or_default().push((cell.to_string(), warning));
+            let line = format!("{}: {warning}", record.cell);
+            let group = groups.entry(format!("{of}: {}", without_numbers(warning)));
+            let group = group.or_insert_with(|| Group {
+                of: of.clone(),
+                cells: 0,
+                first: line.clone(),
+            });
+            group.cells += 1;
+            group.first = line.min(std::mem::take(&mut group.first));
         }
     }
-    let line = |((model, task, _), mut cells): ((&str, &str, String), Vec<(String, &str)>)| {
-        cells.sort();
-        match &cells[..] {
-            [(cell, warning)] => format!("{cell}: {warning}"),
-            [(cell, warning), ..] => format!("{model} on {task}, {} cells, the first {cell}: {warning}", cells.len()),
-            [] => String::new(),
-        }
+    let line = |group: Group| match group.cells {
+        1 => group.first,
+        cells => format!("{}, {cells} cells, the first: {}", group.of, group.first),
     };
-    groups.into_iter().map(line).collect()
+    groups.into_values().map(line).collect()
 }
 
 /// Every run of digits as one `#`.
