@@ -7,7 +7,7 @@ use secateur_evaluation::local::LocalEngine;
 use secateur_model::{DeviceKind, Precision};
 
 use crate::models::{LoadFailure, load};
-use crate::{Report, eval, export, lm_eval, masks, metrics, models, paper_pruning, saliency, tokenizers};
+use crate::{Report, eval, export, hybrid, lm_eval, masks, metrics, models, paper_pruning, saliency, tokenizers};
 
 /// Folders that deep are looked into.
 const DEEPEST: usize = 4;
@@ -50,6 +50,7 @@ fn check(kind: Kind, folder: &Path, device: DeviceKind, report: &mut Report) {
     match kind {
         Kind::Model => {
             models::check(folder, device, report);
+            hybrid::check(folder, &mut exact, report);
             saliency::check(folder, &mut exact, report);
             export::check(folder, report);
         }

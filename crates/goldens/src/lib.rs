@@ -13,6 +13,8 @@ pub mod export;
 #[cfg(feature = "models")]
 pub mod models;
 #[cfg(feature = "models")]
+pub mod hybrid;
+#[cfg(feature = "models")]
 pub mod lm_eval;
 #[cfg(feature = "models")]
 pub mod saliency;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use secateur_model::blocks::rope::RopeSpec;
 use secateur_model::checkpoint::Checkpoint;
 use secateur_model::export::{ExtraLayers, export};
 use secateur_model::families::naming_of;
@@ -123,14 +124,10 @@ impl Checks<'_> {
             }
         }
         if let Some(expected) = self.tensors.get("rope.inv_freq") {
-            let found: Vec<f64> = self
-                .model
-                .spec()
-                .rope
-                .frequencies()
-                .into_iter()
-                .map(f64::from)
-                .collect();
+            let rope = self.model.spec().rope();
+            let found: Vec<f64> = rope.map_or(Vec::new(), |rope| {
+                rope.frequencies(0).into_iter().map(f64::from).collect()
+            });
             let relative: Vec<f64> = found.iter().zip(&expected.values).map(|(a, b)| a / b - 1.0).collect();
             let deviation = if found.len() == expected.values.len() {
                 largest_difference(&relative, &vec![0.0; relative.len()])
@@ -185,13 +182,7 @@ impl Checks<'_> {
     }
 
     fn routing(&mut self) -> Result<(), ModelError> {
-        let mut check = RoutingCheck {
-            tensors: &self.tensors,
-            prefix: String::new(),
-            compared: 0,
-            first: None,
-            weights: Worst::default(),
-        };
+        let mut check = RoutingCheck::new(&self.tensors);
         for (i, ids) in self.prompts() {
             check.prefix = format!("prompt{i}");
             self.model.observe(&ids, &mut check)?;
@@ -220,7 +211,9 @@ impl Checks<'_> {
             .flatten()
             .filter_map(|entry| {
                 let prompt = self.tensors.ids(&format!("prompt{}.input_ids", entry["prompt"]))?;
-                Some((prompt, id_list(&entry["new_tokens"])))
+                let mut new = id_list(&entry["new_tokens"]);
+                new.truncate(self.decided(entry));
+                Some((prompt, new))
             })
             .collect();
         let first = self.generated_differs(&wanted)?;
@@ -232,18 +225,24 @@ impl Checks<'_> {
         Ok(())
     }
 
+    /// Steps before the first at which the two best tokens are closer than the noise of the reference, where it says so.
+    fn decided(&self, entry: &Value) -> usize {
+        let noises = self.golden["max_abs_diff_f32_f64_per_prompt"].as_array();
+        let noise = noises
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_f64)
+            .fold(0.0, f64::max);
+        let margins = entry["step_margin_f64"].as_array().into_iter().flatten();
+        let mut margins = margins.map(|margin| margin.as_f64().unwrap_or(0.0));
+        margins.position(|margin| margin < 2.0 * noise).unwrap_or(usize::MAX)
+    }
+
     /// The first difference between greedy decoding and the expected tokens.
     fn generated_differs(&self, wanted: &[(Vec<u32>, Vec<u32>)]) -> Result<Option<String>, ModelError> {
         let requests: Vec<GenerateOptions> = wanted
             .iter()
-            .map(|(prompt, new)| GenerateOptions {
-                prompt: prompt.clone(),
-                max_new_tokens: new.len(),
-                end_tokens: Vec::new(),
-                temperature: 0.0,
-                top_p: 1.0,
-                seed: 0,
-            })
+            .map(|(prompt, new)| greedy(prompt.clone(), new.len()))
             .collect();
         let results = self.model.generate(&requests, &mut |_, _| Ok(false), &mut |_| {})?;
         Ok(results
@@ -334,7 +333,14 @@ impl Checks<'_> {
     /// Decoding with the key–value cache against prefill, token by token and after a prefill.
     fn cache(&mut self) -> Result<(), ModelError> {
         let (mut worst, mut tolerance) = (Worst::default(), 0.0f64);
-        for (i, ids) in self.prompts() {
+        // Beyond this length, what a position says depends on how many follow it: in pieces it cannot be the same.
+        let longest = self
+            .model
+            .spec()
+            .rope()
+            .and_then(RopeSpec::same_up_to)
+            .unwrap_or(usize::MAX);
+        for (i, ids) in self.prompts().into_iter().filter(|(_, ids)| ids.len() <= longest) {
             let whole = self.model.logits(&ids)?;
             tolerance = tolerance.max(self.tolerance(i, &whole));
             worst.add(&self.model.logits_in_pieces(&ids, &vec![1; ids.len()])?, &whole);
@@ -390,7 +396,8 @@ impl Checks<'_> {
                 tolerance,
             );
         }
-        self.exported_equals_masked(name, &mask)?;
+        self.exported_equals_masked(name, &mask, &tensors)?;
+        self.batched_equals_single(name).map_err(|e| e.to_string())?;
         if let Some(prompt) = self.tensors.ids("prompt2.input_ids") {
             let wanted = [(prompt, id_list(&meta["greedy_prompt2"]))];
             let first = self.generated_differs(&wanted).map_err(|e| e.to_string())?;
@@ -401,8 +408,28 @@ impl Checks<'_> {
 }
 
 impl Checks<'_> {
-    /// The checkpoint exported with a mask against the model with that mask in memory.
-    fn exported_equals_masked(&mut self, name: &str, mask: &ExpertMask) -> Result<(), String> {
+    /// All prompts continued side by side, with the mask in place, against each by itself.
+    fn batched_equals_single(&mut self, name: &str) -> Result<(), ModelError> {
+        let requests: Vec<GenerateOptions> = self.prompts().into_iter().map(|(_, ids)| greedy(ids, 12)).collect();
+        let run = |requests: &[GenerateOptions]| self.model.generate(requests, &mut |_, _| Ok(false), &mut |_| {});
+        let mut difference = None;
+        for (prompt, (request, together)) in requests.iter().zip(run(&requests)?).enumerate() {
+            let alone = run(std::slice::from_ref(request))?;
+            if alone[0].tokens != together.tokens && difference.is_none() {
+                difference = Some(format!(
+                    "prompt {prompt}: {:?}, alone {:?}",
+                    together.tokens, alone[0].tokens
+                ));
+            }
+        }
+        let compared = 12 * requests.len();
+        self.report
+            .exact(format!("{name}/batched-generation"), compared, difference);
+        Ok(())
+    }
+
+    /// The checkpoint exported with a mask against the model with that mask in memory, and its routing against the reference's.
+    fn exported_equals_masked(&mut self, name: &str, mask: &ExpertMask, reference: &Tensors) -> Result<(), String> {
         let text = |e: &dyn std::fmt::Display| e.to_string();
         let naming = naming_of(self.model.family()).ok_or("the family cannot be exported")?;
         let scratch = tempfile::tempdir().map_err(|e| text(&e))?;
@@ -417,12 +444,14 @@ impl Checks<'_> {
         .map_err(|e| text(&e))?;
         let exported = Checkpoint::open(&written.directory).map_err(|e| text(&e))?;
         let exported = Model::load(&exported, self.model.device()).map_err(|e| text(&e))?;
-        let mut worst = Worst::default();
-        for (_, ids) in self.prompts() {
+        let (mut worst, mut routing) = (Worst::default(), RoutingCheck::new(reference));
+        for (i, ids) in self.prompts() {
             worst.add(
                 &self.model.logits(&ids).map_err(|e| text(&e))?,
                 &exported.logits(&ids).map_err(|e| text(&e))?,
             );
+            routing.prefix = format!("prompt{i}");
+            exported.observe(&ids, &mut routing).map_err(|e| text(&e))?;
         }
         self.report.numeric(
             format!("{name}/mask-equals-export"),
@@ -430,7 +459,32 @@ impl Checks<'_> {
             worst.deviation,
             self.slack / 10.0,
         );
+        if routing.compared > 0 {
+            let RoutingCheck {
+                compared,
+                first,
+                weights,
+                ..
+            } = routing;
+            self.report
+                .exact(format!("{name}/export-routing/indices"), compared, first);
+            let weights_name = format!("{name}/export-routing/weights");
+            self.report
+                .numeric(weights_name, weights.compared, weights.deviation, self.slack);
+        }
         Ok(())
+    }
+}
+
+/// So many tokens, none of which ends it.
+fn greedy(prompt: Vec<u32>, max_new_tokens: usize) -> GenerateOptions {
+    GenerateOptions {
+        prompt,
+        max_new_tokens,
+        end_tokens: Vec::new(),
+        temperature: 0.0,
+        top_p: 1.0,
+        seed: 0,
     }
 }
 
@@ -455,6 +509,18 @@ struct RoutingCheck<'a> {
     compared: usize,
     first: Option<String>,
     weights: Worst,
+}
+
+impl<'a> RoutingCheck<'a> {
+    fn new(tensors: &'a Tensors) -> Self {
+        Self {
+            tensors,
+            prefix: String::new(),
+            compared: 0,
+            first: None,
+            weights: Worst::default(),
+        }
+    }
 }
 
 impl MoeObserver for RoutingCheck<'_> {

@@ -2,6 +2,7 @@
 
 mod experts;
 mod matmul;
+mod mxfp4;
 mod portable;
 mod weights;
 #[cfg(target_arch = "x86_64")]
@@ -9,5 +10,6 @@ mod x86;
 
 pub use experts::{GatedExpert, gated_experts};
 pub use matmul::{matmul, matmul_single};
+pub use mxfp4::{Mxfp4, matmul_mxfp4};
 pub use weights::{WeightDtype, Weights};
 pub mod mapped;

@@ -5,6 +5,7 @@ use burn::tensor::Tensor;
 use crate::blocks::rope::host;
 use crate::decoder::Cache;
 use crate::device::Device;
+use crate::spec::Sight;
 
 /// Added to the score of a position that must not be seen: far below any score, yet finite, so that a padding row, which
 /// sees nothing, stays finite too.
@@ -138,12 +139,7 @@ impl Batch {
 }
 
 /// What each of the last `length` slots may see, `[batch, 1, length, keys]`: 0 where allowed, else a large negative number.
-pub(crate) fn attention_mask(
-    slots: &[Vec<Option<Slot>>],
-    length: usize,
-    window: Option<usize>,
-    device: &Device,
-) -> Tensor<4> {
+pub(crate) fn attention_mask(slots: &[Vec<Option<Slot>>], length: usize, sight: Sight, device: &Device) -> Tensor<4> {
     let keys = slots.first().map_or(0, Vec::len);
     let past = keys - length;
     let mut mask = Vec::with_capacity(slots.len() * length * keys);
@@ -151,9 +147,7 @@ pub(crate) fn attention_mask(
         for (query, &slot) in row.iter().enumerate().skip(past) {
             mask.extend(row.iter().enumerate().map(|(key, &key_slot)| {
                 let near = match (slot, key_slot) {
-                    (Some(q), Some(k)) => {
-                        q.document == k.document && window.is_none_or(|w| k.position + w > q.position)
-                    }
+                    (Some(q), Some(k)) => q.document == k.document && sight.reaches(q.position, k.position),
                     _ => false,
                 };
                 if key <= query && near { 0.0 } else { UNSEEN }

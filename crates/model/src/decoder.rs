@@ -2,18 +2,24 @@
 
 use burn::tensor::Tensor;
 
-use crate::batch::{Batch, Slot, attention_mask};
-use crate::blocks::attention::{Attention, KeyValueCache};
-use crate::blocks::experts::{Experts, indices};
-use crate::blocks::linear::{GatedMlp, Linear};
-use crate::blocks::norm::RmsNorm;
-use crate::blocks::rope::Angles;
-use crate::blocks::router::{Router, Routing};
+use crate::batch::{Batch, Slot};
+use crate::blocks::attention::Attention;
+use crate::blocks::experts::indices;
+use crate::blocks::latent_attention::LatentAttention;
+use crate::blocks::linear::Linear;
+use crate::blocks::mixer::Mixer;
+use crate::blocks::mlp::Mlp;
+use crate::blocks::moe::{Moe, MoeOutputs};
+use crate::blocks::norm::Norm;
+use crate::blocks::recurrent::RecurrentState;
+use crate::blocks::router::Routing;
+use crate::blocks::state::{KeyValueCache, LayerState};
 use crate::device::Device;
 use crate::error::ModelError;
 use crate::matrix::{Matrix, from_f32};
 use crate::observe::{MoeObservation, MoeObserver};
-use crate::spec::{DecoderSpec, FeedForwardSpec, LayerSpec, QueryKeyNorm};
+use crate::pass::Pass;
+use crate::spec::{BlockSpec, DecoderSpec, LayerSpec, NormPlacement, StepSpec};
 use crate::weights::WeightSource;
 
 /// A decoder put together from a [`DecoderSpec`] and weights.
@@ -22,31 +28,40 @@ pub struct Decoder {
     /// What it is made of.
     pub spec: DecoderSpec,
     device: Device,
-    frequencies: Vec<f32>,
     embedding: Matrix,
     pub(crate) layers: Vec<Layer>,
-    norm: RmsNorm,
-    output: Matrix,
+    norm: Norm,
+    output: Linear,
 }
 
 #[derive(Debug, Clone)]
 pub(crate) struct Layer {
-    attention_norm: RmsNorm,
-    attention: Attention,
-    feed_forward_norm: RmsNorm,
-    pub(crate) feed_forward: FeedForward,
+    residual_scale: f64,
+    steps: Vec<Step>,
 }
 
 #[derive(Debug, Clone)]
-pub(crate) enum FeedForward {
-    Dense(Box<GatedMlp>),
-    Moe { router: Box<Router>, experts: Experts },
+struct Step {
+    norm: Norm,
+    placement: NormPlacement,
+    block: Block,
 }
 
-/// Keys and values of all layers, and which of the cached positions are real.
+/// What a step does.
+#[derive(Debug, Clone)]
+enum Block {
+    Attention(Box<Attention>),
+    LatentAttention(Box<LatentAttention>),
+    Mixer(Box<Mixer>),
+    Dense(Box<Mlp>),
+    Moe(Box<Moe>),
+}
+
+/// What all layers remember, and which of the positions so far are real.
 #[derive(Debug, Clone, Default)]
 pub struct Cache {
-    layers: Vec<KeyValueCache>,
+    /// Per layer and step.
+    layers: Vec<Vec<LayerState>>,
     /// Per row and cached slot; `None` for padding.
     pub(crate) slots: Vec<Vec<Option<Slot>>>,
 }
@@ -72,21 +87,23 @@ impl Decoder {
         let layers = spec
             .layers
             .iter()
-            .map(|layer| Layer::new(layer, &spec, weights))
+            .map(|layer| Layer::new(layer, spec.hidden, weights))
             .collect::<Result<_, _>>()?;
-        let embedding = weights.matrix(&spec.names.embedding, [spec.vocabulary, spec.hidden])?;
+        let shape = [spec.vocabulary, spec.hidden];
+        let embedding = weights.matrix(&spec.names.embedding, shape)?;
         let output = if spec.tied_embeddings {
-            embedding.clone()
+            Linear {
+                weight: embedding.clone(),
+                bias: None,
+            }
         } else {
-            weights.matrix(&spec.names.output, [spec.vocabulary, spec.hidden])?
+            Linear::new(weights, &spec.names.output, shape, spec.output_bias)?
         };
-        let norm = norm(weights, &spec.names.final_norm, spec.hidden, spec.norm_epsilon)?;
         Ok(Self {
-            frequencies: spec.rope.frequencies(),
             device: device.clone(),
             embedding,
             layers,
-            norm,
+            norm: Norm::new(weights, &spec.names.final_norm, spec.hidden, spec.final_norm)?,
             output,
             spec,
         })
@@ -105,63 +122,28 @@ impl Decoder {
         watch: &mut Watch<'_>,
     ) -> Result<Tensor<2>, ModelError> {
         let mut x = self.embed(&batch.ids)?;
-        let angles = Angles::new(
-            &self.spec.rope,
-            &self.frequencies,
-            &batch.positions,
-            batch.length,
-            &self.device,
-        );
-        let slots = batch.slots(cache.as_deref_mut());
-        if let Some(cache) = cache.as_deref_mut() {
-            cache.layers.resize_with(self.layers.len(), KeyValueCache::default);
+        let mut pass = Pass::new(batch, batch.slots(cache.as_deref_mut()), &self.device);
+        if let Some(cache) = cache.as_deref_mut()
+            && cache.layers.is_empty()
+        {
+            cache.layers = self.layers.iter().map(Layer::fresh_states).collect();
         }
-        let mut masks: Vec<(Option<usize>, Tensor<4>)> = Vec::new();
         for (index, layer) in self.layers.iter().enumerate() {
-            let window = layer.attention.spec.sliding_window;
-            let known = masks.iter().position(|(w, _)| *w == window).unwrap_or_else(|| {
-                masks.push((window, attention_mask(&slots, batch.length, window, &self.device)));
-                masks.len() - 1
-            });
-            let mask = &masks[known].1;
-            let normed = layer.attention_norm.apply(x.clone());
-            let cache = cache.as_deref_mut().map(|cache| &mut cache.layers[index]);
-            x = x + layer.attention.apply(normed, batch.batch, &angles, mask, cache);
-            x = self.feed_forward(index, layer, x, watch)?;
+            let states = cache.as_deref_mut().map(|cache| cache.layers[index].as_mut_slice());
+            x = layer.forward(index, x, &mut pass, states, watch)?;
         }
         Ok(self.norm.apply(x))
-    }
-
-    fn feed_forward(
-        &self,
-        index: usize,
-        layer: &Layer,
-        x: Tensor<2>,
-        watch: &mut Watch<'_>,
-    ) -> Result<Tensor<2>, ModelError> {
-        let normed = layer.feed_forward_norm.apply(x.clone());
-        let (router, experts) = match &layer.feed_forward {
-            FeedForward::Dense(mlp) => return Ok(x + mlp.apply(normed)),
-            FeedForward::Moe { router, experts } => (router, experts),
-        };
-        let place = format!("layer {index}");
-        let routing = router.route(normed.clone(), &self.device, &place)?;
-        let said = experts.apply(normed.clone(), &routing, &self.device);
-        match watch {
-            Watch::Nobody => {}
-            Watch::Observer(observer) => {
-                let seen = MoeObservation::new(index, &x, &normed, &routing, &said, experts, &self.device)?;
-                observer.observe(&seen)?;
-            }
-            Watch::Routing(kept) => kept.push(routing),
-        }
-        Ok(x + said.combined)
     }
 
     /// Logits of rows of the final residual stream: `[rows, hidden]` → `[rows, vocabulary]`.
     #[must_use]
     pub fn logits(&self, rows: Tensor<2>) -> Tensor<2> {
-        self.output.apply(rows)
+        let logits = self.output.apply(rows);
+        if is_one(self.spec.logits_divisor) {
+            logits
+        } else {
+            logits.div_scalar(self.spec.logits_divisor)
+        }
     }
 
     /// The device it computes on.
@@ -177,130 +159,162 @@ impl Decoder {
                 "token id {id} is out of range: the embedding has {rows} rows"
             )));
         }
-        Ok(match &self.embedding {
-            Matrix::Dense(weight) => {
-                let ids: Vec<usize> = ids.iter().map(|&id| id as usize).collect();
-                weight.clone().select(0, indices(&ids, &self.device))
-            }
-            Matrix::Stored { stored, .. } => {
-                let mut values = Vec::with_capacity(ids.len() * hidden);
-                for &id in ids {
-                    values.extend(stored.row(id as usize, hidden).to_f32());
-                }
-                from_f32(values, [ids.len(), hidden])
-            }
+        let rows: Vec<usize> = ids.iter().map(|&id| id as usize).collect();
+        let x = match &self.embedding {
+            Matrix::Dense(weight) => weight.clone().select(0, indices(&rows, &self.device)),
+            stored => from_f32(stored.rows(&rows), [ids.len(), hidden]),
+        };
+        Ok(if is_one(self.spec.embedding_scale) {
+            x
+        } else {
+            x.mul_scalar(self.spec.embedding_scale)
         })
     }
 }
 
 impl Layer {
-    fn new(layer: &LayerSpec, spec: &DecoderSpec, weights: &dyn WeightSource) -> Result<Self, ModelError> {
-        let named = |name: &str| format!("{}{name}", layer.prefix);
-        let (hidden, epsilon) = (spec.hidden, spec.norm_epsilon);
-        let feed_forward = match &layer.feed_forward {
-            FeedForwardSpec::Dense { prefix, intermediate } => {
-                let names = ["gate_proj", "up_proj", "down_proj"].map(|name| named(&format!("{prefix}{name}.weight")));
-                FeedForward::Dense(Box::new(gated(weights, &names, hidden, *intermediate)?))
-            }
-            FeedForwardSpec::Moe(moe) => FeedForward::Moe {
-                router: Box::new(Router {
-                    weight: weights.matrix(&named(&moe.router), [moe.experts, hidden])?,
-                    experts: moe.experts,
-                    top_k: moe.top_k,
-                    renormalise: moe.renormalise,
-                    kept: None,
-                }),
-                experts: Experts {
-                    experts: (0..moe.experts)
-                        .map(|e| {
-                            gated(
-                                weights,
-                                &moe.expert_names(e).map(|name| named(&name)),
-                                hidden,
-                                moe.intermediate,
-                            )
-                        })
-                        .collect::<Result<_, _>>()?,
-                },
-            },
-        };
+    fn new(layer: &LayerSpec, hidden: usize, weights: &dyn WeightSource) -> Result<Self, ModelError> {
+        let step = |step: &StepSpec| Step::new(step, &layer.prefix, hidden, weights);
         Ok(Self {
-            attention_norm: norm(weights, &named("input_layernorm.weight"), hidden, epsilon)?,
-            attention: attention(layer, spec, weights)?,
-            feed_forward_norm: norm(weights, &named("post_attention_layernorm.weight"), hidden, epsilon)?,
-            feed_forward,
+            residual_scale: layer.residual_scale,
+            steps: layer.steps.iter().map(step).collect::<Result<_, _>>()?,
+        })
+    }
+
+    fn fresh_states(&self) -> Vec<LayerState> {
+        self.steps.iter().map(|step| step.block.fresh_state()).collect()
+    }
+
+    fn forward(
+        &self,
+        index: usize,
+        mut x: Tensor<2>,
+        pass: &mut Pass<'_>,
+        mut states: Option<&mut [LayerState]>,
+        watch: &mut Watch<'_>,
+    ) -> Result<Tensor<2>, ModelError> {
+        for (place, step) in self.steps.iter().enumerate() {
+            let input = match step.placement {
+                NormPlacement::Before => step.norm.apply(x.clone()),
+                NormPlacement::After => x.clone(),
+            };
+            let state = states.as_deref_mut().map(|states| &mut states[place]);
+            let said = match &step.block {
+                Block::Attention(attention) => attention.apply(input, pass, state),
+                Block::LatentAttention(attention) => attention.apply(input, pass, state),
+                Block::Mixer(mixer) => {
+                    let state = state.and_then(LayerState::recurrent);
+                    mixer.apply(input, &pass.timeline(), state, pass.device)?
+                }
+                Block::Dense(mlp) => mlp.apply(input),
+                Block::Moe(moe) => {
+                    let outputs = moe.apply(input.clone(), pass.device, &format!("layer {index}"))?;
+                    self.watched(index, moe, [&x, &input], outputs, pass.device, watch)?
+                }
+            };
+            let said = match step.placement {
+                NormPlacement::Before => said,
+                NormPlacement::After => step.norm.apply(said),
+            };
+            x = if is_one(self.residual_scale) {
+                x + said
+            } else {
+                x + said.mul_scalar(self.residual_scale)
+            };
+        }
+        Ok(x)
+    }
+
+    /// Shows what the experts did to whoever looks on.
+    fn watched(
+        &self,
+        index: usize,
+        moe: &Moe,
+        [residual, input]: [&Tensor<2>; 2],
+        outputs: MoeOutputs,
+        device: &Device,
+        watch: &mut Watch<'_>,
+    ) -> Result<Tensor<2>, ModelError> {
+        match watch {
+            Watch::Nobody => {}
+            Watch::Observer(observer) => {
+                let seen = MoeObservation::new(index, residual, input, &outputs, moe, device, self.residual_scale)?;
+                observer.observe(&seen)?;
+            }
+            Watch::Routing(kept) => kept.push(outputs.routing),
+        }
+        Ok(outputs.all)
+    }
+
+    /// The layer's experts, if it has any.
+    pub(crate) fn moe(&self) -> Option<&Moe> {
+        self.steps.iter().find_map(|step| match &step.block {
+            Block::Moe(moe) => Some(moe.as_ref()),
+            _ => None,
+        })
+    }
+
+    /// The same, to switch its mask.
+    pub(crate) fn moe_mut(&mut self) -> Option<&mut Moe> {
+        self.steps.iter_mut().find_map(|step| match &mut step.block {
+            Block::Moe(moe) => Some(moe.as_mut()),
+            _ => None,
         })
     }
 }
 
-fn attention(layer: &LayerSpec, spec: &DecoderSpec, weights: &dyn WeightSource) -> Result<Attention, ModelError> {
-    let a = &layer.attention;
-    let (queries, keys) = (a.heads * a.head_dim, a.key_value_heads * a.head_dim);
-    let linear = |name: &str, outputs: usize, inputs: usize| -> Result<Linear, ModelError> {
-        let name = format!("{}self_attn.{name}", layer.prefix);
-        let bias = if a.bias {
-            Some(weights.vector(&format!("{name}.bias"), outputs)?)
-        } else {
-            None
+impl Step {
+    fn new(step: &StepSpec, layer: &str, hidden: usize, weights: &dyn WeightSource) -> Result<Self, ModelError> {
+        let block = match &step.block {
+            BlockSpec::Attention(spec) => Block::Attention(Box::new(Attention::new(spec, layer, hidden, weights)?)),
+            BlockSpec::LatentAttention(spec) => {
+                Block::LatentAttention(Box::new(LatentAttention::new(spec, layer, hidden, weights)?))
+            }
+            BlockSpec::Mixer(spec) => Block::Mixer(Box::new(Mixer::new(spec, layer, hidden, weights)?)),
+            BlockSpec::Dense(spec) => {
+                let (prefix, widths) = (format!("{layer}{}", spec.prefix), [hidden, spec.intermediate]);
+                let mlp = Mlp::new(weights, &prefix, &spec.names, widths, spec.activation, spec.bias)?;
+                Block::Dense(Box::new(mlp))
+            }
+            BlockSpec::Moe(spec) => Block::Moe(Box::new(Moe::new(spec, layer, hidden, weights)?)),
         };
-        Ok(Linear {
-            weight: weights.matrix(&format!("{name}.weight"), [outputs, inputs])?,
-            bias,
+        Ok(Self {
+            norm: Norm::new(weights, &format!("{layer}{}", step.norm), hidden, step.norm_spec)?,
+            placement: step.placement,
+            block,
         })
-    };
-    let widths = match a.query_key_norm {
-        QueryKeyNorm::None => None,
-        QueryKeyNorm::PerHead => Some((a.head_dim, a.head_dim)),
-        QueryKeyNorm::Flat => Some((queries, keys)),
-    };
-    let norms = widths
-        .map(|(q, k)| -> Result<_, ModelError> {
-            let named = |name: &str| format!("{}self_attn.{name}.weight", layer.prefix);
-            let q = norm(weights, &named("q_norm"), q, spec.norm_epsilon)?;
-            Ok((q, norm(weights, &named("k_norm"), k, spec.norm_epsilon)?))
-        })
-        .transpose()?;
-    Ok(Attention {
-        query: linear("q_proj", queries, spec.hidden)?,
-        key: linear("k_proj", keys, spec.hidden)?,
-        value: linear("v_proj", keys, spec.hidden)?,
-        output: linear("o_proj", spec.hidden, queries)?,
-        norms,
-        spec: a.clone(),
-    })
+    }
 }
 
-fn gated(
-    weights: &dyn WeightSource,
-    names: &[String; 3],
-    hidden: usize,
-    intermediate: usize,
-) -> Result<GatedMlp, ModelError> {
-    Ok(GatedMlp {
-        gate: weights.matrix(&names[0], [intermediate, hidden])?,
-        up: weights.matrix(&names[1], [intermediate, hidden])?,
-        down: weights.matrix(&names[2], [hidden, intermediate])?,
-    })
+impl Block {
+    fn fresh_state(&self) -> LayerState {
+        match self {
+            Self::Attention(_) | Self::LatentAttention(_) => LayerState::KeyValue(KeyValueCache::default()),
+            Self::Mixer(_) => LayerState::Recurrent(RecurrentState::default()),
+            Self::Dense(_) | Self::Moe(_) => LayerState::Stateless,
+        }
+    }
 }
 
-fn norm(weights: &dyn WeightSource, name: &str, width: usize, epsilon: f64) -> Result<RmsNorm, ModelError> {
-    Ok(RmsNorm {
-        weight: weights.vector(name, width)?,
-        epsilon,
-    })
+fn is_one(factor: f64) -> bool {
+    (factor - 1.0).abs() == 0.0
 }
 
 impl Cache {
+    /// What the mixers remember, by layer.
+    pub(crate) fn recurrent(&mut self) -> impl Iterator<Item = (usize, &mut RecurrentState)> {
+        fn of(states: &mut [LayerState]) -> Option<&mut RecurrentState> {
+            states.iter_mut().find_map(LayerState::recurrent)
+        }
+        let layers = self.layers.iter_mut().enumerate();
+        layers.filter_map(|(layer, states)| Some((layer, of(states)?)))
+    }
+
     /// Keeps only the given rows of the batch, in that order.
     pub fn select(&mut self, rows: &[usize], device: &Device) {
         let rows_on_device = indices(rows, device);
-        for layer in &mut self.layers {
-            if let Some((keys, values)) = layer.entries.take() {
-                layer.entries = Some((
-                    keys.select(0, rows_on_device.clone()),
-                    values.select(0, rows_on_device.clone()),
-                ));
-            }
+        for state in self.layers.iter_mut().flatten() {
+            state.select(rows, &rows_on_device);
         }
         self.slots = rows.iter().map(|&row| self.slots[row].clone()).collect();
     }

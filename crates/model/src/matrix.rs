@@ -36,6 +36,14 @@ impl Stored {
         self.bytes.chunks_exact(2).map(|b| u16::from_le_bytes([b[0], b[1]]))
     }
 
+    /// A part of the bytes.
+    pub(crate) fn slice(&self, range: std::ops::Range<usize>) -> Self {
+        Self {
+            bytes: self.bytes.slice(range),
+            dtype: self.dtype,
+        }
+    }
+
     /// As a tensor of `shape` in the device's precision.
     pub(crate) fn tensor<const D: usize>(&self, shape: [usize; D], device: &Device) -> Tensor<D> {
         let data = match device.precision() {
@@ -60,14 +68,50 @@ pub enum Matrix {
         /// Number of columns.
         inputs: usize,
     },
+    /// 4-bit blocks in the mapped file, unpacked a few rows at a time at each product.
+    Packed(Packed),
+}
+
+/// Rows of an MXFP4 matrix: `first`, `first + step`, …
+#[derive(Debug, Clone)]
+pub struct Packed {
+    /// `[rows, inputs / 32, 16]`: two values per byte.
+    pub blocks: Bytes,
+    /// `[rows, inputs / 32]`: exponents, biased by 127.
+    pub scales: Bytes,
+    /// First row.
+    pub first: usize,
+    /// Distance to the next.
+    pub step: usize,
+    /// Number of rows.
+    pub outputs: usize,
+    /// Number of columns; a multiple of 32.
+    pub inputs: usize,
+}
+
+impl Packed {
+    fn view(&self) -> secateur_kernels::Mxfp4<'_> {
+        secateur_kernels::Mxfp4 {
+            blocks: &self.blocks,
+            scales: &self.scales,
+            first: self.first,
+            step: self.step,
+            rows: self.outputs,
+            columns: self.inputs,
+        }
+    }
+
+    fn to_f32(&self) -> Vec<f32> {
+        let mut values = vec![0.0; self.outputs * self.inputs];
+        self.view().unpack(0, &mut values);
+        values
+    }
 }
 
 impl Matrix {
     /// Chooses the form that `device` can compute with and that takes the least memory.
     pub(crate) fn new(stored: Stored, [outputs, inputs]: [usize; 2], device: &Device) -> Self {
-        let in_place =
-            device.kind() == DeviceKind::Cpu && device.precision() == Precision::F32 && !device.burn().is_autodiff();
-        if in_place {
+        if reads_in_place(device) {
             Self::Stored {
                 stored,
                 outputs,
@@ -76,6 +120,19 @@ impl Matrix {
         } else {
             Self::Dense(stored.tensor([outputs, inputs], device))
         }
+    }
+
+    /// The same for packed weights.
+    pub(crate) fn new_packed(packed: Packed, device: &Device) -> Self {
+        if reads_in_place(device) {
+            return Self::Packed(packed);
+        }
+        let bytes: Vec<u8> = packed.to_f32().into_iter().flat_map(f32::to_le_bytes).collect();
+        let stored = Stored {
+            bytes: bytes.into(),
+            dtype: WeightDtype::F32,
+        };
+        Self::Dense(stored.tensor([packed.outputs, packed.inputs], device))
     }
 
     /// `x Wᵀ`: `[tokens, inputs]` → `[tokens, outputs]`, products summed in f32 or better.
@@ -88,6 +145,13 @@ impl Matrix {
                 outputs,
                 inputs,
             } => apply_stored(x, stored, *outputs, *inputs),
+            Self::Packed(packed) => {
+                let tokens = x.dims()[0];
+                let mut y = vec![0.0f32; tokens * packed.outputs];
+                let x = host_f32(x);
+                secateur_kernels::matmul_mxfp4(x.as_slice::<f32>().unwrap_or_default(), packed.view(), &mut y);
+                from_f32(y, [tokens, packed.outputs])
+            }
         }
     }
 
@@ -97,8 +161,35 @@ impl Matrix {
         match self {
             Self::Dense(weight) => weight.to_data().convert::<f32>().try_into_vec().unwrap_or_default(),
             Self::Stored { stored, .. } => stored.to_f32(),
+            Self::Packed(packed) => packed.to_f32(),
         }
     }
+
+    /// Some rows as f32, one after the other.
+    pub(crate) fn rows(&self, rows: &[usize]) -> Vec<f32> {
+        if let Self::Stored { stored, inputs, .. } = self {
+            let size = inputs * stored.dtype.size();
+            let row = |&row: &usize| stored.slice(row * size..(row + 1) * size).to_f32();
+            return rows.iter().flat_map(row).collect();
+        }
+        let (all, columns) = (self.to_f32(), self.shape()[1]);
+        let row = |&row: &usize| all[row * columns..(row + 1) * columns].to_vec();
+        rows.iter().flat_map(row).collect()
+    }
+
+    /// `[outputs, inputs]`.
+    pub(crate) fn shape(&self) -> [usize; 2] {
+        match self {
+            Self::Dense(weight) => weight.dims(),
+            Self::Stored { outputs, inputs, .. } => [*outputs, *inputs],
+            Self::Packed(packed) => [packed.outputs, packed.inputs],
+        }
+    }
+}
+
+/// Whether products are taken by the CPU kernels, on weights where they lie.
+fn reads_in_place(device: &Device) -> bool {
+    device.kind() == DeviceKind::Cpu && device.precision() == Precision::F32 && !device.burn().is_autodiff()
 }
 
 fn apply_stored(x: Tensor<2>, stored: &Stored, outputs: usize, inputs: usize) -> Tensor<2> {
@@ -136,16 +227,5 @@ pub(crate) fn weights(stored: &Stored, outputs: usize, inputs: usize) -> secateu
         dtype: stored.dtype,
         rows: outputs,
         columns: inputs,
-    }
-}
-
-impl Stored {
-    /// Row `row` of a matrix with `columns` columns.
-    pub(crate) fn row(&self, row: usize, columns: usize) -> Stored {
-        let size = columns * self.dtype.size();
-        Stored {
-            bytes: self.bytes.slice(row * size..(row + 1) * size),
-            dtype: self.dtype,
-        }
     }
 }

@@ -3,15 +3,17 @@
 use std::path::{Path, PathBuf};
 
 use crate::batch::Batch;
+use crate::blocks::linear::Linear;
+use crate::blocks::moe::Moe;
 use crate::blocks::router::host_f64;
 use crate::checkpoint::Checkpoint;
-use crate::decoder::{Cache, Decoder, FeedForward, Watch};
+use crate::decoder::{Cache, Decoder, Watch};
 use crate::device::Device;
 use crate::error::ModelError;
 use crate::families::{self, Family};
 use crate::mask::{ExpertId, ExpertMask};
 use crate::observe::MoeObserver;
-use crate::spec::{DecoderSpec, FeedForwardSpec};
+use crate::spec::{DecoderSpec, LayerSpec};
 use crate::weights::{CheckpointWeights, expected};
 
 /// A mixture-of-experts layer, as planning needs to know it.
@@ -48,6 +50,7 @@ pub struct Model {
     family: &'static dyn Family,
     directory: PathBuf,
     unused: Vec<String>,
+    skipped: Vec<String>,
     unread: Vec<String>,
     moe_layers: Vec<MoeLayer>,
     pub(crate) decoder: Decoder,
@@ -66,12 +69,18 @@ impl Model {
     /// If anything about the checkpoint is missing, malformed or unsupported, or the device fails.
     pub fn load(checkpoint: &Checkpoint, device: &Device) -> Result<Self, ModelError> {
         let (family, spec, unused) = inspect(checkpoint)?;
-        checkpoint.verify_finite(&|name| unused.iter().any(|u| u == name))?;
+        let skipped: Vec<String> = checkpoint
+            .names()
+            .filter(|name| spec.is_skipped(name))
+            .map(str::to_owned)
+            .collect();
+        checkpoint.verify_finite(&|name| spec.is_skipped(name) || unused.iter().any(|u| u == name))?;
         let decoder = Decoder::new(spec, &CheckpointWeights { checkpoint, device }, device)?;
         Ok(Self {
             family,
             directory: checkpoint.directory().to_path_buf(),
             unused,
+            skipped,
             unread: checkpoint.config().unread(),
             moe_layers: moe_layers(&decoder.spec),
             decoder,
@@ -85,6 +94,7 @@ impl Model {
             family,
             directory: PathBuf::new(),
             unused: Vec::new(),
+            skipped: Vec::new(),
             unread: Vec::new(),
             moe_layers: moe_layers(&decoder.spec),
             decoder,
@@ -107,6 +117,12 @@ impl Model {
     #[must_use]
     pub fn unused_tensors(&self) -> &[String] {
         &self.unused
+    }
+
+    /// Tensors that the family knows and a text model leaves alone: further prediction layers, other modalities.
+    #[must_use]
+    pub fn skipped_tensors(&self) -> &[String] {
+        &self.skipped
     }
 
     /// Fields of config.json that nothing asked for.
@@ -148,7 +164,7 @@ impl Model {
             self.check_mask(mask)?;
         }
         for (index, layer) in self.decoder.layers.iter_mut().enumerate() {
-            if let FeedForward::Moe { router, .. } = &mut layer.feed_forward {
+            if let Some(Moe { router, .. }) = layer.moe_mut() {
                 let kept = mask
                     .and_then(|mask| mask.kept.get(&index))
                     .filter(|kept| kept.len() < router.experts);
@@ -182,6 +198,9 @@ impl Model {
                     kept.len(),
                     moe.top_k
                 ));
+            }
+            if let Some(reason) = groups_refuse(moe, kept.len()) {
+                return refuse(reason);
             }
         }
         Ok(())
@@ -258,34 +277,27 @@ impl Model {
         Ok(all.chunks_exact(row).zip(sequences).map(real).collect())
     }
 
-    /// Weights of one expert as f32: gate, up, down.
+    /// Weights of one expert as f32: gate (where the family has one), up, down.
     ///
     /// # Errors
     /// If there is no such expert.
     pub fn expert_matrices(&self, layer: usize, expert: ExpertId) -> Result<Vec<MatrixValues>, ModelError> {
-        let (moe, (_, experts)) = (self.moe_spec(layer)?, self.moe(layer)?);
-        let mlp = experts.experts.get(expert.0).ok_or_else(|| ModelError::Mask {
+        let experts = &self.moe(layer)?.experts.experts;
+        let mlp = experts.get(expert.0).ok_or_else(|| ModelError::Mask {
             layer,
-            reason: format!(
-                "expert {} is out of range: there are {}",
-                expert.0,
-                experts.experts.len()
-            ),
+            reason: format!("expert {} is out of range: there are {}", expert.0, experts.len()),
         })?;
-        let (hidden, inner) = (self.decoder.spec.hidden, moe);
-        Ok([
-            ("gate", &mlp.gate, inner, hidden),
-            ("up", &mlp.up, inner, hidden),
-            ("down", &mlp.down, hidden, inner),
-        ]
-        .into_iter()
-        .map(|(name, matrix, rows, columns)| MatrixValues {
-            name,
-            rows,
-            columns,
-            values: matrix.to_f32(),
-        })
-        .collect())
+        let values = |name, linear: &Linear| {
+            let [rows, columns] = linear.weight.shape();
+            MatrixValues {
+                name,
+                rows,
+                columns,
+                values: linear.weight.to_f32(),
+            }
+        };
+        let gate = mlp.gate.iter().map(|gate| values("gate", gate));
+        Ok(gate.chain([values("up", &mlp.up), values("down", &mlp.down)]).collect())
     }
 
     /// Router weight, `[experts, hidden]`.
@@ -293,7 +305,7 @@ impl Model {
     /// # Errors
     /// If `layer` is no `MoE` layer.
     pub fn router_matrix(&self, layer: usize) -> Result<MatrixValues, ModelError> {
-        let (router, _) = self.moe(layer)?;
+        let router = &self.moe(layer)?.router;
         let (rows, columns) = (router.experts, self.decoder.spec.hidden);
         Ok(MatrixValues {
             name: "router",
@@ -303,21 +315,33 @@ impl Model {
         })
     }
 
-    fn moe_spec(&self, layer: usize) -> Result<usize, ModelError> {
-        match self.decoder.spec.layers.get(layer).map(|layer| &layer.feed_forward) {
-            Some(FeedForwardSpec::Moe(moe)) => Ok(moe.intermediate),
-            _ => Err(no_experts(layer)),
-        }
+    fn moe(&self, layer: usize) -> Result<&Moe, ModelError> {
+        let layers = &self.decoder.layers;
+        layers
+            .get(layer)
+            .and_then(|layer| layer.moe())
+            .ok_or_else(|| no_experts(layer))
     }
+}
 
-    fn moe(
-        &self,
-        layer: usize,
-    ) -> Result<(&crate::blocks::router::Router, &crate::blocks::experts::Experts), ModelError> {
-        match self.decoder.layers.get(layer).map(|layer| &layer.feed_forward) {
-            Some(FeedForward::Moe { router, experts }) => Ok((router, experts)),
-            _ => Err(no_experts(layer)),
-        }
+/// Why a router with groups cannot do with so many experts: its groups are equal parts of them.
+fn groups_refuse(moe: &MoeLayer, kept: usize) -> Option<String> {
+    if moe.groups <= 1 {
+        return None;
+    }
+    let (size, rest) = (kept / moe.groups, kept % moe.groups);
+    if rest > 0 {
+        Some(format!(
+            "{kept} experts kept, but the router needs {} equal groups",
+            moe.groups
+        ))
+    } else if moe.topk_groups * size < moe.top_k {
+        Some(format!(
+            "{kept} experts kept: {} groups of {size} are fewer than the {} experts per token",
+            moe.topk_groups, moe.top_k
+        ))
+    } else {
+        None
     }
 }
 
@@ -334,28 +358,25 @@ fn no_experts(layer: usize) -> ModelError {
 /// If the family is unknown, an option unsupported, or a tensor missing or of the wrong shape.
 pub fn inspect(checkpoint: &Checkpoint) -> Result<(&'static dyn Family, DecoderSpec, Vec<String>), ModelError> {
     let family = families::family(checkpoint.config())?;
-    let spec = family.spec(checkpoint.config())?;
-    let tied = if spec.tied_embeddings {
-        spec.names.output.clone()
-    } else {
-        String::new()
-    };
-    let unused = checkpoint.check(&expected(&spec), &|name| !tied.is_empty() && name == tied)?;
+    let mut spec = family.spec(checkpoint.config())?;
+    family.adapt(&mut spec, &|name| checkpoint.tensor(name).is_some());
+    let unused = checkpoint.check(&expected(&spec), &|name| spec.is_skipped(name))?;
     Ok((family, spec, unused))
 }
 
 /// The `MoE` layers of a decoder.
 #[must_use]
 pub fn moe_layers(spec: &DecoderSpec) -> Vec<MoeLayer> {
-    let layer = |(layer, spec): (usize, &crate::spec::LayerSpec)| match &spec.feed_forward {
-        FeedForwardSpec::Dense { .. } => None,
-        FeedForwardSpec::Moe(moe) => Some(MoeLayer {
+    let layer = |(layer, spec): (usize, &LayerSpec)| {
+        let moe = spec.moe()?;
+        let groups = moe.router.groups;
+        Some(MoeLayer {
             layer,
             experts: moe.experts,
             top_k: moe.top_k,
-            groups: 1,
-            topk_groups: 1,
-        }),
+            groups: groups.map_or(1, |groups| groups.groups),
+            topk_groups: groups.map_or(1, |groups| groups.chosen),
+        })
     };
     spec.layers.iter().enumerate().filter_map(layer).collect()
 }

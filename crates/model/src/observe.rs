@@ -1,8 +1,11 @@
 //! What calibration may see of a mixture-of-experts layer.
 
+use std::cell::OnceCell;
+
 use burn::tensor::Tensor;
 
 use crate::blocks::experts::{ExpertOutputs, Experts};
+use crate::blocks::moe::{Moe, MoeOutputs};
 use crate::blocks::router::{Routing, host_f64};
 use crate::device::Device;
 use crate::error::ModelError;
@@ -30,6 +33,11 @@ pub struct MoeObservation<'a> {
     said: &'a ExpertOutputs,
     experts: &'a Experts,
     weights: Vec<f64>,
+    device: &'a Device,
+    /// Outputs with gate and up rows misread; only where they can be.
+    misread: OnceCell<ExpertOutputs>,
+    /// What the block says is multiplied by this before it is added to the residual stream.
+    residual_scale: f64,
 }
 
 impl<'a> MoeObservation<'a> {
@@ -37,22 +45,25 @@ impl<'a> MoeObservation<'a> {
         layer: usize,
         residual: &'a Tensor<2>,
         input: &'a Tensor<2>,
-        routing: &'a Routing,
-        said: &'a ExpertOutputs,
-        experts: &'a Experts,
-        _device: &Device,
+        outputs: &'a MoeOutputs,
+        moe: &'a Moe,
+        device: &'a Device,
+        residual_scale: f64,
     ) -> Result<Self, ModelError> {
         let place = format!("layer {layer}");
-        let weights = host_f64(routing.weights.clone(), &place)?;
+        let weights = host_f64(outputs.routing.weights.clone(), &place)?;
         Ok(Self {
             layer,
             place,
             residual,
             input,
-            routing,
-            said,
-            experts,
+            routing: &outputs.routing,
+            said: &outputs.routed,
+            experts: &moe.experts,
             weights,
+            device,
+            misread: OnceCell::new(),
+            residual_scale,
         })
     }
 
@@ -92,15 +103,39 @@ impl<'a> MoeObservation<'a> {
         &self.weights
     }
 
-    /// `[tokens * experts]`, before the softmax.
+    /// `[tokens * hidden]`: what the router and the experts read.
     ///
     /// # Errors
     /// If the device fails, as for all that follow.
+    pub fn input(&self) -> Result<Vec<f64>, ModelError> {
+        host_f64(self.input.clone(), &self.place)
+    }
+
+    /// `[tokens * hidden]`: the residual stream before the norm.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub fn residual(&self) -> Result<Vec<f64>, ModelError> {
+        host_f64(self.residual.clone(), &self.place)
+    }
+
+    /// `[tokens * hidden]`: Σ weight × output, without the shared expert.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub fn routed_output(&self) -> Result<Vec<f64>, ModelError> {
+        host_f64(self.said.combined.clone(), &self.place)
+    }
+
+    /// `[tokens * experts]`, before the softmax or sigmoid.
+    ///
+    /// # Errors
+    /// If the device fails.
     pub fn router_logits(&self) -> Result<Vec<f64>, ModelError> {
         host_f64(self.routing.logits.clone(), &self.place)
     }
 
-    /// `[tokens * experts]`: full softmax.
+    /// `[tokens * experts]`: softmax over all experts, or sigmoid of each; without selection bias.
     ///
     /// # Errors
     /// If the device fails.
@@ -132,23 +167,33 @@ impl<'a> MoeObservation<'a> {
         host_f64(self.said.outputs.clone().abs().max_dim(1), &self.place)
     }
 
-    /// `[tokens]`: cos(z, z + Σ g E(x)), where z is the residual stream before the norm.
+    /// `[tokens]`: cos(z, z + Σ g E(x)), where z is the residual stream before the norm. Shared experts are left out; where what a
+    /// block says is scaled before it is added, the sum is too.
     ///
     /// # Errors
     /// If the device fails.
     pub fn residual_cosine(&self) -> Result<Vec<f64>, ModelError> {
-        self.cosine(self.residual)
+        self.cosine(self.residual, self.said)
     }
 
-    /// `[tokens]`: the same with the normed input in place of the residual stream.
+    /// [`MoeObservation::output_norms`] of the outputs that come out if gate and up rows are taken for halves. The code of
+    /// arXiv:2607.01444 reads every family so; where rows do not lie alternately, it is right.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub fn misread_output_norms(&self) -> Result<Vec<f64>, ModelError> {
+        host_f64(norms(self.misread().outputs.clone()), &self.place)
+    }
+
+    /// `[tokens]`: the cosine with the normed input in place of the residual stream, of outputs misread as above.
     ///
     /// # Errors
     /// If the device fails.
     pub fn input_cosine(&self) -> Result<Vec<f64>, ModelError> {
-        self.cosine(self.input)
+        self.cosine(self.input, self.misread())
     }
 
-    /// `[min(tokens, limit) * experts]`: ‖E(x)‖₂ of every expert on the first `limit` tokens, routed to it or not.
+    /// `[min(tokens, limit) * experts]`: ‖E(x)‖₂ of every expert on the first `limit` tokens, routed to it or not, misread as above.
     ///
     /// # Errors
     /// If the device fails.
@@ -156,21 +201,31 @@ impl<'a> MoeObservation<'a> {
         let tokens = limit.min(self.tokens());
         let x = self.input.clone().narrow(0, 0, tokens);
         let columns = (0..self.experts())
-            .map(|e| norms(self.experts.apply_one(ExpertId(e), x.clone())))
+            .map(|e| norms(self.experts.apply_one_misread(ExpertId(e), x.clone())))
             .collect();
         host_f64(Tensor::cat(columns, 1), &self.place)
     }
 
+    fn misread(&self) -> &ExpertOutputs {
+        if !self.experts.interleaved {
+            return self.said;
+        }
+        self.misread.get_or_init(|| {
+            self.experts
+                .apply_misread(self.input.clone(), self.routing, self.device)
+        })
+    }
+
     /// Cosine with ε 1e-8 on the product of the norms, as torch's `cosine_similarity`. Taken in f64 on the host: `1 − cos`
     /// is what is used, and cancels.
-    fn cosine(&self, before: &Tensor<2>) -> Result<Vec<f64>, ModelError> {
+    fn cosine(&self, before: &Tensor<2>, said: &ExpertOutputs) -> Result<Vec<f64>, ModelError> {
         let hidden = before.dims()[1];
         let start = host_f64(before.clone(), &self.place)?;
-        let change = host_f64(self.said.combined.clone(), &self.place)?;
+        let change = host_f64(said.combined.clone(), &self.place)?;
         Ok(start
             .chunks_exact(hidden)
             .zip(change.chunks_exact(hidden))
-            .map(|(a, change)| cosine(a, change))
+            .map(|(a, change)| cosine(a, change, self.residual_scale))
             .collect())
     }
 }
@@ -180,11 +235,11 @@ fn norms(x: Tensor<2>) -> Tensor<2> {
     x.square().sum_dim(1).sqrt()
 }
 
-/// cos(a, a + change).
-fn cosine(a: &[f64], change: &[f64]) -> f64 {
+/// cos(a, a + scale · change).
+fn cosine(a: &[f64], change: &[f64], scale: f64) -> f64 {
     let (mut dot, mut aa, mut bb) = (0.0, 0.0, 0.0);
     for (a, change) in a.iter().zip(change) {
-        let b = a + change;
+        let b = a + scale * change;
         dot += a * b;
         aa += a * a;
         bb += b * b;

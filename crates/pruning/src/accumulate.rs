@@ -16,6 +16,8 @@ pub struct LayerSample {
     pub weights: Vec<f64>,
     /// `[T · top_k]`: `‖E‖₂`.
     pub output_norms: Option<Vec<f64>>,
+    /// `[T · top_k]`: `‖E‖₂` of outputs with gate and up rows taken for halves.
+    pub misread_output_norms: Option<Vec<f64>>,
     /// `[T · top_k]`: `max|E|`.
     pub largest_outputs: Option<Vec<f64>>,
     /// `[T · experts]`: `p`.
@@ -33,6 +35,8 @@ pub struct LayerSample {
 pub enum Ingredient {
     /// [`LayerSample::output_norms`].
     OutputNorms,
+    /// [`LayerSample::misread_output_norms`].
+    MisreadOutputNorms,
     /// [`LayerSample::largest_outputs`].
     LargestOutputs,
     /// [`LayerSample::router_scores`].
@@ -56,7 +60,8 @@ pub fn ingredients(statistic: Statistic) -> &'static [Ingredient] {
         | Statistic::GatedOutputNorm
         | Statistic::LargestOutputNorm => &[I::OutputNorms],
         Statistic::ResidualChangeOutputNorm => &[I::OutputNorms, I::ResidualCosine],
-        Statistic::InputChangeOutputNorm => &[I::OutputNorms, I::InputCosine],
+        Statistic::MisreadGatedOutputNorm => &[I::MisreadOutputNorms],
+        Statistic::InputChangeOutputNorm => &[I::MisreadOutputNorms, I::InputCosine],
         Statistic::EveryExpertOutputNorm => &[I::EveryExpertNorms],
         Statistic::LargestOutput => &[I::LargestOutputs],
         _ => &[],
@@ -109,6 +114,7 @@ fn has(sample: &LayerSample, ingredient: Ingredient) -> bool {
 fn part(sample: &LayerSample, ingredient: Ingredient) -> Option<&[f64]> {
     match ingredient {
         Ingredient::OutputNorms => sample.output_norms.as_deref(),
+        Ingredient::MisreadOutputNorms => sample.misread_output_norms.as_deref(),
         Ingredient::LargestOutputs => sample.largest_outputs.as_deref(),
         Ingredient::RouterScores => sample.router_scores.as_deref(),
         Ingredient::ResidualCosine => sample.residual_cosine.as_deref(),
@@ -130,6 +136,7 @@ fn add_routed(statistic: Statistic, sums: &mut [f64], sample: &LayerSample, top_
     for (i, (expert, gate)) in sample.selected.iter().zip(&sample.weights).enumerate() {
         let token = i / top_k;
         let norm = || at(&sample.output_norms, i);
+        let misread = || at(&sample.misread_output_norms, i);
         let sum = &mut sums[expert.0];
         match statistic {
             Statistic::RoutedTokens => *sum += 1.0,
@@ -137,11 +144,12 @@ fn add_routed(statistic: Statistic, sums: &mut [f64], sample: &LayerSample, top_
             Statistic::OutputNorm => *sum += norm(),
             Statistic::SquaredOutputNorm => *sum += norm() * norm(),
             Statistic::GatedOutputNorm => *sum += gate * norm(),
+            Statistic::MisreadGatedOutputNorm => *sum += gate * misread(),
             Statistic::ResidualChangeOutputNorm => {
                 *sum += clamped(1.0 - at(&sample.residual_cosine, token)) * gate * norm();
             }
             Statistic::InputChangeOutputNorm => {
-                *sum += (1.0 - at(&sample.input_cosine, token)) * gate * norm();
+                *sum += (1.0 - at(&sample.input_cosine, token)) * gate * misread();
             }
             Statistic::LargestOutputNorm => *sum = larger(*sum, norm()),
             Statistic::LargestOutput => *sum = larger(*sum, at(&sample.largest_outputs, i)),
@@ -177,6 +185,7 @@ fn check(sample: &LayerSample, experts: usize, top_k: usize) -> Result<(), Strin
     }
     for (ingredient, expected) in [
         (Ingredient::OutputNorms, routed),
+        (Ingredient::MisreadOutputNorms, routed),
         (Ingredient::LargestOutputs, routed),
         (Ingredient::RouterScores, tokens * experts),
         (Ingredient::ResidualCosine, tokens),
@@ -203,6 +212,7 @@ mod tests {
             selected: [2, 0, 2, 1].map(ExpertId).to_vec(),
             weights: vec![0.75, 0.25, 0.5, 0.5],
             output_norms: Some(vec![4.0, 2.0, 8.0, 6.0]),
+            misread_output_norms: Some(vec![2.0, 4.0, 4.0, 2.0]),
             largest_outputs: Some(vec![3.0, 1.0, 5.0, 4.0]),
             router_scores: Some(vec![0.2, 0.1, 0.7, 0.1, 0.4, 0.5]),
             residual_cosine: Some(vec![0.5, 1.25]),
@@ -229,7 +239,8 @@ mod tests {
         assert_eq!(of(Statistic::GatedOutputNorm), [0.5, 3.0, 7.0]);
         // Token 1 moved along its residual: its factor −0.25 is clamped in one, and counts in the other.
         assert_eq!(of(Statistic::ResidualChangeOutputNorm), [0.25, 0.0, 1.5]);
-        assert_eq!(of(Statistic::InputChangeOutputNorm), [0.5, -0.75, 2.0]);
+        assert_eq!(of(Statistic::MisreadGatedOutputNorm), [1.0, 1.0, 3.5]);
+        assert_eq!(of(Statistic::InputChangeOutputNorm), [1.0, -0.25, 1.0]);
         assert_eq!(of(Statistic::EveryExpertOutputNorm), [5.0, 7.0, 12.0]);
         assert_eq!(of(Statistic::LargestOutputNorm), [2.0, 6.0, 8.0]);
         assert_eq!(of(Statistic::LargestOutput), [1.0, 4.0, 5.0]);

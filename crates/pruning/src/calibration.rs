@@ -165,6 +165,7 @@ impl Collector {
         for ingredient in &self.ingredients {
             match ingredient {
                 Ingredient::OutputNorms => sample.output_norms = Some(moe.output_norms()?),
+                Ingredient::MisreadOutputNorms => sample.misread_output_norms = Some(moe.misread_output_norms()?),
                 Ingredient::LargestOutputs => sample.largest_outputs = Some(moe.output_max_abs()?),
                 Ingredient::RouterScores => sample.router_scores = Some(moe.scores()?),
                 Ingredient::ResidualCosine => sample.residual_cosine = Some(moe.residual_cosine()?),

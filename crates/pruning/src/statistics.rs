@@ -32,7 +32,10 @@ pub enum Statistic {
     GatedOutputNorm,
     /// `Σ_{T_i} s_t g_ti ‖E_i(x_t)‖₂`, `s_t = max(0, 1 − cos(z_t, z_t + Σ_j g_tj E_j(x_t)))`.
     ResidualChangeOutputNorm,
-    /// As above with `s_t = 1 − cos(x_t, x_t + Σ_j g_tj E_j(x_t))`: the normed input, and no clamp.
+    /// `Σ_{T_i} g_ti ‖E_i(x_t)‖₂` with `E_i` as the code of arXiv:2607.01444 computes it: gate and up rows taken for halves, which
+    /// is wrong where they lie alternately (GPT-OSS) and the same elsewhere. So too in the next two.
+    MisreadGatedOutputNorm,
+    /// `Σ_{T_i} s_t g_ti ‖E_i(x_t)‖₂` with `s_t = 1 − cos(x_t, x_t + Σ_j g_tj E_j(x_t))`: the normed input, and no clamp.
     InputChangeOutputNorm,
     /// `Σ ‖E_i(x_t)‖₂` over the first 256 tokens of each sample, routed to the expert or not.
     EveryExpertOutputNorm,
@@ -77,6 +80,7 @@ impl Statistic {
         Self::SquaredOutputNorm,
         Self::GatedOutputNorm,
         Self::ResidualChangeOutputNorm,
+        Self::MisreadGatedOutputNorm,
         Self::InputChangeOutputNorm,
         Self::EveryExpertOutputNorm,
         Self::LargestOutputNorm,
@@ -101,6 +105,7 @@ impl Statistic {
             Self::SquaredOutputNorm => "squared_output_norm",
             Self::GatedOutputNorm => "gated_output_norm",
             Self::ResidualChangeOutputNorm => "residual_change_output_norm",
+            Self::MisreadGatedOutputNorm => "misread_gated_output_norm",
             Self::InputChangeOutputNorm => "input_change_output_norm",
             Self::EveryExpertOutputNorm => "every_expert_output_norm",
             Self::LargestOutputNorm => "largest_output_norm",

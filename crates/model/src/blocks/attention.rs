@@ -1,91 +1,150 @@
-//! Grouped-query self-attention with rotary embedding and a key–value cache.
+//! Grouped-query self-attention.
 
 use burn::tensor::{Tensor, activation};
 
+use super::attend::{Weighing, attend};
 use super::linear::Linear;
-use super::norm::RmsNorm;
-use super::rope::Angles;
-use crate::spec::{AttentionSpec, QueryKeyNorm};
+use super::norm::Norm;
+use super::rope::host;
+use super::state::{LayerState, remembered};
+use crate::error::ModelError;
+use crate::pass::Pass;
+use crate::spec::{AttentionSpec, NormOrder, NormWidth, Temperature};
+use crate::weights::WeightSource;
 
 /// One layer's attention.
 #[derive(Debug, Clone)]
 pub struct Attention {
-    /// Shapes and options.
-    pub spec: AttentionSpec,
-    /// `[heads * head_dim, hidden]`.
-    pub query: Linear,
+    spec: AttentionSpec,
+    /// `[heads * head_dim, hidden]`; twice as many rows with an output gate.
+    query: Linear,
     /// `[key_value_heads * head_dim, hidden]`.
-    pub key: Linear,
+    key: Linear,
     /// `[key_value_heads * head_dim, hidden]`.
-    pub value: Linear,
+    value: Linear,
     /// `[hidden, heads * head_dim]`.
-    pub output: Linear,
-    /// Norms of queries and keys, where the family has them.
-    pub norms: Option<(RmsNorm, RmsNorm)>,
-}
-
-/// Keys and values of the positions seen so far, `[batch, key_value_heads, positions, head_dim]`.
-#[derive(Debug, Clone, Default)]
-pub struct KeyValueCache {
-    pub(crate) entries: Option<(Tensor<4>, Tensor<4>)>,
+    output: Linear,
+    /// Of queries and keys, where the family has them.
+    norms: Option<(Norm, Norm)>,
+    /// `[heads]`.
+    sinks: Option<Tensor<1>>,
 }
 
 impl Attention {
-    /// `x` is `[batch * length, hidden]`; `mask` is added to the scores, `[batch, 1, length, keys]`.
+    /// Reads the weights, whose names begin with `layer`.
+    ///
+    /// # Errors
+    /// If one is missing.
+    pub fn new(
+        spec: &AttentionSpec,
+        layer: &str,
+        hidden: usize,
+        weights: &dyn WeightSource,
+    ) -> Result<Self, ModelError> {
+        let named = |name: &str| format!("{layer}{}{name}", spec.prefix);
+        let (queries, keys) = (spec.heads * spec.head_dim, spec.key_value_heads * spec.head_dim);
+        let [q, k, v, o] = &spec.projections;
+        let linear = |name: &str, shape, bias| Linear::new(weights, &named(name), shape, bias);
+        let norms = match &spec.query_key_norm {
+            None => None,
+            Some(norm) => {
+                let (query, key) = match norm.width {
+                    NormWidth::PerHead => (spec.head_dim, spec.head_dim),
+                    NormWidth::Flat => (queries, keys),
+                };
+                let read = |name: &str, width| Norm::new(weights, &named(name), width, norm.norm);
+                Some((read(&norm.names[0], query)?, read(&norm.names[1], key)?))
+            }
+        };
+        let sinks = if spec.sinks {
+            Some(weights.vector(&named("sinks"), spec.heads)?)
+        } else {
+            None
+        };
+        let gated = if spec.output_gate { 2 } else { 1 };
+        Ok(Self {
+            query: linear(q, [gated * queries, hidden], spec.input_bias)?,
+            key: linear(k, [keys, hidden], spec.input_bias)?,
+            value: linear(v, [keys, hidden], spec.input_bias)?,
+            output: linear(o, [hidden, queries], spec.output_bias)?,
+            norms,
+            sinks,
+            spec: spec.clone(),
+        })
+    }
+
+    /// `[batch * length, hidden]` → the same.
     #[must_use]
-    pub fn apply(
-        &self,
-        x: Tensor<2>,
-        batch: usize,
-        angles: &Angles,
-        mask: &Tensor<4>,
-        cache: Option<&mut KeyValueCache>,
-    ) -> Tensor<2> {
+    pub fn apply(&self, x: Tensor<2>, pass: &mut Pass<'_>, state: Option<&mut LayerState>) -> Tensor<2> {
         let AttentionSpec {
             heads,
             key_value_heads,
             head_dim,
             ..
         } = self.spec;
-        let length = x.dims()[0] / batch;
-        let (query, key) = self.normed(self.query.apply(x.clone()), self.key.apply(x.clone()));
+        let (batch, length) = (pass.batch.batch, pass.batch.length);
+        let (query, gate) = self.split_gate(self.query.apply(x.clone()));
+        let (query, key) = self.normed(query, self.key.apply(x.clone()));
         let value = self.clip(self.value.apply(x));
         let split = |t: Tensor<2>, heads: usize| t.reshape([batch, length, heads, head_dim]).swap_dims(1, 2);
-        let query = angles.rotate(self.normed_heads(split(query, heads), true));
-        let key = angles.rotate(self.normed_heads(split(key, key_value_heads), false));
-        let value = split(value, key_value_heads);
-        let (key, value) = match cache {
-            Some(cache) => cache.append(key, value),
-            None => (key, value),
+        let (query, key) = (split(query, heads), split(key, key_value_heads));
+        let (query, key) = self.rotated(query, key, pass);
+        let query = match self.spec.temperature {
+            Some(temperature) => query * growth(temperature, pass),
+            None => query,
         };
-        // Query heads that share a key head are stacked along the length: no key is repeated.
-        let group = heads / key_value_heads;
-        let keys = key.dims()[2];
-        let query = query.reshape([batch, key_value_heads, group * length, head_dim]);
-        let scores = query
-            .matmul(key.swap_dims(2, 3))
-            .mul_scalar((head_dim as f64).powf(-0.5));
-        let scores = scores.reshape([batch, heads, length, keys]) + mask.clone();
-        let shares = activation::softmax(scores, 3).reshape([batch, key_value_heads, group * length, keys]);
-        let mixed = shares.matmul(value).reshape([batch, heads, length, head_dim]);
-        self.output
-            .apply(mixed.swap_dims(1, 2).reshape([batch * length, heads * head_dim]))
+        let (key, value) = remembered(state, key, split(value, key_value_heads));
+        let weighing = Weighing {
+            scale: self.spec.scale,
+            mask: &pass.mask(self.spec.sight),
+            sinks: self.sinks.as_ref(),
+        };
+        let mixed = attend(query, key, value, &weighing);
+        self.output.apply(match gate {
+            Some(gate) => mixed * activation::sigmoid(gate),
+            None => mixed,
+        })
+    }
+
+    /// Queries, and the gate on the output: both `[tokens, heads * head_dim]`, interleaved by head in the projection.
+    fn split_gate(&self, query: Tensor<2>) -> (Tensor<2>, Option<Tensor<2>>) {
+        if !self.spec.output_gate {
+            return (query, None);
+        }
+        let (tokens, heads, width) = (query.dims()[0], self.spec.heads, self.spec.head_dim);
+        let both = query.reshape([tokens, heads, 2 * width]);
+        let part = |start| both.clone().narrow(2, start, width).reshape([tokens, heads * width]);
+        (part(0), Some(part(width)))
     }
 
     /// Flat norm and clamping of queries and keys.
     fn normed(&self, query: Tensor<2>, key: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
-        match (&self.norms, self.spec.query_key_norm) {
-            (Some((q, k)), QueryKeyNorm::Flat) => (self.clip(q.apply(query)), self.clip(k.apply(key))),
+        match (&self.norms, &self.spec.query_key_norm) {
+            (Some((q, k)), Some(norm)) if norm.width == NormWidth::Flat => {
+                (self.clip(q.apply(query)), self.clip(k.apply(key)))
+            }
             _ => (self.clip(query), self.clip(key)),
         }
     }
 
-    fn normed_heads(&self, x: Tensor<4>, is_query: bool) -> Tensor<4> {
-        match (&self.norms, self.spec.query_key_norm) {
-            (Some((q, _)), QueryKeyNorm::PerHead) if is_query => q.apply(x),
-            (Some((_, k)), QueryKeyNorm::PerHead) => k.apply(x),
-            _ => x,
-        }
+    /// Norm per head and rotary embedding, in the family's order.
+    fn rotated(&self, query: Tensor<4>, key: Tensor<4>, pass: &mut Pass<'_>) -> (Tensor<4>, Tensor<4>) {
+        let normed = |order: NormOrder, query: Tensor<4>, key: Tensor<4>| match (&self.norms, &self.spec.query_key_norm)
+        {
+            (Some((q, k)), Some(norm)) if norm.width == NormWidth::PerHead && norm.order == order => {
+                (q.apply(query), k.apply(key))
+            }
+            _ => (query, key),
+        };
+        let (query, key) = normed(NormOrder::BeforeRotation, query, key);
+        let (query, key) = match &self.spec.rope {
+            Some(rope) => {
+                let angles = pass.angles(rope);
+                (angles.rotate(query), angles.rotate(key))
+            }
+            None => (query, key),
+        };
+        normed(NormOrder::AfterRotation, query, key)
     }
 
     fn clip(&self, x: Tensor<2>) -> Tensor<2> {
@@ -96,13 +155,12 @@ impl Attention {
     }
 }
 
-impl KeyValueCache {
-    fn append(&mut self, key: Tensor<4>, value: Tensor<4>) -> (Tensor<4>, Tensor<4>) {
-        let (key, value) = match self.entries.take() {
-            Some((keys, values)) => (Tensor::cat(vec![keys, key], 2), Tensor::cat(vec![values, value], 2)),
-            None => (key, value),
-        };
-        self.entries = Some((key.clone(), value.clone()));
-        (key, value)
-    }
+/// `[batch, 1, length, 1]`.
+fn growth(temperature: Temperature, pass: &Pass<'_>) -> Tensor<4> {
+    let factor = |&position: &usize| {
+        let steps = ((position as f64 + 1.0) / temperature.floor).floor();
+        steps.ln_1p() * temperature.scale + 1.0
+    };
+    let factors = pass.batch.positions.iter().map(factor).collect();
+    host(factors, [pass.batch.batch, 1, pass.batch.length, 1], pass.device)
 }

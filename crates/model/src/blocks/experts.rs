@@ -3,17 +3,25 @@
 use burn::tensor::{Int, Tensor, TensorData};
 use secateur_kernels::GatedExpert;
 
-use super::linear::GatedMlp;
+use super::linear::Linear;
+use super::mlp::Mlp;
 use super::router::Routing;
 use crate::device::Device;
+use crate::error::ModelError;
 use crate::mask::ExpertId;
 use crate::matrix::{Matrix, from_f32, host_f32, weights};
+use crate::spec::{Activation, ExpertLayout, FusedNames, MoeSpec, Scoring};
+use crate::weights::{ExpertSlice, WeightSource};
 
 /// All experts of a layer.
 #[derive(Debug, Clone)]
 pub struct Experts {
     /// In the checkpoint's order.
-    pub experts: Vec<GatedMlp>,
+    pub experts: Vec<Mlp>,
+    /// The router's weight multiplies an expert's input, not its output.
+    weighs_input: bool,
+    /// Gate and up rows lie alternately in the file.
+    pub(crate) interleaved: bool,
 }
 
 /// What the selected experts said.
@@ -26,27 +34,75 @@ pub struct ExpertOutputs {
 }
 
 impl Experts {
+    /// Reads the weights, whose names begin with `layer`.
+    ///
+    /// # Errors
+    /// If one is missing.
+    pub fn new(moe: &MoeSpec, layer: &str, hidden: usize, weights: &dyn WeightSource) -> Result<Self, ModelError> {
+        let widths = [hidden, moe.intermediate];
+        let one = |expert: usize| match &moe.layout {
+            ExpertLayout::PerExpert { prefix, names } => {
+                let prefix = format!("{layer}{}", prefix.replace("{expert}", &expert.to_string()));
+                Mlp::new(weights, &prefix, names, widths, moe.activation, false)
+            }
+            ExpertLayout::Fused(names) => fused(moe, names, layer, expert, widths, weights),
+        };
+        Ok(Self {
+            experts: (0..moe.experts).map(one).collect::<Result<_, _>>()?,
+            weighs_input: moe.router.scoring == Scoring::SigmoidOnInput,
+            interleaved: matches!(&moe.layout, ExpertLayout::Fused(names) if names.interleaved),
+        })
+    }
+
     /// Runs every token of `x`, `[tokens, hidden]`, through its selected experts.
     #[must_use]
     pub fn apply(&self, x: Tensor<2>, routing: &Routing, device: &Device) -> ExpertOutputs {
+        self.dispatch(x, routing, device, &|grouped, counts| self.run_groups(grouped, counts))
+    }
+
+    /// The same with gate and up taken for halves, see [`Mlp::apply_misread`].
+    #[must_use]
+    pub fn apply_misread(&self, x: Tensor<2>, routing: &Routing, device: &Device) -> ExpertOutputs {
+        self.dispatch(x, routing, device, &|grouped, counts| {
+            self.each_group(&grouped, counts, &Mlp::apply_misread)
+        })
+    }
+
+    fn dispatch(
+        &self,
+        x: Tensor<2>,
+        routing: &Routing,
+        device: &Device,
+        run: &dyn Fn(Tensor<2>, &[usize]) -> Tensor<2>,
+    ) -> ExpertOutputs {
         let [tokens, hidden] = x.dims();
         let top_k = routing.selected.len() / tokens.max(1);
         let plan = Dispatch::new(&routing.selected, top_k, self.experts.len());
-        let grouped = x.select(0, indices(&plan.rows, device));
-        let outputs = self
-            .run_groups(grouped, &plan.counts)
-            .select(0, indices(&plan.back, device));
-        let weighted = outputs.clone().reshape([tokens, top_k, hidden]) * routing.weights.clone().unsqueeze_dim::<3>(2);
+        let mut grouped = x.select(0, indices(&plan.rows, device));
+        if self.weighs_input {
+            let slots = routing.weights.clone().reshape([tokens * top_k, 1]);
+            grouped = grouped * slots.select(0, indices(&plan.slots, device));
+        }
+        let outputs = run(grouped, &plan.counts).select(0, indices(&plan.back, device));
+        let mut weighted = outputs.clone().reshape([tokens, top_k, hidden]);
+        if !self.weighs_input {
+            weighted = weighted * routing.weights.clone().unsqueeze_dim::<3>(2);
+        }
         ExpertOutputs {
             outputs,
             combined: weighted.sum_dim(1).reshape([tokens, hidden]),
         }
     }
 
-    /// One expert on all tokens.
+    /// One expert on all tokens, gate and up taken for halves where they lie alternately.
     #[must_use]
-    pub fn apply_one(&self, expert: ExpertId, x: Tensor<2>) -> Tensor<2> {
-        self.experts[expert.0].apply(x)
+    pub fn apply_one_misread(&self, expert: ExpertId, x: Tensor<2>) -> Tensor<2> {
+        let expert = &self.experts[expert.0];
+        if self.interleaved {
+            expert.apply_misread(x)
+        } else {
+            expert.apply(x)
+        }
     }
 
     /// `grouped` holds `counts[e]` consecutive rows for expert `e`.
@@ -65,36 +121,100 @@ impl Experts {
             secateur_kernels::gated_experts(x.as_slice().unwrap_or_default(), hidden, &groups, &mut out);
             return from_f32(out, [rows, hidden]);
         }
+        self.each_group(&grouped, counts, &Mlp::apply)
+    }
+
+    fn each_group(
+        &self,
+        grouped: &Tensor<2>,
+        counts: &[usize],
+        run: &dyn Fn(&Mlp, Tensor<2>) -> Tensor<2>,
+    ) -> Tensor<2> {
         let mut start = 0;
         let mut parts = Vec::new();
         for (expert, &rows) in self.experts.iter().zip(counts).filter(|&(_, &rows)| rows > 0) {
-            parts.push(expert.apply(grouped.clone().narrow(0, start, rows)));
+            parts.push(run(expert, grouped.clone().narrow(0, start, rows)));
             start += rows;
         }
         Tensor::cat(parts, 0)
     }
 }
 
-fn kernel_view(expert: &GatedMlp) -> Option<GatedExpert<'_>> {
-    let view = |matrix| match matrix {
-        &Matrix::Stored {
-            ref stored,
+/// One expert of tensors that hold all of a layer.
+fn fused(
+    moe: &MoeSpec,
+    names: &FusedNames,
+    layer: &str,
+    expert: usize,
+    [hidden, inner]: [usize; 2],
+    weights: &dyn WeightSource,
+) -> Result<Mlp, ModelError> {
+    let linear = |name: &str, bias: Option<&String>, [all, outputs, inputs]: [usize; 3], first, step| {
+        let slice = ExpertSlice {
+            experts: moe.experts,
+            expert,
+            all,
+            first,
+            step,
             outputs,
             inputs,
-        } => Some(weights(stored, outputs, inputs)),
-        Matrix::Dense(_) => None,
+            transposed: names.transposed,
+        };
+        let weight = if names.mxfp4 {
+            weights.packed(&format!("{layer}{name}"), &slice)?
+        } else {
+            weights.slice(&format!("{layer}{name}"), &slice)?
+        };
+        let bias = match bias {
+            Some(bias) => Some(weights.slice_vector(&format!("{layer}{bias}"), &slice)?),
+            None => None,
+        };
+        Ok::<Linear, ModelError>(Linear { weight, bias })
     };
-    Some(GatedExpert {
-        gate: view(&expert.gate)?,
-        up: view(&expert.up)?,
-        down: view(&expert.down)?,
+    let (first_up, step) = if names.interleaved { (1, 2) } else { (inner, 1) };
+    let (gate_up_bias, down_bias) = names.biases.as_ref().map_or((None, None), |[a, b]| (Some(a), Some(b)));
+    let gate_up = |first| linear(&names.gate_up, gate_up_bias, [2 * inner, inner, hidden], first, step);
+    Ok(Mlp {
+        gate: Some(gate_up(0)?),
+        up: gate_up(first_up)?,
+        down: linear(&names.down, down_bias, [hidden, hidden, inner], 0, 1)?,
+        activation: moe.activation,
     })
+}
+
+/// An expert as the kernels run it: `SiLU`, no biases, weights in the file.
+fn kernel_view(expert: &Mlp) -> Option<GatedExpert<'_>> {
+    if expert.activation != Activation::SiluGated {
+        return None;
+    }
+    Some(GatedExpert {
+        gate: stored(expert.gate.as_ref()?)?,
+        up: stored(&expert.up)?,
+        down: stored(&expert.down)?,
+    })
+}
+
+fn stored(linear: &Linear) -> Option<secateur_kernels::Weights<'_>> {
+    match linear {
+        Linear {
+            weight:
+                Matrix::Stored {
+                    stored,
+                    outputs,
+                    inputs,
+                },
+            bias: None,
+        } => Some(weights(stored, *outputs, *inputs)),
+        _ => None,
+    }
 }
 
 /// The order in which rows are grouped by expert, and back.
 struct Dispatch {
     /// Token of each grouped row.
     rows: Vec<usize>,
+    /// `token * top_k + slot` of each grouped row.
+    slots: Vec<usize>,
     /// Grouped row of each `token * top_k + slot`.
     back: Vec<usize>,
     /// Rows per expert.
@@ -112,14 +232,21 @@ impl Dispatch {
             .scan(0, |start, &n| Some(std::mem::replace(start, *start + n)))
             .collect();
         let mut rows = vec![0; selected.len()];
+        let mut slots = vec![0; selected.len()];
         let mut back = vec![0; selected.len()];
         for (slot, id) in selected.iter().enumerate() {
             let row = next[id.0];
             next[id.0] += 1;
             rows[row] = slot / top_k;
+            slots[row] = slot;
             back[slot] = row;
         }
-        Self { rows, back, counts }
+        Self {
+            rows,
+            slots,
+            back,
+            counts,
+        }
     }
 }
 
@@ -140,6 +267,7 @@ mod tests {
         let plan = Dispatch::new(&selected, 2, 4);
         assert_eq!(plan.counts, [2, 1, 3, 0]);
         assert_eq!(plan.rows, [0, 1, 2, 0, 1, 2]);
+        assert_eq!(plan.slots, [1, 2, 4, 0, 3, 5]);
         assert_eq!(plan.back, [3, 0, 1, 4, 2, 5]);
     }
 }

@@ -2,7 +2,9 @@
 
 use burn::tensor::Tensor;
 
+use crate::error::ModelError;
 use crate::matrix::Matrix;
+use crate::weights::WeightSource;
 
 /// `x Wᵀ + b`.
 #[derive(Debug, Clone)]
@@ -14,6 +16,27 @@ pub struct Linear {
 }
 
 impl Linear {
+    /// Reads `{name}.weight` and, if it has one, `{name}.bias`.
+    ///
+    /// # Errors
+    /// If a tensor is missing.
+    pub fn new(
+        weights: &dyn WeightSource,
+        name: &str,
+        [outputs, inputs]: [usize; 2],
+        bias: bool,
+    ) -> Result<Self, ModelError> {
+        let bias = if bias {
+            Some(weights.vector(&format!("{name}.bias"), outputs)?)
+        } else {
+            None
+        };
+        Ok(Self {
+            weight: weights.matrix(&format!("{name}.weight"), [outputs, inputs])?,
+            bias,
+        })
+    }
+
     /// `[tokens, inputs]` → `[tokens, outputs]`.
     #[must_use]
     pub fn apply(&self, x: Tensor<2>) -> Tensor<2> {
@@ -22,25 +45,5 @@ impl Linear {
             Some(bias) => y + bias.clone().unsqueeze(),
             None => y,
         }
-    }
-}
-
-/// `down(silu(gate x) · up x)`.
-#[derive(Debug, Clone)]
-pub struct GatedMlp {
-    /// `[intermediate, hidden]`.
-    pub gate: Matrix,
-    /// `[intermediate, hidden]`.
-    pub up: Matrix,
-    /// `[hidden, intermediate]`.
-    pub down: Matrix,
-}
-
-impl GatedMlp {
-    /// `[tokens, hidden]` → `[tokens, hidden]`.
-    #[must_use]
-    pub fn apply(&self, x: Tensor<2>) -> Tensor<2> {
-        let gate = burn::tensor::activation::silu(self.gate.apply(x.clone()));
-        self.down.apply(gate * self.up.apply(x))
     }
 }

@@ -1,8 +1,24 @@
 //! The parts decoders are put together from, each written once.
 
+pub mod attend;
 pub mod attention;
+mod causal_conv;
+pub mod delta_net;
 pub mod experts;
+pub mod latent_attention;
 pub mod linear;
+pub mod mamba2;
+pub mod mixer;
+pub mod mlp;
+pub mod moe;
 pub mod norm;
+pub mod recurrent;
 pub mod rope;
 pub mod router;
+mod selection;
+pub mod short_conv;
+pub mod state;
+pub mod timeline;
+
+#[cfg(test)]
+mod mixer_tests;

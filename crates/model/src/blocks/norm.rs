@@ -1,22 +1,57 @@
-//! Root-mean-square normalisation.
+//! Normalisation of the last dimension.
 
 use burn::tensor::Tensor;
 
-/// `x / sqrt(mean(x²) + ε) · weight`, over the last dimension (Zhang and Sennrich, <https://arxiv.org/abs/1910.07467>).
+use crate::error::ModelError;
+use crate::spec::{NormKind, NormSpec};
+use crate::weights::WeightSource;
+
+/// Root-mean-square norms (Zhang and Sennrich, <https://arxiv.org/abs/1910.07467>) and layer norm
+/// (<https://arxiv.org/abs/1607.06450>).
 #[derive(Debug, Clone)]
-pub struct RmsNorm {
+pub struct Norm {
+    spec: NormSpec,
+    /// `[width]`; for a zero-centred norm 1 is added already. `None` where the norm has none.
+    weight: Option<Tensor<1>>,
     /// `[width]`.
-    pub weight: Tensor<1>,
-    /// Added to the mean square.
-    pub epsilon: f64,
+    bias: Option<Tensor<1>>,
 }
 
-impl RmsNorm {
+impl Norm {
+    /// Reads `{name}.weight`, and `{name}.bias` for a layer norm.
+    ///
+    /// # Errors
+    /// If a tensor is missing.
+    pub fn new(weights: &dyn WeightSource, name: &str, width: usize, spec: NormSpec) -> Result<Self, ModelError> {
+        let read = |what: &str| weights.vector(&format!("{name}.{what}"), width);
+        let weight = match spec.kind {
+            NormKind::RmsPlain => None,
+            NormKind::RmsZeroCentred => Some(read("weight")?.add_scalar(1.0)),
+            NormKind::Rms | NormKind::Layer => Some(read("weight")?),
+        };
+        let bias = match spec.kind {
+            NormKind::Layer => Some(read("bias")?),
+            _ => None,
+        };
+        Ok(Self { spec, weight, bias })
+    }
+
     /// Normalises the last dimension.
     #[must_use]
     pub fn apply<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        let x = match self.spec.kind {
+            NormKind::Layer => x.clone() - x.mean_dim(D - 1),
+            _ => x,
+        };
         let mean_square = x.clone().square().mean_dim(D - 1);
-        let scale = mean_square.add_scalar(self.epsilon).sqrt().recip();
-        x * scale * self.weight.clone().unsqueeze()
+        let scale = mean_square.add_scalar(self.spec.epsilon).sqrt().recip();
+        let mut y = x * scale;
+        if let Some(weight) = &self.weight {
+            y = y * weight.clone().unsqueeze();
+        }
+        match &self.bias {
+            Some(bias) => y + bias.clone().unsqueeze(),
+            None => y,
+        }
     }
 }

@@ -3,22 +3,28 @@
 use burn::tensor::{Int, Tensor, TensorData, activation};
 
 use super::rope::host;
+use super::selection::{Selection, two_by_sparsemixer};
 use crate::device::Device;
 use crate::error::ModelError;
 use crate::mask::ExpertId;
 use crate::matrix::Matrix;
+use crate::spec::{MoeSpec, Normalise, RouterSpec, Scoring};
+use crate::weights::WeightSource;
 
-/// Softmax over all experts, then the largest `top_k` (Mixtral, `OLMoE`, Qwen).
+/// One layer's router.
 #[derive(Debug, Clone)]
 pub struct Router {
+    spec: RouterSpec,
     /// `[experts, hidden]`.
     pub weight: Matrix,
+    /// `[experts]`.
+    bias: Option<Tensor<1>>,
+    /// `[experts]`, for selection only.
+    selection_bias: Option<Vec<f64>>,
     /// Experts in the checkpoint.
     pub experts: usize,
     /// Experts per token.
     pub top_k: usize,
-    /// Weights of the selected experts are divided by their sum.
-    pub renormalise: bool,
     /// Kept experts; `None` keeps all. Added to the logits as 0 or −∞ before the softmax, which equals slicing the rows away.
     pub kept: Option<Vec<bool>>,
 }
@@ -28,35 +34,80 @@ pub struct Router {
 pub struct Routing {
     /// `[tokens, experts]`, as the router computed them: dropped experts included.
     pub logits: Tensor<2>,
-    /// Softmax over the kept experts, `[tokens, experts]`.
+    /// Softmax over the kept experts, or sigmoid of each, `[tokens, experts]`.
     pub scores: Tensor<2>,
     /// `[tokens * top_k]`, weight descending within a token, ties to the lower index.
     pub selected: Vec<ExpertId>,
-    /// `[tokens, top_k]`: what expert outputs are multiplied by.
+    /// `[tokens, top_k]`: what expert outputs (in one family: inputs) are multiplied by.
     pub weights: Tensor<2>,
 }
 
 impl Router {
+    /// Reads the weights, whose names begin with `layer`.
+    ///
+    /// # Errors
+    /// If one is missing.
+    pub fn new(moe: &MoeSpec, layer: &str, hidden: usize, weights: &dyn WeightSource) -> Result<Self, ModelError> {
+        let named = |name: &String| format!("{layer}{name}");
+        let vector = |name: &Option<String>| {
+            name.as_ref()
+                .map(|name| weights.vector(&named(name), moe.experts))
+                .transpose()
+        };
+        let selection_bias = match vector(&moe.router.selection_bias)? {
+            Some(bias) => Some(host_f64(bias, layer)?),
+            None => None,
+        };
+        Ok(Self {
+            weight: weights.matrix(&named(&moe.router.weight), [moe.experts, hidden])?,
+            bias: vector(&moe.router.bias)?,
+            selection_bias,
+            experts: moe.experts,
+            top_k: moe.top_k,
+            kept: None,
+            spec: moe.router.clone(),
+        })
+    }
+
     /// Routes `[tokens, hidden]`.
     ///
     /// # Errors
     /// If a score is not finite, or the device fails.
     pub fn route(&self, x: Tensor<2>, device: &Device, place: &str) -> Result<Routing, ModelError> {
         let tokens = x.dims()[0];
-        let logits = self.weight.apply(x);
+        let mut logits = self.weight.apply(x);
+        if let Some(bias) = &self.bias {
+            logits = logits + bias.clone().unsqueeze();
+        }
         let masked = match &self.kept {
             Some(kept) => logits.clone() + penalty(kept, device),
             None => logits.clone(),
         };
-        let scores = activation::softmax(masked, 1);
-        let selected = self.select(&host_f64(scores.clone(), place)?, place)?;
-        let indices: Vec<i64> = selected.iter().map(|id| id.0 as i64).collect();
-        let indices: Tensor<2, Int> = Tensor::from_data(TensorData::new(indices, [tokens, self.top_k]), device.burn());
-        let weights = scores.clone().gather(1, indices);
-        let weights = if self.renormalise {
-            weights.clone() / weights.sum_dim(1)
-        } else {
-            weights
+        let scores = match self.spec.scoring {
+            Scoring::Sigmoid | Scoring::SigmoidOnInput => activation::sigmoid(masked.clone()),
+            _ => activation::softmax(masked.clone(), 1),
+        };
+        let (selected, weights) = match self.spec.scoring {
+            Scoring::Softmax | Scoring::Sigmoid => {
+                let selected = self.select(&host_f64(scores.clone(), place)?, place)?;
+                let weights = self.normalised(self.gathered(&scores, &selected, tokens, device));
+                (selected, weights)
+            }
+            Scoring::SoftmaxOfSelected => {
+                let selected = self.select(&host_f64(masked.clone(), place)?, place)?;
+                let weights = activation::softmax(self.gathered(&masked, &selected, tokens, device), 1);
+                (selected, self.normalised(weights))
+            }
+            Scoring::SigmoidOnInput => {
+                let selected = self.select(&host_f64(masked, place)?, place)?;
+                let weights = self.gathered(&scores, &selected, tokens, device);
+                (selected, weights)
+            }
+            Scoring::Sparsemixer { jitter } => {
+                let values = host_f64(masked, place)?;
+                let (selected, weights) = two_by_sparsemixer(&values, self.experts, jitter, place)?;
+                (selected, host(weights, [tokens, self.top_k], device))
+            }
         };
         Ok(Routing {
             logits,
@@ -66,21 +117,44 @@ impl Router {
         })
     }
 
-    fn select(&self, scores: &[f64], place: &str) -> Result<Vec<ExpertId>, ModelError> {
-        let mut selected = Vec::with_capacity(scores.len() / self.experts * self.top_k);
-        let mut order: Vec<usize> = Vec::with_capacity(self.experts);
-        for token in scores.chunks_exact(self.experts) {
-            if let Some(bad) = token.iter().find(|score| !score.is_finite()) {
-                return Err(ModelError::NotFinite {
-                    place: format!("{place}: router"),
-                    found: bad.to_string(),
-                });
+    /// Values of the selected, `[tokens, top_k]`.
+    fn gathered(&self, values: &Tensor<2>, selected: &[ExpertId], tokens: usize, device: &Device) -> Tensor<2> {
+        let indices: Vec<i64> = selected.iter().map(|id| id.0 as i64).collect();
+        let indices: Tensor<2, Int> = Tensor::from_data(TensorData::new(indices, [tokens, self.top_k]), device.burn());
+        values.clone().gather(1, indices)
+    }
+
+    fn normalised(&self, weights: Tensor<2>) -> Tensor<2> {
+        let weights = match self.spec.normalise {
+            Normalise::None => weights,
+            Normalise::Sum { epsilon, floor } => {
+                let mut sum = weights.clone().sum_dim(1);
+                if epsilon > 0.0 {
+                    sum = sum.add_scalar(epsilon);
+                }
+                if floor > 0.0 {
+                    sum = sum.clamp_min(floor);
+                }
+                weights / sum
             }
-            order.clear();
-            order.extend((0..self.experts).filter(|&e| self.kept.as_ref().is_none_or(|kept| kept[e])));
-            // A stable order by score: the lower index wins a tie.
-            order.sort_by(|&a, &b| token[b].total_cmp(&token[a]));
-            selected.extend(order.iter().take(self.top_k).map(|&e| ExpertId(e)));
+        };
+        if (self.spec.scale - 1.0).abs() > 0.0 {
+            weights.mul_scalar(self.spec.scale)
+        } else {
+            weights
+        }
+    }
+
+    fn select(&self, scores: &[f64], place: &str) -> Result<Vec<ExpertId>, ModelError> {
+        let selection = Selection {
+            top_k: self.top_k,
+            bias: self.selection_bias.as_deref(),
+            groups: self.spec.groups,
+            kept: self.kept.as_deref(),
+        };
+        let mut selected = Vec::with_capacity(scores.len() / self.experts * self.top_k);
+        for token in scores.chunks_exact(self.experts) {
+            selection.select(token, place, &mut selected)?;
         }
         Ok(selected)
     }

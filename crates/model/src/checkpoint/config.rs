@@ -36,7 +36,7 @@ impl Config {
             file: file.to_path_buf(),
             reason,
         };
-        match serde_json::from_str(&without_python_floats(text)).map_err(|parse| error(parse.to_string()))? {
+        match serde_json::from_str(&quoted_python_floats(text, "")).map_err(|parse| error(parse.to_string()))? {
             Value::Object(fields) => Ok(Self {
                 file: file.to_path_buf(),
                 prefix: String::new(),
@@ -276,7 +276,8 @@ fn unread_in(fields: &Map<String, Value>, prefix: &str, read: &BTreeSet<String>,
 }
 
 /// Python writes infinities and NaN into JSON as bare words; they become strings here, so that only a reader that asks for them fails.
-fn without_python_floats(text: &str) -> std::borrow::Cow<'_, str> {
+/// The strings begin with `mark`.
+pub(crate) fn quoted_python_floats<'a>(text: &'a str, mark: &str) -> std::borrow::Cow<'a, str> {
     const WORDS: [&str; 3] = ["-Infinity", "Infinity", "NaN"];
     if !WORDS.iter().any(|word| text.contains(word)) {
         return text.into();
@@ -291,7 +292,7 @@ fn without_python_floats(text: &str) -> std::borrow::Cow<'_, str> {
             WORDS.iter().find(|word| rest.starts_with(**word))
         };
         let taken = if let Some(word) = word {
-            out.extend(["\"", word, "\""]);
+            out.extend(["\"", mark, word, "\""]);
             word.len()
         } else {
             let escape = in_string && c == '\\';

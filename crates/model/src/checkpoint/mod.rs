@@ -20,6 +20,7 @@ use secateur_kernels::mapped::MappedFile;
 
 pub use config::Config;
 pub(crate) use config::describe;
+pub(crate) use config::quoted_python_floats;
 pub use dtype::Dtype;
 pub use error::CheckpointError;
 pub use finite::first_non_finite;
@@ -56,6 +57,8 @@ pub struct Expected {
     pub name: String,
     /// Sizes that config.json implies, row-major.
     pub shape: Vec<usize>,
+    /// Bytes that a block unpacks, not numbers.
+    pub packed: bool,
 }
 
 impl Expected {
@@ -64,6 +67,15 @@ impl Expected {
         Self {
             name: name.into(),
             shape: shape.into(),
+            packed: false,
+        }
+    }
+
+    /// Packed bytes of this name and shape.
+    pub fn packed(name: impl Into<String>, shape: impl Into<Vec<usize>>) -> Self {
+        Self {
+            packed: true,
+            ..Self::new(name, shape)
         }
     }
 }
@@ -189,11 +201,13 @@ impl Checkpoint {
             });
         }
         let mut unused: BTreeSet<&str> = self.names().filter(|name| !skip(name)).collect();
-        for Expected { name, shape } in expected {
+        for Expected { name, shape, packed } in expected {
             let tensor = &self.tensors[name];
             let (name, file) = (name.clone(), tensor.file.clone());
             unused.remove(name.as_str());
-            if tensor.shape != *shape {
+            // A vector may be stored as one row.
+            let is_row = shape.len() == 1 && tensor.shape.len() == 2 && tensor.shape[0] == 1;
+            if tensor.shape != *shape && !(is_row && tensor.shape[1..] == **shape) {
                 return Err(CheckpointError::WrongShape {
                     tensor: name,
                     file,
@@ -201,7 +215,12 @@ impl Checkpoint {
                     found: tensor.shape.clone(),
                 });
             }
-            if !tensor.dtype.is_weight() {
+            let readable = if *packed {
+                tensor.dtype == Dtype::U8
+            } else {
+                tensor.dtype.is_weight()
+            };
+            if !readable {
                 return Err(CheckpointError::UnsupportedDtype {
                     tensor: name,
                     file,

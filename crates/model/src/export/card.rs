@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::naming::Place;
 use super::plan::Plan;
 use crate::mask::ExpertMask;
 
@@ -17,13 +18,14 @@ pub(super) fn with_note(card: Option<&str>, mask: &ExpertMask, plan: &Plan) -> S
         kept,
         ..
     } = plan;
+    let decoder_layers = kept.keys().filter(|place| matches!(place, Place::Decoder(_))).count();
     let _ = write!(
         text,
         "## Experts removed\n\nThis checkpoint was made by Secateur from one with {experts_before} experts per layer: {experts} of them are kept \
          in each of {} layers, nothing was trained afterwards. What the original is good for, this one need not be: measure it before use.\n\n\
          Kept experts by layer, by their index in the original, in the order of their index here{}:\n\n```json\n{{\n",
         kept.len(),
-        if mask.kept.len() < kept.len() {
+        if mask.kept.len() < decoder_layers {
             " (layers that the mask does not name keep all)"
         } else {
             ""
@@ -31,7 +33,10 @@ pub(super) fn with_note(card: Option<&str>, mask: &ExpertMask, plan: &Plan) -> S
     );
     let rows: Vec<String> = kept
         .iter()
-        .map(|(layer, ids)| format!("  \"{layer}\": {ids:?}"))
+        .map(|(place, ids)| match place {
+            Place::Decoder(layer) => format!("  \"{layer}\": {ids:?}"),
+            Place::Prediction(layer) => format!("  \"mtp.{layer}\": {ids:?}"),
+        })
         .collect();
     let _ = write!(text, "{}\n}}\n```\n", rows.join(",\n"));
     text

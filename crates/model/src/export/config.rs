@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::{ExportError, MoeNaming};
-use crate::checkpoint::{CheckpointError, Config, files};
+use crate::checkpoint::{CheckpointError, Config, files, quoted_python_floats};
 
 /// The number of experts that config.json states.
 pub(super) fn experts(config: &Config, naming: &MoeNaming) -> Result<usize, ExportError> {
@@ -51,7 +51,17 @@ pub(super) fn with_experts(
         file: "config.json".into(),
         hint: "it was removed".into(),
     };
-    let mut config = files::read_json(directory, "config.json", files::CONFIG_LIMIT)?.ok_or_else(missing)?;
+    let text = files::read_text(directory, "config.json", files::CONFIG_LIMIT)?.ok_or_else(missing)?;
+    // Bare infinities travel as marked strings, the mark being in no text of the file.
+    let mut mark = "\u{e000}".to_owned();
+    while text.contains(&mark) {
+        mark.push('\u{e000}');
+    }
+    let parsed = serde_json::from_str(&quoted_python_floats(&text, &mark));
+    let mut config: Value = parsed.map_err(|error| CheckpointError::Json {
+        file: directory.join("config.json"),
+        reason: error.to_string(),
+    })?;
     for key in naming.expert_count_keys {
         let pointer = format!("/{}", key.replace('.', "/"));
         if let Some(value) = config
@@ -61,5 +71,9 @@ pub(super) fn with_experts(
             *value = Value::from(after);
         }
     }
-    Ok(format!("{config:#}\n"))
+    let mut text = format!("{config:#}\n");
+    for word in ["-Infinity", "Infinity", "NaN"] {
+        text = text.replace(&format!("\"{mark}{word}\""), word);
+    }
+    Ok(text)
 }

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::Path;
 
-use super::naming::{Role, layer_of};
+use super::naming::{Place, Role};
 use super::{ExportError, ExtraLayers, MoeNaming};
-use crate::checkpoint::{Checkpoint, Dtype, TensorEntry};
+use crate::checkpoint::{Checkpoint, Config, Dtype, TensorEntry};
 use crate::mask::ExpertMask;
 
 /// A tensor to write.
@@ -38,7 +38,7 @@ pub(super) struct Plan {
     pub(super) experts_before: usize,
     pub(super) experts: usize,
     /// Layer → kept ids, for every layer with experts that is written.
-    pub(super) kept: BTreeMap<usize, Vec<usize>>,
+    pub(super) kept: BTreeMap<Place, Vec<usize>>,
     pub(super) shards: Vec<PlannedShard>,
     pub(super) dropped: Vec<String>,
 }
@@ -50,15 +50,21 @@ pub(super) fn plan(
     extra: ExtraLayers,
 ) -> Result<Plan, ExportError> {
     let config = checkpoint.config();
-    let layers = config.required_usize("num_hidden_layers")?;
+    let decoder = match naming.config_object {
+        "" => config.clone(),
+        object => config.required_object(object)?,
+    };
+    // Where config.json lists the layers one by one, none is beyond.
+    let layers = decoder.optional_usize("num_hidden_layers")?.unwrap_or(usize::MAX);
     let dropped = |tensor: &TensorEntry| {
-        extra == ExtraLayers::Drop && layer_of(&tensor.name).is_some_and(|layer| layer >= layers)
+        extra == ExtraLayers::Drop && naming.layer_of(&tensor.name).is_some_and(|layer| layer >= layers)
     };
     let written: Vec<&TensorEntry> = checkpoint.tensors().filter(|tensor| !dropped(tensor)).collect();
 
     let experts_before = super::config::experts(config, naming)?;
     let moe_layers = moe_layers(checkpoint.directory(), &written, naming, experts_before)?;
-    let kept = kept(checkpoint, mask, &moe_layers, experts_before)?;
+    let top_k = top_k(&decoder, naming)?;
+    let kept = kept(checkpoint, mask, &moe_layers, experts_before, top_k)?;
     let experts = kept.values().next().map_or(0, Vec::len);
 
     let mut shards: BTreeMap<&Path, Vec<PlannedTensor>> = BTreeMap::new();
@@ -100,21 +106,21 @@ fn moe_layers(
     tensors: &[&TensorEntry],
     naming: &MoeNaming,
     experts: usize,
-) -> Result<BTreeSet<usize>, ExportError> {
+) -> Result<BTreeSet<Place>, ExportError> {
     let error = |reason: String| ExportError::Experts {
         directory: directory.to_path_buf(),
         reason,
     };
     let mut layers = BTreeSet::new();
-    let mut found: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
+    let mut found: BTreeMap<Place, BTreeSet<usize>> = BTreeMap::new();
     for tensor in tensors {
         match naming.role(&tensor.name) {
-            Role::Expert { layer, expert, .. } => {
-                found.entry(layer).or_default().insert(expert);
-                layers.insert(layer);
+            Role::Expert { place, expert, .. } => {
+                found.entry(place).or_default().insert(expert);
+                layers.insert(place);
             }
-            Role::Sliced { layer } => {
-                layers.insert(layer);
+            Role::Sliced { place } => {
+                layers.insert(place);
             }
             Role::Other => {}
         }
@@ -125,7 +131,7 @@ fn moe_layers(
     for (layer, ids) in found {
         if ids.len() != experts || ids.last().is_some_and(|&last| last >= experts) {
             return Err(error(format!(
-                "layer {layer} has {} experts, the last of them {}, but config.json states {experts}",
+                "{layer} has {} experts, the last of them {}, but config.json states {experts}",
                 ids.len(),
                 ids.last().unwrap_or(&0)
             )));
@@ -134,59 +140,79 @@ fn moe_layers(
     Ok(layers)
 }
 
-/// Kept ids of every layer with experts, all equally many, at least as many as are used per token.
+/// Kept ids of every layer with experts, all equally many, at least as many as are used per token. Prediction layers that the mask
+/// cannot name keep the ids of the last decoder layer: nothing says which of theirs are used.
 fn kept(
     checkpoint: &Checkpoint,
     mask: &ExpertMask,
-    layers: &BTreeSet<usize>,
+    layers: &BTreeSet<Place>,
     experts: usize,
-) -> Result<BTreeMap<usize, Vec<usize>>, ExportError> {
+    top_k: usize,
+) -> Result<BTreeMap<Place, Vec<usize>>, ExportError> {
     let error = |reason: String| ExportError::Mask {
         directory: checkpoint.directory().to_path_buf(),
         reason,
     };
-    if let Some(layer) = mask.kept.keys().find(|layer| !layers.contains(layer)) {
+    let unknown = |layer: &&usize| !layers.contains(&Place::Decoder(**layer));
+    if let Some(layer) = mask.kept.keys().find(unknown) {
+        let layers: Vec<String> = layers.iter().map(ToString::to_string).collect();
         return Err(error(format!(
-            "it names layer {layer}, and the layers with experts are {layers:?}"
+            "it names layer {layer}, and those with experts are {}",
+            layers.join(", ")
         )));
     }
-    let ids = |layer: usize| match mask.kept.get(&layer) {
-        Some(ids) => ids.iter().map(|id| id.0).collect(),
-        None => (0..experts).collect::<Vec<usize>>(),
+    let all = || (0..experts).collect::<Vec<usize>>();
+    let mut kept: BTreeMap<Place, Vec<usize>> = BTreeMap::new();
+    for &place in layers {
+        let ids = match place {
+            Place::Decoder(layer) => mask.kept.get(&layer).map(|ids| ids.iter().map(|id| id.0).collect()),
+            Place::Prediction(_) => kept.values().next_back().cloned(),
+        };
+        kept.insert(place, ids.unwrap_or_else(all));
+    }
+    check_counts(&kept, experts, top_k).map_err(error)?;
+    Ok(kept)
+}
+
+/// Experts per token.
+fn top_k(config: &Config, naming: &MoeNaming) -> Result<usize, ExportError> {
+    for key in naming.top_k_keys {
+        if let Some(top_k) = config.optional_usize(key)? {
+            return Ok(top_k.max(1));
+        }
+    }
+    Ok(1)
+}
+
+/// The reason why these ids cannot be kept.
+fn check_counts(kept: &BTreeMap<Place, Vec<usize>>, experts: usize, top_k: usize) -> Result<(), String> {
+    let Some((first, ids)) = kept.first_key_value() else {
+        return Ok(());
     };
-    let kept: BTreeMap<usize, Vec<usize>> = layers.iter().map(|&layer| (layer, ids(layer))).collect();
-    let count = kept.values().next().map_or(0, Vec::len);
-    let top_k = checkpoint
-        .config()
-        .optional_usize("num_experts_per_tok")?
-        .unwrap_or(1)
-        .max(1);
-    for (layer, ids) in &kept {
+    let count = ids.len();
+    for (layer, ids) in kept {
         if !ids.is_sorted_by(|a, b| a < b) {
-            return Err(error(format!(
-                "the ids of layer {layer} are not ascending and distinct: {ids:?}"
-            )));
+            return Err(format!("the ids of {layer} are not ascending and distinct: {ids:?}"));
         }
         if let Some(id) = ids.last().filter(|&&id| id >= experts) {
-            return Err(error(format!(
-                "layer {layer} is to keep expert {id}, and it has experts 0 to {}",
+            return Err(format!(
+                "{layer} is to keep expert {id}, and it has experts 0 to {}",
                 experts - 1
-            )));
+            ));
         }
         if ids.len() != count {
-            return Err(error(format!(
-                "layer {layer} keeps {} experts and layer {} keeps {count}; config.json can state only one number for all layers",
+            return Err(format!(
+                "{layer} keeps {} experts and {first} keeps {count}; config.json can state only one number for all layers",
                 ids.len(),
-                kept.keys().next().unwrap_or(&0)
-            )));
+            ));
         }
     }
     if count < top_k {
-        return Err(error(format!(
+        return Err(format!(
             "it keeps {count} experts per layer, and the model uses {top_k} per token (num_experts_per_tok)"
-        )));
+        ));
     }
-    Ok(kept)
+    Ok(())
 }
 
 /// What becomes of a tensor; `None` for those of removed experts.
@@ -194,7 +220,7 @@ fn planned(
     checkpoint: &Checkpoint,
     tensor: &TensorEntry,
     naming: &MoeNaming,
-    kept: &BTreeMap<usize, Vec<usize>>,
+    kept: &BTreeMap<Place, Vec<usize>>,
     experts: usize,
 ) -> Result<Option<PlannedTensor>, ExportError> {
     let bytes = tensor.range.len();
@@ -208,28 +234,30 @@ fn planned(
     match naming.role(&tensor.name) {
         Role::Other => Ok(Some(same(tensor.name.clone()))),
         Role::Expert {
-            layer,
+            place,
             expert,
             before,
             after,
         } => {
-            let slot = kept.get(&layer).and_then(|ids| ids.binary_search(&expert).ok());
+            let slot = kept.get(&place).and_then(|ids| ids.binary_search(&expert).ok());
             Ok(slot.map(|slot| same(format!("{before}{slot}{after}"))))
         }
-        Role::Sliced { layer } => {
-            let ids = kept.get(&layer).map(Vec::as_slice).unwrap_or_default();
-            if tensor.shape.first() != Some(&experts) || !bytes.is_multiple_of(experts) {
+        Role::Sliced { place } => {
+            let ids = kept.get(&place).map(Vec::as_slice).unwrap_or_default();
+            // `[experts, …]`, or `[1, experts]`: either way the slices lie one after the other.
+            let dimension = usize::from(tensor.shape.len() == 2 && tensor.shape[0] == 1 && experts > 1);
+            if tensor.shape.get(dimension) != Some(&experts) || !bytes.is_multiple_of(experts) {
                 return Err(ExportError::Experts {
                     directory: checkpoint.directory().to_path_buf(),
                     reason: format!(
-                        "tensor `{}` is {:?}, expected {experts} rows, one per expert",
+                        "tensor `{}` is {:?}, expected {experts} slices, one per expert",
                         tensor.name, tensor.shape
                     ),
                 });
             }
             let row = bytes / experts;
             let mut shape = tensor.shape.clone();
-            shape[0] = ids.len();
+            shape[dimension] = ids.len();
             let parts = ids.iter().map(|&id| id * row..(id + 1) * row).collect();
             Ok(Some(PlannedTensor {
                 shape,

@@ -161,7 +161,7 @@ fn masks_that_do_not_fit_are_refused_before_anything_is_written() {
         refusal(&[(0, &[1]), (1, &[0])], drop).contains("it keeps 1 experts per layer, and the model uses 2 per token")
     );
     assert!(refusal(&[(0, &[]), (1, &[])], drop).contains("keeps 0 experts"));
-    assert!(refusal(&[(7, &[0, 1])], drop).contains("it names layer 7, and the layers with experts are {0, 1}"));
+    assert!(refusal(&[(7, &[0, 1])], drop).contains("it names layer 7, and those with experts are layer 0, layer 1"));
 }
 
 #[test]
@@ -207,4 +207,42 @@ fn nothing_is_overwritten() {
 #[test]
 fn names_beyond_ascii_are_digested_as_python_writes_them() {
     assert_eq!(ascii_json("a\"é🧬"), "\"a\\\"\\u00e9\\ud83e\\uddec\"");
+}
+
+#[test]
+fn prediction_layers_keep_as_many_experts_and_python_floats_stay() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = r#"{"text_config":{"num_hidden_layers":1,"num_experts":3,"num_experts_per_tok":1},"limit":[0.0,Infinity],"s":"NaN"}"#;
+    fs::write(directory.path().join("config.json"), config).unwrap();
+    let rows = [0_u8, 0, 1, 1, 2, 2];
+    let mut tensors = vec![("model.layers.0.mlp.gate.weight".to_owned(), vec![3, 1], rows.to_vec())];
+    tensors.push(("mtp.layers.0.mlp.gate.weight".to_owned(), vec![3, 1], rows.to_vec()));
+    for expert in 0..3_u8 {
+        let name = format!("mtp.layers.0.mlp.experts.{expert}.up_proj.weight");
+        tensors.push((name, vec![1], vec![expert; 2]));
+    }
+    let borrowed: Vec<_> = tensors
+        .iter()
+        .map(|(name, shape, bytes)| (name.as_str(), "BF16", shape.as_slice(), bytes.as_slice()))
+        .collect();
+    let file = crate::checkpoint::test_file(&borrowed);
+    fs::write(directory.path().join("model.safetensors"), file).unwrap();
+    let naming = MoeNaming {
+        expert_count_keys: &["text_config.num_experts"],
+        ..MLP_EXPERTS
+    };
+    let to = directory.path().join("pruned");
+    let checkpoint = Checkpoint::open(directory.path()).unwrap();
+    export(&checkpoint, &mask(&[(0, &[0, 2])]), &naming, ExtraLayers::Drop, &to).unwrap();
+    let pruned = Checkpoint::open(&to).unwrap();
+    let bytes = |name: &str| pruned.bytes(pruned.tensor(name).unwrap()).to_vec();
+    assert_eq!(bytes("mtp.layers.0.mlp.gate.weight"), [0, 0, 2, 2]);
+    assert_eq!(bytes("mtp.layers.0.mlp.experts.1.up_proj.weight"), [2, 2]);
+    assert!(pruned.tensor("mtp.layers.0.mlp.experts.2.up_proj.weight").is_none());
+    let text = fs::read_to_string(to.join("config.json")).unwrap();
+    assert!(
+        text.contains("\"num_experts\": 2") && text.contains("Infinity\n") && text.contains("\"NaN\""),
+        "{text}"
+    );
+    assert!(!text.contains("\"Infinity\""), "{text}");
 }

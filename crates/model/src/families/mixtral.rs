@@ -2,11 +2,15 @@
 //!
 //! Source: `MixtralForCausalLM` in transformers 5.23; <https://arxiv.org/abs/2401.04088>.
 
-use super::{BLOCK_SPARSE_EXPERTS, Common, Family, expert_counts, require_silu, rope};
+use super::common::{Common, epsilon, expert_counts, require_silu};
+use super::rope::{RopeDefaults, rope};
+use super::{BLOCK_SPARSE_EXPERTS, Family};
 use crate::checkpoint::Config;
 use crate::error::ModelError;
 use crate::export::MoeNaming;
-use crate::spec::{AttentionSpec, DecoderSpec, FeedForwardSpec, LayerSpec, MoeSpec, QueryKeyNorm};
+use crate::spec::{
+    Activation, AttentionSpec, BlockSpec, DecoderSpec, ExpertLayout, MlpNames, MoeSpec, RouterSpec, Sight,
+};
 
 pub(super) struct Mixtral;
 
@@ -22,36 +26,31 @@ impl Family for Mixtral {
     fn spec(&self, config: &Config) -> Result<DecoderSpec, ModelError> {
         require_silu(config, self.name())?;
         let common = Common {
-            norm_epsilon: config.optional_f64("rms_norm_eps")?.unwrap_or(1e-5),
-            ..Common::read(config)?
+            norm_epsilon: epsilon(config, "rms_norm_eps", 1e-5)?,
+            ..Common::read(config, self.name())?
         };
-        let rope = rope(config, &common, self.name(), 1_000_000.0)?;
+        let rope = rope(config, &common, RopeDefaults::theta(1_000_000.0))?;
         let attention = AttentionSpec {
-            heads: common.heads,
-            key_value_heads: common.key_value_heads,
-            head_dim: common.head_dim,
-            bias: false,
-            query_key_norm: QueryKeyNorm::None,
-            clip: None,
-            sliding_window: config.optional_positive("sliding_window")?,
+            sight: Sight::window(config.optional_positive("sliding_window")?),
+            ..AttentionSpec::plain(common.heads, common.key_value_heads, common.head_dim, Some(rope))
         };
-        let (experts, top_k) = expert_counts(config, self.naming().expert_count_keys)?;
+        let (experts, top_k) = expert_counts(config, self.naming().expert_count_keys, "num_experts_per_tok")?;
         let moe = MoeSpec {
             experts,
             top_k,
             intermediate: config.required_positive("intermediate_size")?,
-            renormalise: true,
-            router: "block_sparse_moe.gate.weight".into(),
-            expert_prefix: "block_sparse_moe.experts.{expert}.".into(),
-            projections: ["w1", "w3", "w2"].map(str::to_owned),
+            activation: Activation::SiluGated,
+            layout: ExpertLayout::per_expert("block_sparse_moe.experts.{expert}.", MlpNames::numbered()),
+            router: RouterSpec::softmax("block_sparse_moe.gate.weight", true),
+            shared: None,
         };
-        let layers = (0..common.layers)
-            .map(|index| LayerSpec {
-                prefix: format!("model.layers.{index}."),
-                attention: attention.clone(),
-                feed_forward: FeedForwardSpec::Moe(moe.clone()),
-            })
-            .collect();
-        Ok(common.decoder(rope, layers))
+        let layer = |index| {
+            common.layer(
+                index,
+                BlockSpec::Attention(attention.clone()),
+                BlockSpec::Moe(moe.clone()),
+            )
+        };
+        Ok(common.decoder((0..common.layers).map(layer).collect()))
     }
 }

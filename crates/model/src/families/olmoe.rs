@@ -2,11 +2,16 @@
 //!
 //! Source: `OlmoeForCausalLM` in transformers 5.23; <https://arxiv.org/abs/2409.02060>.
 
-use super::{Common, Family, MLP_EXPERTS, expert_counts, named_projections, require_silu, rope};
+use super::common::{Common, epsilon, expert_counts, require_silu};
+use super::rope::{RopeDefaults, rope};
+use super::{Family, MLP_EXPERTS};
 use crate::checkpoint::Config;
 use crate::error::ModelError;
 use crate::export::MoeNaming;
-use crate::spec::{AttentionSpec, DecoderSpec, FeedForwardSpec, LayerSpec, MoeSpec, QueryKeyNorm};
+use crate::spec::{
+    Activation, AttentionSpec, BlockSpec, DecoderSpec, ExpertLayout, MlpNames, MoeSpec, NormWidth, QueryKeyNormSpec,
+    RouterSpec,
+};
 
 pub(super) struct Olmoe;
 
@@ -22,40 +27,40 @@ impl Family for Olmoe {
     fn spec(&self, config: &Config) -> Result<DecoderSpec, ModelError> {
         require_silu(config, self.name())?;
         let common = Common {
-            norm_epsilon: config.optional_f64("rms_norm_eps")?.unwrap_or(1e-5),
-            ..Common::read(config)?
+            norm_epsilon: epsilon(config, "rms_norm_eps", 1e-5)?,
+            ..Common::read(config, self.name())?
         };
-        let rope = rope(config, &common, self.name(), 10_000.0)?;
+        let rope = rope(config, &common, RopeDefaults::theta(10_000.0))?;
         let clip = config.optional_f64("clip_qkv")?;
         if clip.is_some_and(|limit| limit <= 0.0) {
             return Err(config.invalid("clip_qkv", "a positive number").into());
         }
+        let bias = config.optional_bool("attention_bias")?.unwrap_or(false);
         let attention = AttentionSpec {
-            heads: common.heads,
-            key_value_heads: common.key_value_heads,
-            head_dim: common.head_dim,
-            bias: config.optional_bool("attention_bias")?.unwrap_or(false),
-            query_key_norm: QueryKeyNorm::Flat,
+            input_bias: bias,
+            output_bias: bias,
+            query_key_norm: Some(QueryKeyNormSpec::new(NormWidth::Flat, common.norm())),
             clip,
-            sliding_window: None,
+            ..AttentionSpec::plain(common.heads, common.key_value_heads, common.head_dim, Some(rope))
         };
-        let (experts, top_k) = expert_counts(config, self.naming().expert_count_keys)?;
+        let (experts, top_k) = expert_counts(config, self.naming().expert_count_keys, "num_experts_per_tok")?;
+        let renormalise = config.optional_bool("norm_topk_prob")?.unwrap_or(false);
         let moe = MoeSpec {
             experts,
             top_k,
             intermediate: config.required_positive("intermediate_size")?,
-            renormalise: config.optional_bool("norm_topk_prob")?.unwrap_or(false),
-            router: "mlp.gate.weight".into(),
-            expert_prefix: "mlp.experts.{expert}.".into(),
-            projections: named_projections(),
+            activation: Activation::SiluGated,
+            layout: ExpertLayout::per_expert("mlp.experts.{expert}.", MlpNames::projections()),
+            router: RouterSpec::softmax("mlp.gate.weight", renormalise),
+            shared: None,
         };
-        let layers = (0..common.layers)
-            .map(|index| LayerSpec {
-                prefix: format!("model.layers.{index}."),
-                attention: attention.clone(),
-                feed_forward: FeedForwardSpec::Moe(moe.clone()),
-            })
-            .collect();
-        Ok(common.decoder(rope, layers))
+        let layer = |index| {
+            common.layer(
+                index,
+                BlockSpec::Attention(attention.clone()),
+                BlockSpec::Moe(moe.clone()),
+            )
+        };
+        Ok(common.decoder((0..common.layers).map(layer).collect()))
     }
 }

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! An expert no token reached scores 0 and goes first. The weight is the one the model uses; REAP's public code takes a softmax
-//! of the raw logits for every router. The paper profile is the sum without `1/n_i`, as the code of arXiv:2607.01444 computes.
+//! of the raw logits for every router. The paper profile is the sum without `1/n_i`, as the code of arXiv:2607.01444 computes,
+//! which also misreads the experts of GPT-OSS.
 
 use super::{LayerView, Method, Profile, Saliency};
 use crate::statistics::Statistic;
@@ -37,14 +38,14 @@ impl Method for Reap {
     fn needs(&self, profile: Profile) -> &'static [Statistic] {
         match profile {
             Profile::Reference => &[Statistic::RoutedTokens, Statistic::GatedOutputNorm],
-            Profile::Paper => &[Statistic::GatedOutputNorm],
+            Profile::Paper => &[Statistic::MisreadGatedOutputNorm],
         }
     }
 
     fn score(&self, layer: &LayerView<'_>, profile: Profile) -> Saliency {
         match profile {
             Profile::Reference => layer.per_routed_token(Statistic::GatedOutputNorm),
-            Profile::Paper => layer.as_score(Statistic::GatedOutputNorm),
+            Profile::Paper => layer.as_score(Statistic::MisreadGatedOutputNorm),
         }
     }
 }

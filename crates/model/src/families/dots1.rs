@@ -1,0 +1,80 @@
+//! dots.llm1: per-head norm of queries and keys, the router of `DeepSeek`-V3, dense first layers, optional sliding windows.
+//!
+//! Source: `Dots1ForCausalLM` in transformers 5.23; <https://arxiv.org/abs/2506.05767>.
+
+use super::common::{
+    Common, SigmoidDefaults, expert_counts, layer_types, require_silu, shared_experts, sigmoid_router,
+};
+use super::rope::{RopeDefaults, rope};
+use super::{Family, ROUTED_EXPERTS, latent};
+use crate::checkpoint::Config;
+use crate::error::ModelError;
+use crate::export::MoeNaming;
+use crate::spec::{
+    Activation, AttentionSpec, BlockSpec, DecoderSpec, ExpertLayout, MlpNames, MoeSpec, NormWidth, QueryKeyNormSpec,
+    Sight,
+};
+
+pub(super) struct Dots1;
+
+impl Family for Dots1 {
+    fn name(&self) -> &'static str {
+        "dots1"
+    }
+
+    fn naming(&self) -> &'static MoeNaming {
+        &ROUTED_EXPERTS
+    }
+
+    fn spec(&self, config: &Config) -> Result<DecoderSpec, ModelError> {
+        require_silu(config, self.name())?;
+        let common = Common::read(config, self.name())?;
+        let rope = rope(config, &common, RopeDefaults::theta(10_000.0))?;
+        let bias = config.optional_bool("attention_bias")?.unwrap_or(false);
+        let attention = AttentionSpec {
+            input_bias: bias,
+            output_bias: bias,
+            query_key_norm: Some(QueryKeyNormSpec::new(NormWidth::PerHead, common.norm())),
+            ..AttentionSpec::plain(common.heads, common.key_value_heads, common.head_dim, Some(rope))
+        };
+        let (experts, top_k) = expert_counts(config, self.naming().expert_count_keys, "num_experts_per_tok")?;
+        let intermediate = config.required_positive("moe_intermediate_size")?;
+        let defaults = SigmoidDefaults {
+            normalise: false,
+            scale: 1.0,
+            groups: [1, 1],
+        };
+        let moe = MoeSpec {
+            experts,
+            top_k,
+            intermediate,
+            activation: Activation::SiluGated,
+            layout: ExpertLayout::per_expert("mlp.experts.{expert}.", MlpNames::projections()),
+            router: sigmoid_router(config, experts, top_k, defaults)?,
+            shared: shared_experts(config, "n_shared_experts", 0, intermediate)?,
+        };
+        let sights = sights(config, &common)?;
+        let mut decoder = latent::decoder(config, &common, &BlockSpec::Attention(attention), &moe, 0)?;
+        for (layer, sight) in decoder.layers.iter_mut().zip(sights) {
+            for step in &mut layer.steps {
+                if let BlockSpec::Attention(attention) = &mut step.block {
+                    attention.sight = sight;
+                }
+            }
+        }
+        Ok(decoder)
+    }
+}
+
+/// Layers from `max_window_layers` on see a window, if there is one.
+fn sights(config: &Config, common: &Common) -> Result<Vec<Sight>, ModelError> {
+    let window = config.optional_positive("sliding_window")?;
+    let first = config.optional_usize("max_window_layers")?.unwrap_or(62);
+    let types = layer_types(config, common, &["sliding_attention", "full_attention"])?;
+    let slides = |index: usize| match &types {
+        Some(types) => types[index] == "sliding_attention",
+        None => index >= first,
+    };
+    let sight = |index| Sight::window(window.filter(|_| slides(index)));
+    Ok((0..common.layers).map(sight).collect())
+}

@@ -1,0 +1,71 @@
+//! What the blocks of one forward pass share: positions, and the angles and masks made from them, each once.
+
+use std::sync::Arc;
+
+use burn::tensor::Tensor;
+
+use crate::batch::{Batch, Slot, attention_mask};
+use crate::blocks::rope::{Angles, RopeSpec};
+use crate::blocks::timeline::Timeline;
+use crate::device::Device;
+use crate::spec::Sight;
+
+/// One forward pass.
+#[derive(Debug)]
+pub struct Pass<'a> {
+    /// Tokens, positions and documents. A cell without a document is padding.
+    pub batch: &'a Batch,
+    /// Where it is computed.
+    pub device: &'a Device,
+    /// Per row, the document and position of every key: cached ones first, then those of this batch.
+    slots: Vec<Vec<Option<Slot>>>,
+    angles: Vec<(RopeSpec, Angles)>,
+    masks: Vec<(Sight, Tensor<4>)>,
+    timeline: Option<Arc<Timeline>>,
+}
+
+impl<'a> Pass<'a> {
+    pub(crate) fn new(batch: &'a Batch, slots: Vec<Vec<Option<Slot>>>, device: &'a Device) -> Self {
+        Self {
+            batch,
+            device,
+            slots,
+            angles: Vec::new(),
+            masks: Vec::new(),
+            timeline: None,
+        }
+    }
+
+    /// Angles of every token of the batch.
+    pub fn angles(&mut self, rope: &RopeSpec) -> Angles {
+        if let Some((_, angles)) = self.angles.iter().find(|(known, _)| known == rope) {
+            return angles.clone();
+        }
+        let angles = Angles::new(rope, &self.batch.positions, self.batch.length, self.device);
+        self.angles.push((rope.clone(), angles.clone()));
+        angles
+    }
+
+    /// What is added to the scores of keys, `[batch, 1, length, keys]`.
+    pub fn mask(&mut self, sight: Sight) -> Tensor<4> {
+        if let Some((_, mask)) = self.masks.iter().find(|(known, _)| *known == sight) {
+            return mask.clone();
+        }
+        let mask = attention_mask(&self.slots, self.batch.length, sight, self.device);
+        self.masks.push((sight, mask.clone()));
+        mask
+    }
+
+    /// Which tokens follow which, and which go on from the cache.
+    pub fn timeline(&mut self) -> Arc<Timeline> {
+        let timeline = self.timeline.get_or_insert_with(|| {
+            let before = |row: &Vec<Option<Slot>>| {
+                let cached = &row[..row.len() - self.batch.length];
+                cached.iter().rev().flatten().next().map(|slot| slot.document)
+            };
+            let last: Vec<Option<u32>> = self.slots.iter().map(before).collect();
+            Arc::new(Timeline::new(self.batch, &last))
+        });
+        Arc::clone(timeline)
+    }
+}
