@@ -5,6 +5,7 @@ mod compare;
 
 pub mod eval;
 pub mod metrics;
+pub mod published;
 pub mod mask_summary;
 #[cfg(feature = "models")]
 pub mod tokenizers;

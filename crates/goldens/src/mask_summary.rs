@@ -8,11 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 use std::path::Path;
 
-use secateur_metrics::mask_agreement::{Agreement, agreement, nesting_violations, rank_shift, scoring_runs};
-use serde::Deserialize;
+use secateur_metrics::mask_agreement::Agreement;
+use secateur_metrics::mask_grid::{MaskGrid, MaskKey, Removed, is_random};
 use serde_json::{Map, Value, json};
 
 use crate::compare::Comparison;
+use crate::published::{self, PublishedMask, PublishedMasks};
 use crate::report::Report;
 
 const TOLERANCE: f64 = 1e-9;
@@ -20,33 +21,12 @@ const MASKS: &str = "published_masks.json.gz";
 const SUMMARY: &str = "published_masks_summary.json";
 /// The published masks unpack to about ten megabytes.
 const LARGEST_BYTES: u64 = 256 << 20;
-/// Names of the paper, in its order; a method that is not among them comes after them.
-const METHODS: [&str; 6] = ["random", "frequency", "gating", "ean", "easyep", "reap"];
-const RANDOM: &str = "random";
 /// The domain whose masks are compared, and the one whose masks are compared with it.
 const DOMAIN: &str = "medinst";
 const DUAL: &str = "dual";
 
-type Layers = Vec<Vec<usize>>;
 /// Computes one part of the summary.
 type Part = fn(&Masks) -> Result<Value, String>;
-
-#[derive(Deserialize)]
-struct Published {
-    num_experts: BTreeMap<String, usize>,
-    files: Vec<PublishedMask>,
-}
-
-#[derive(Deserialize)]
-struct PublishedMask {
-    dir: String,
-    model: String,
-    domain: String,
-    method: String,
-    seed: u64,
-    ratio: f64,
-    mask: Layers,
-}
 
 /// Checks a `masks` directory, one line per part of the summary.
 pub fn check(dir: &Path, report: &mut Report) {
@@ -121,141 +101,60 @@ fn read_summary(path: &Path) -> Result<Value, String> {
     serde_json::from_str(&read_text(path, open(path)?)?).map_err(|e| format!("{}: {e}", path.display()))
 }
 
-/// A ratio as Python writes it, and in ascending order: all are in [0, 1).
-#[derive(Debug, Clone, Copy)]
-struct Ratio(f64);
-
-impl PartialEq for Ratio {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl Eq for Ratio {}
-
-impl PartialOrd for Ratio {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Ratio {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.0.total_cmp(&other.0)
-    }
-}
-
-impl std::fmt::Display for Ratio {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:?}", self.0)
-    }
-}
-
-/// All masks of a file, checked, with the grid they span.
+/// All masks of a file, checked, with the number of experts that each model has.
 struct Masks {
     files: usize,
     experts: BTreeMap<String, usize>,
-    methods: Vec<String>,
-    seeds: BTreeSet<u64>,
-    ratios: BTreeSet<Ratio>,
-    /// By domain, model, method, seed and ratio.
-    by_cell: BTreeMap<(String, String, String, u64, Ratio), Layers>,
+    grid: MaskGrid,
 }
 
 impl Masks {
     fn read(path: &Path) -> Result<Self, String> {
-        let text = read_text(path, flate2::read::GzDecoder::new(open(path)?))?;
-        let published: Published = serde_json::from_str(&text).map_err(|e| format!("{}: {e}", path.display()))?;
-        Self::new(published).map_err(|reason| format!("{}: {reason}", path.display()))
+        Self::new(published::read(path)?).map_err(|reason| format!("{}: {reason}", path.display()))
     }
 
-    fn new(published: Published) -> Result<Self, String> {
+    fn new(published: PublishedMasks) -> Result<Self, String> {
         let mut all = Self {
             files: published.files.len(),
             experts: published.num_experts,
-            methods: Vec::new(),
-            seeds: BTreeSet::new(),
-            ratios: BTreeSet::new(),
-            by_cell: BTreeMap::new(),
+            grid: MaskGrid::default(),
         };
-        let mut methods = BTreeSet::new();
         for file in published.files {
-            all.check_mask(&file)
-                .map_err(|reason| format!("mask `{}`: {reason}", file.dir))?;
-            if file.domain == DOMAIN {
-                methods.insert(file.method.clone());
-                all.seeds.insert(file.seed);
-                all.ratios.insert(Ratio(file.ratio));
-            }
-            let key = (file.domain, file.model, file.method, file.seed, Ratio(file.ratio));
-            if all.by_cell.insert(key, file.mask).is_some() {
-                return Err(format!(
-                    "mask `{}` has the model, domain, method, seed and ratio of another",
-                    file.dir
-                ));
-            }
+            all.add(file)?;
         }
-        let place = |name: &String| METHODS.iter().position(|known| known == name).unwrap_or(METHODS.len());
-        all.methods = methods.into_iter().collect();
-        all.methods.sort_by_key(place);
         Ok(all)
     }
 
-    fn check_mask(&self, file: &PublishedMask) -> Result<(), String> {
-        let experts = *self
-            .experts
-            .get(&file.model)
-            .ok_or_else(|| format!("`num_experts` lacks `{}`", file.model))?;
-        if !(0.0..1.0).contains(&file.ratio) {
-            return Err(format!("ratio {} is not in [0, 1)", file.ratio));
+    fn add(&mut self, file: PublishedMask) -> Result<(), String> {
+        let place = |reason: String| format!("mask `{}`: {reason}", file.dir);
+        let experts = self.experts.get(&file.model);
+        let experts = *experts.ok_or_else(|| place(format!("`num_experts` lacks `{}`", file.model)))?;
+        if let Some(id) = file.mask.iter().flatten().find(|id| **id >= experts) {
+            return Err(place(format!("it keeps expert {id} of {experts}")));
         }
-        if file.mask.is_empty() {
-            return Err("no layers".into());
-        }
-        for (layer, kept) in file.mask.iter().enumerate() {
-            let distinct: BTreeSet<usize> = kept.iter().copied().collect();
-            match distinct.last() {
-                None => return Err(format!("layer {layer} keeps no expert")),
-                Some(&last) if last >= experts => {
-                    return Err(format!("layer {layer} keeps expert {last} of {experts}"));
-                }
-                Some(_) if distinct.len() < kept.len() => return Err(format!("layer {layer} names an expert twice")),
-                Some(_) => {}
-            }
-        }
-        Ok(())
-    }
-
-    fn of_domain(&self, domain: &str, model: &str, method: &str, seed: u64, ratio: Ratio) -> Option<&Layers> {
-        self.by_cell
-            .get(&(domain.to_owned(), model.to_owned(), method.to_owned(), seed, ratio))
-    }
-
-    fn get(&self, model: &str, method: &str, seed: u64, ratio: Ratio) -> Option<&Layers> {
-        self.of_domain(DOMAIN, model, method, seed, ratio)
-    }
-
-    /// The masks of one model, method and seed, largest first.
-    fn series(&self, model: &str, method: &str, seed: u64) -> Vec<(Ratio, &Layers)> {
-        self.ratios
-            .iter()
-            .filter_map(|&ratio| Some((ratio, self.get(model, method, seed, ratio)?)))
-            .collect()
+        let key = MaskKey {
+            model: file.model.clone(),
+            domain: file.domain.clone(),
+            method: file.method.clone(),
+            seed: file.seed,
+            removed: Removed(file.ratio),
+        };
+        self.grid.insert(key, file.mask).map_err(|e| place(e.to_string()))
     }
 
     fn shapes(&self) -> Value {
         let models = self.experts.iter().map(|(model, &experts)| {
-            let of_model = || self.by_cell.iter().filter(move |(key, _)| key.1 == *model);
+            let of_model = || self.grid.masks().filter(move |(key, _)| key.model == *model);
             let layers: BTreeSet<usize> = of_model().map(|(_, mask)| mask.len()).collect();
-            let cells = self
-                .methods
-                .iter()
-                .flat_map(|method| self.ratios.iter().map(move |&ratio| (method, ratio)));
+            let fractions = self.grid.fractions(DOMAIN);
+            let cells = self.grid.methods(DOMAIN);
+            let cells = cells.iter().flat_map(|m| fractions.iter().map(move |&f| (*m, f)));
             let kept: Map<String, Value> = cells
-                .map(|(method, ratio)| {
-                    let cell = of_model().filter(|(key, _)| key.0 == DOMAIN && key.2 == *method && key.4 == ratio);
+                .map(|(method, removed)| {
+                    let same = |key: &MaskKey| key.domain == DOMAIN && key.method == method && key.removed == removed;
+                    let cell = of_model().filter(|(key, _)| same(key));
                     let kept: BTreeSet<usize> = cell.flat_map(|(_, mask)| mask.iter().map(Vec::len)).collect();
-                    (format!("{method}@{ratio}"), json!(kept))
+                    (format!("{method}@{removed}"), json!(kept))
                 })
                 .collect();
             (
@@ -269,23 +168,14 @@ impl Masks {
     /// Seed 0, every two methods that keep equally many experts.
     fn method_pairs(&self) -> Result<Value, String> {
         let mut out = Value::Null;
-        for model in self.experts.keys() {
-            for &ratio in &self.ratios {
-                for (i, a) in self.methods.iter().enumerate() {
-                    for b in &self.methods[i + 1..] {
-                        let (Some(x), Some(y)) = (self.get(model, a, 0, ratio), self.get(model, b, 0, ratio)) else {
-                            continue;
-                        };
-                        if x[0].len() == y[0].len() {
-                            let found = compared(x, y)?;
-                            out[model][ratio.to_string()][format!("{a}|{b}")] = json!({
-                                "overlap_mean": found.overlap_mean,
-                                "overlap_min": found.overlap_min,
-                                "jaccard_mean": found.jaccard_mean,
-                            });
-                        }
-                    }
-                }
+        for pair in self.grid.method_pairs().map_err(|e| e.to_string())? {
+            let (key, found) = (&pair.key, pair.agreement);
+            if key.domain == DOMAIN && key.seed == 0 {
+                out[&key.model][key.removed.to_string()][format!("{}|{}", pair.a, pair.b)] = json!({
+                    "overlap_mean": found.overlap_mean,
+                    "overlap_min": found.overlap_min,
+                    "jaccard_mean": found.jaccard_mean,
+                });
             }
         }
         Ok(out)
@@ -294,22 +184,22 @@ impl Masks {
     /// Every two seeds of a model, method and ratio.
     fn seed_pairs(&self) -> Result<Value, String> {
         let mut out = Value::Null;
-        for (model, method) in self.models_and_methods() {
-            for &ratio in &self.ratios {
-                for &s in &self.seeds {
-                    for &t in self.seeds.range(s + 1..) {
-                        let masks = (self.get(model, method, s, ratio), self.get(model, method, t, ratio));
-                        if let (Some(x), Some(y)) = masks {
-                            let found = compared(x, y)?;
-                            out[model][method][ratio.to_string()][format!("{s}|{t}")] = json!({
-                                "overlap_mean": found.overlap_mean,
-                                "jaccard_mean": found.jaccard_mean,
-                                "common_prefix_mean": found.common_prefix_mean,
-                            });
-                        }
-                    }
-                }
-            }
+        let pairs = self.grid.seed_pairs().map_err(|e| e.to_string())?;
+        for pair in pairs.into_iter().filter(|pair| pair.key.domain == DOMAIN) {
+            let Agreement {
+                overlap_mean,
+                jaccard_mean,
+                common_prefix_mean,
+                ..
+            } = pair.agreement;
+            let MaskKey {
+                model, method, removed, ..
+            } = &pair.key;
+            out[model][method][removed.to_string()][format!("{}|{}", pair.a, pair.b)] = json!({
+                "overlap_mean": overlap_mean,
+                "jaccard_mean": jaccard_mean,
+                "common_prefix_mean": common_prefix_mean,
+            });
         }
         Ok(out)
     }
@@ -318,71 +208,53 @@ impl Masks {
     fn nesting(&self) -> Result<Value, String> {
         let mut out = Value::Null;
         for (model, method) in self.models_and_methods() {
-            for &seed in &self.seeds {
-                let mut steps = Map::new();
-                for pair in self.series(model, method, seed).windows(2) {
-                    let [(low, larger), (high, smaller)] = pair else {
-                        continue;
-                    };
-                    let found = nesting_violations(larger, smaller).map_err(|e| e.to_string())?;
-                    let found = json!({
-                        "subset_violations": found.subset,
-                        "prefix_violations": found.prefix,
-                        "layers": found.layers,
-                    });
-                    steps.insert(format!("{low}->{high}"), found);
-                }
-                out[model][method][seed.to_string()] = Value::Object(steps);
+            for seed in self.grid.seeds(DOMAIN) {
+                out[model][method][seed.to_string()] = json!({});
             }
+        }
+        let steps = self.grid.nesting().map_err(|e| e.to_string())?;
+        for step in steps.into_iter().filter(|step| step.key.domain == DOMAIN) {
+            let (key, found) = (&step.key, step.violations);
+            out[&key.model][&key.method][key.seed.to_string()][format!("{}->{}", key.removed, step.next)] = json!({
+                "subset_violations": found.subset,
+                "prefix_violations": found.prefix,
+                "layers": found.layers,
+            });
         }
         Ok(out)
     }
 
     /// Cells of the grid without a mask.
     fn missing(&self) -> Value {
-        let mut out = Vec::new();
-        for (model, method) in self.models_and_methods() {
-            for &seed in &self.seeds {
-                for &ratio in self
-                    .ratios
-                    .iter()
-                    .filter(|&&ratio| self.get(model, method, seed, ratio).is_none())
-                {
-                    out.push(format!("{model}|{method}|seed{seed}|{ratio}"));
-                }
-            }
-        }
-        json!(out)
+        let name = |key: &MaskKey| format!("{}|{}|seed{}|{}", key.model, key.method, key.seed, key.removed);
+        json!(self.grid.missing(DOMAIN).iter().map(name).collect::<Vec<_>>())
     }
 
     /// Which ratios were cut from one ranking, and how far the rankings of the others lie from it.
     fn runs(&self) -> Result<Value, String> {
         let mut out = Value::Null;
-        for (model, method) in self.models_and_methods().filter(|(_, method)| *method != RANDOM) {
-            for &seed in &self.seeds {
-                let series = self.series(model, method, seed);
-                let masks: Vec<&[Vec<usize>]> = series.iter().map(|(_, mask)| mask.as_slice()).collect();
-                let groups = scoring_runs(&masks).map_err(|e| e.to_string())?;
-                let mut between = Vec::new();
-                for (i, a) in groups.iter().enumerate() {
-                    for b in &groups[i + 1..] {
-                        let found = rank_shift(masks[a[0]], masks[b[0]]).map_err(|e| e.to_string())?;
-                        between.push(json!({
-                            "list_a": series[a[0]].0.0,
-                            "list_b": series[b[0]].0.0,
-                            "max_rank_shift": found.max,
-                            "mean_rank_shift": found.mean,
-                            "moved_fraction": found.moved_fraction,
-                            "not_in_a": found.not_in_other,
-                        }));
-                    }
-                }
-                let groups: Vec<Vec<f64>> = groups
-                    .iter()
-                    .map(|group| group.iter().map(|&i| series[i].0.0).collect())
-                    .collect();
-                out[model][method][seed.to_string()] = json!({"groups": groups, "between": between});
+        for (model, method) in self.models_and_methods().into_iter().filter(|(_, m)| !is_random(m)) {
+            for seed in self.grid.seeds(DOMAIN) {
+                out[model][method][seed.to_string()] = json!({"groups": [], "between": []});
             }
+        }
+        let all = self.grid.scoring_runs().map_err(|e| e.to_string())?;
+        for runs in all.into_iter().filter(|runs| runs.key.domain == DOMAIN) {
+            let between = runs.between.iter().map(|(a, b, shift)| {
+                json!({
+                    "list_a": a.0,
+                    "list_b": b.0,
+                    "max_rank_shift": shift.max,
+                    "mean_rank_shift": shift.mean,
+                    "moved_fraction": shift.moved_fraction,
+                    "not_in_a": shift.not_in_other,
+                })
+            });
+            let between: Vec<Value> = between.collect();
+            let ratios = |group: &Vec<Removed>| group.iter().map(|removed| removed.0).collect();
+            let groups: Vec<Vec<f64>> = runs.groups.iter().map(ratios).collect();
+            let key = &runs.key;
+            out[&key.model][&key.method][key.seed.to_string()] = json!({"groups": groups, "between": between});
         }
         Ok(out)
     }
@@ -391,27 +263,23 @@ impl Masks {
     /// so there can be masks of one of each only.
     fn dual(&self) -> Result<Value, String> {
         let mut out = Map::new();
-        for ((domain, model, method, seed, ratio), mask) in &self.by_cell {
-            let Some(single) = self.get(model, method, *seed, *ratio).filter(|_| domain == DUAL) else {
-                continue;
-            };
-            let found = compared(mask, single)?;
+        let pairs = self.grid.domain_pairs().map_err(|e| e.to_string())?;
+        for pair in pairs.iter().filter(|pair| pair.a == DUAL && pair.b == DOMAIN) {
+            let MaskKey { seed, removed, .. } = pair.key;
+            let found = pair.agreement;
             let found = json!({"overlap_with_medinst_easyep": found.overlap_mean, "jaccard": found.jaccard_mean});
-            if out.insert(format!("seed{seed}@{ratio}"), found).is_some() {
-                return Err(format!("more than one dual mask of seed {seed} at ratio {ratio}"));
+            if out.insert(format!("seed{seed}@{removed}"), found).is_some() {
+                return Err(format!("more than one dual mask of seed {seed} at ratio {removed}"));
             }
         }
         Ok(Value::Object(out))
     }
 
-    fn models_and_methods(&self) -> impl Iterator<Item = (&str, &str)> {
-        let methods = |model| self.methods.iter().map(move |method| (model, method.as_str()));
-        self.experts.keys().map(String::as_str).flat_map(methods)
+    fn models_and_methods(&self) -> Vec<(&str, &str)> {
+        let methods = self.grid.methods(DOMAIN);
+        let of_model = |model| methods.iter().map(move |method| (model, *method)).collect::<Vec<_>>();
+        self.experts.keys().map(String::as_str).flat_map(of_model).collect()
     }
-}
-
-fn compared(a: &Layers, b: &Layers) -> Result<Agreement, String> {
-    agreement(a, b).map_err(|e| e.to_string())
 }
 
 #[cfg(test)]

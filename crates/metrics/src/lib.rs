@@ -29,6 +29,7 @@ pub mod abstention;
 pub mod support;
 pub mod agreement;
 pub mod mask_agreement;
+pub mod mask_grid;
 pub mod reference_experiment;
 
 pub mod statistics;

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::checkpoint::shorten;
+
 /// Errors of this crate. Each says where, what was found and what was expected.
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
@@ -9,7 +11,7 @@ pub enum ModelError {
     #[error(transparent)]
     Checkpoint(#[from] crate::checkpoint::CheckpointError),
     /// `model_type` names a family that is not supported.
-    #[error("{file}: model_type `{found}` is not supported; supported: {supported}")]
+    #[error("{file}: model_type `{}` is not supported; supported: {supported}", shorten(.found))]
     UnknownFamily {
         /// The config.json.
         file: PathBuf,
@@ -19,7 +21,7 @@ pub enum ModelError {
         supported: String,
     },
     /// A config option asks for something the family's implementation does not do.
-    #[error("{file}: `{option}` = {found} is not supported for {family}: {expected}")]
+    #[error("{file}: `{option}` = {} is not supported for {family}: {expected}", shorten(.found))]
     UnsupportedOption {
         /// The config.json.
         file: PathBuf,

@@ -18,5 +18,6 @@ pub mod ranking;
 pub mod protection;
 pub mod plan;
 pub mod mask_files;
+pub mod import;
 
 pub use error::PruningError;

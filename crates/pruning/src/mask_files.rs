@@ -3,7 +3,7 @@
 //! - The reference experiment's `expert_mask.json`: a list over the expert layers, in decoder order, of kept expert ids, best first.
 //! - JSON lines, one per expert layer: `{"layer": n, "experts": [best … worst]}`, `n` the decoder layer index.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -19,6 +19,8 @@ use crate::statistics_file::{read_limited, write_atomically};
 
 /// A thousand layers of a thousand experts take less than 8 MiB.
 const LARGEST_FILE_BYTES: u64 = 64 << 20;
+/// No family here has as many in a layer; ids beyond are damage.
+const MOST_EXPERTS: usize = 1 << 20;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -66,6 +68,42 @@ pub fn parse_mask(path: &Path, contents: &[u8], shapes: &[LayerShape]) -> Result
         fraction_removed: 1.0 - kept as f64 / total.max(1) as f64,
         layers,
     })
+}
+
+/// Kept ids of an `expert_mask.json`, best first, for work that needs no model: comparing masks.
+///
+/// # Errors
+///
+/// [`PruningError::BadMaskFile`] if it is no list of lists, has no layers, or a layer keeps nothing or an expert twice.
+pub fn read_kept(path: &Path) -> Result<Vec<Vec<usize>>, PruningError> {
+    parse_kept(path, &read(path)?)
+}
+
+/// As [`read_kept`], for contents that were read from `path` before.
+///
+/// # Errors
+///
+/// As [`read_kept`].
+pub fn parse_kept(path: &Path, contents: &[u8]) -> Result<Vec<Vec<usize>>, PruningError> {
+    let lists: Vec<Vec<usize>> = serde_json::from_slice(contents)
+        .map_err(|e| bad(path, format!("is not a list of lists of expert ids ({e})")))?;
+    if lists.is_empty() {
+        return Err(bad(path, "has no layers".into()));
+    }
+    for (place, kept) in lists.iter().enumerate() {
+        let distinct: BTreeSet<usize> = kept.iter().copied().collect();
+        if kept.is_empty() {
+            return Err(bad(path, format!("keeps no expert of list {place}")));
+        }
+        if let Some(&largest) = distinct.last().filter(|&&id| id >= MOST_EXPERTS) {
+            let reason = format!("list {place} names expert {largest}; no model has {MOST_EXPERTS} experts in a layer");
+            return Err(bad(path, reason));
+        }
+        if distinct.len() < kept.len() {
+            return Err(bad(path, format!("list {place} names an expert twice")));
+        }
+    }
+    Ok(lists)
 }
 
 fn check_kept(shape: LayerShape, kept: &[ExpertId]) -> Result<(), String> {
@@ -125,16 +163,24 @@ pub fn write_mask(path: &Path, plan: &Plan) -> Result<(), PruningError> {
 /// [`PruningError::BadMaskFile`] with the line: not such an object, not an expert layer, a layer that is repeated or lacking, an id
 /// out of range or repeated, or experts left out.
 pub fn read_ranking_lines(path: &Path, shapes: &[LayerShape]) -> Result<Ranking, PruningError> {
+    parse_ranking_lines(path, &read(path)?, shapes)
+}
+
+/// As [`read_ranking_lines`], for contents that were read from `path` before.
+///
+/// # Errors
+///
+/// As [`read_ranking_lines`].
+pub fn parse_ranking_lines(path: &Path, contents: &[u8], shapes: &[LayerShape]) -> Result<Ranking, PruningError> {
     let bad = |reason| bad(path, reason);
-    let text = String::from_utf8(read(path)?).map_err(|e| bad(format!("is not UTF-8 ({e})")))?;
+    let text = std::str::from_utf8(contents).map_err(|e| bad(format!("is not UTF-8 ({e})")))?;
     let mut found = BTreeMap::new();
     for (number, line) in text.lines().enumerate() {
         if line.trim().is_empty() {
             continue;
         }
         let at = |reason: String| bad(format!("line {}: {reason}", number + 1));
-        let line: RankingLine =
-            serde_json::from_str(line).map_err(|e| at(format!("is not {{\"layer\": n, \"experts\": [ids]}} ({e})")))?;
+        let line = parse_line(line).map_err(at)?;
         let shape = shapes.iter().find(|s| s.layer == line.layer).ok_or_else(|| {
             let layers: Vec<usize> = shapes.iter().map(|s| s.layer).collect();
             at(format!(
@@ -177,6 +223,37 @@ pub fn read_ranking_lines(path: &Path, shapes: &[LayerShape]) -> Result<Ranking,
     })
 }
 
+/// Ids of each layer of JSON lines, best first, for work that needs no model: comparing rankings.
+///
+/// # Errors
+///
+/// [`PruningError::BadMaskFile`] with the line: not such an object, a layer that is repeated or names nothing, or ids that are not
+/// those from 0 to their number.
+pub fn read_lines(path: &Path) -> Result<BTreeMap<usize, Vec<ExpertId>>, PruningError> {
+    let contents = read(path)?;
+    let text = std::str::from_utf8(&contents).map_err(|e| bad(path, format!("is not UTF-8 ({e})")))?;
+    let mut layers = BTreeMap::new();
+    for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        let at = |reason: String| bad(path, format!("line {}: {reason}", number + 1));
+        let RankingLine { layer, experts } = parse_line(line).map_err(at)?;
+        if experts.is_empty() {
+            return Err(at(format!("layer {layer} names no expert")));
+        }
+        check_ids(&experts, experts.len()).map_err(at)?;
+        if layers.insert(layer, experts).is_some() {
+            return Err(at(format!("layer {layer} was ranked before")));
+        }
+    }
+    if layers.is_empty() {
+        return Err(bad(path, "ranks no layer".into()));
+    }
+    Ok(layers)
+}
+
+fn parse_line(line: &str) -> Result<RankingLine, String> {
+    serde_json::from_str(line).map_err(|e| format!("is not {{\"layer\": n, \"experts\": [ids]}} ({e})"))
+}
+
 /// Writes a ranking as JSON lines, without its scores.
 ///
 /// # Errors
@@ -197,12 +274,13 @@ pub fn write_ranking_lines(path: &Path, ranking: &Ranking) -> Result<(), Pruning
     write_atomically(path, text.as_bytes())
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, PruningError> {
+/// The bytes of a mask or ranking file, if it is not larger than any honest one.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, PruningError> {
     read_limited(path, LARGEST_FILE_BYTES)?
         .ok_or_else(|| bad(path, format!("is larger than {LARGEST_FILE_BYTES} bytes")))
 }
 
-fn bad(path: &Path, reason: String) -> PruningError {
+pub(crate) fn bad(path: &Path, reason: String) -> PruningError {
     PruningError::BadMaskFile {
         file: path.into(),
         reason,

@@ -189,7 +189,8 @@ fn keep(
     Ok(kept)
 }
 
-fn check_ranking(ranking: &Ranking, shapes: &[LayerShape]) -> Result<(), PruningError> {
+/// Checks that a ranking names every expert of every layer once.
+pub(crate) fn check_ranking(ranking: &Ranking, shapes: &[LayerShape]) -> Result<(), PruningError> {
     let wrong = |reason| {
         Err(PruningError::RankingDoesNotFit {
             method: ranking.method.clone(),

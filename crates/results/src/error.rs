@@ -137,6 +137,14 @@ pub enum Error {
         /// What happened.
         message: String,
     },
+    /// Masks that cannot be compared.
+    #[error("{what}: {source}")]
+    Masks {
+        /// Whose masks.
+        what: String,
+        /// Why.
+        source: secateur_metrics::error::MetricError,
+    },
     /// The report's template failed.
     #[error("report page: {message}")]
     Page {

@@ -6,6 +6,7 @@
 #![allow(clippy::float_cmp)]
 
 pub mod aggregate;
+pub mod agreement;
 pub mod answers;
 pub mod atomic;
 pub mod charts;

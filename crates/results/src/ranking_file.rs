@@ -3,7 +3,6 @@
 //! `label` is `method@profile-seed`. The file names every expert of every layer, best first, with its score, so that the
 //! mask of any fraction can be derived from it.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -86,15 +85,15 @@ impl RankingFile {
         Ok(ranking)
     }
 
-    /// The experts kept per layer when `fraction` is removed: the first `E − floor(fraction · E + 1e-9)`.
+    /// The experts kept per layer when `fraction` is removed, best first: the first `E − floor(fraction · E + 1e-9)`.
     #[must_use]
     #[allow(clippy::cast_sign_loss)] // a fraction is not negative
-    pub fn kept(&self, fraction: f64) -> Vec<BTreeSet<usize>> {
+    pub fn kept(&self, fraction: f64) -> Vec<Vec<usize>> {
         let keep = |layer: &RankedLayer| {
             let total = layer.experts.len();
             let removed = (fraction * total as f64 + 1e-9).floor() as usize;
             let kept = total.saturating_sub(removed);
-            layer.experts[..kept].iter().copied().collect()
+            layer.experts[..kept].to_vec()
         };
         self.layers.iter().map(keep).collect()
     }
@@ -217,8 +216,8 @@ mod tests {
 
     #[test]
     fn masks_are_nested_prefixes() {
-        assert_eq!(ranking().kept(0.5), [BTreeSet::from([0, 2])]);
-        assert_eq!(ranking().kept(0.74), [BTreeSet::from([0, 2])]);
+        assert_eq!(ranking().kept(0.5), [[2, 0]]);
+        assert_eq!(ranking().kept(0.74), [[2, 0]]);
         assert_eq!(ranking().kept(0.0)[0].len(), 4);
     }
 

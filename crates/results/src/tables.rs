@@ -54,17 +54,18 @@ fn in_order(records: &[Record]) -> Vec<&Record> {
     sorted
 }
 
-enum Values {
+/// One column.
+pub(crate) enum Values {
     Text(Vec<Option<String>>),
     Number(Vec<Option<f64>>),
     Count(Vec<Option<u64>>),
 }
 
 /// Columns by name.
-struct Table(Vec<(&'static str, Values)>);
+pub(crate) struct Table(pub(crate) Vec<(&'static str, Values)>);
 
 impl Table {
-    fn csv(&self) -> Result<Vec<u8>, PolarsError> {
+    pub(crate) fn csv(&self) -> Result<Vec<u8>, PolarsError> {
         let mut bytes = Vec::new();
         CsvWriter::new(&mut bytes).finish(&mut self.frame(harmless)?)?;
         Ok(bytes)

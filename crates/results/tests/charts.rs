@@ -37,8 +37,7 @@ fn masks(sweep: &Sweep) -> Vec<MethodMasks> {
                 ..MethodMasks::default()
             });
         }
-        let kept: Vec<BTreeSet<usize>> = ranking.kept(0.5);
-        masks.last_mut().unwrap().seeds.insert(ranking.seed, kept);
+        masks.last_mut().unwrap().seeds.insert(ranking.seed, ranking.kept(0.5));
     }
     masks
 }

@@ -68,7 +68,7 @@ pub enum CheckpointError {
         advice: &'static str,
     },
     /// Text that is not JSON of the expected form.
-    #[error("{file} is not the expected JSON: {reason}")]
+    #[error("{file} is not the expected JSON: {}", middle_cut(.reason))]
     Json {
         /// The file.
         file: PathBuf,
@@ -88,7 +88,7 @@ pub enum CheckpointError {
         expected: String,
     },
     /// A safetensors file breaks the format.
-    #[error("{file} is not a valid safetensors file: {reason}")]
+    #[error("{file} is not a valid safetensors file: {}", middle_cut(.reason))]
     Header {
         /// The file.
         file: PathBuf,
@@ -165,4 +165,27 @@ pub enum CheckpointError {
         /// `NaN`, `inf` or `-inf`.
         value: f32,
     },
+}
+
+/// A parser's message, which may quote the file: control characters escaped, the middle of a long one left out (line and column are at
+/// its end).
+pub(crate) fn middle_cut(message: &str) -> String {
+    const BEGIN: usize = 300;
+    const END: usize = 60;
+    let plain: Vec<char> = message
+        .chars()
+        .take(1 << 20)
+        .flat_map(|c| {
+            if c.is_control() {
+                c.escape_default().collect()
+            } else {
+                vec![c]
+            }
+        })
+        .collect();
+    if plain.len() <= BEGIN + END + 1 {
+        return plain.into_iter().collect();
+    }
+    let (begin, end) = (&plain[..BEGIN], &plain[plain.len() - END..]);
+    begin.iter().chain([&'…']).chain(end).collect()
 }

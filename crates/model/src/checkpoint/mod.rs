@@ -8,6 +8,8 @@ mod finite;
 mod hash;
 mod header;
 mod index;
+mod plausible;
+mod survey;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -23,10 +25,14 @@ pub(crate) use config::describe;
 pub(crate) use config::quoted_python_floats;
 pub use dtype::Dtype;
 pub use error::CheckpointError;
+pub(crate) use error::middle_cut;
 pub use finite::first_non_finite;
 pub use hash::ContentHash;
 pub(crate) use hash::{digits, hex};
+pub(crate) use header::shorten;
 pub use header::{HEADER_LIMIT, HeaderEntry, parse as parse_header};
+pub use plausible::check_counts;
+pub use survey::{Survey, survey};
 
 const SINGLE: &str = "model.safetensors";
 pub(crate) const INDEX: &str = "model.safetensors.index.json";
@@ -78,6 +84,23 @@ impl Expected {
             ..Self::new(name, shape)
         }
     }
+
+    /// Whether the tensor has this shape; a vector may be stored as one row.
+    #[must_use]
+    pub fn has_shape_of(&self, tensor: &TensorEntry) -> bool {
+        let is_row = self.shape.len() == 1 && tensor.shape.len() == 2 && tensor.shape[0] == 1;
+        tensor.shape == self.shape || is_row && tensor.shape[1..] == self.shape
+    }
+
+    /// Whether the tensor's element type can be read: bytes where packed, else BF16, F16 or F32.
+    #[must_use]
+    pub fn is_readable_from(&self, tensor: &TensorEntry) -> bool {
+        if self.packed {
+            tensor.dtype == Dtype::U8
+        } else {
+            tensor.dtype.is_weight()
+        }
+    }
 }
 
 /// A model directory whose files are well-formed and agree with each other.
@@ -108,6 +131,7 @@ impl Checkpoint {
         } else {
             return Err(no_weights(directory));
         };
+        check_counts(&config, &tensors)?;
         let tensors = tensors
             .into_iter()
             .map(|tensor| (tensor.name.clone(), tensor))
@@ -201,26 +225,19 @@ impl Checkpoint {
             });
         }
         let mut unused: BTreeSet<&str> = self.names().filter(|name| !skip(name)).collect();
-        for Expected { name, shape, packed } in expected {
-            let tensor = &self.tensors[name];
-            let (name, file) = (name.clone(), tensor.file.clone());
+        for wanted in expected {
+            let tensor = &self.tensors[&wanted.name];
+            let (name, file) = (wanted.name.clone(), tensor.file.clone());
             unused.remove(name.as_str());
-            // A vector may be stored as one row.
-            let is_row = shape.len() == 1 && tensor.shape.len() == 2 && tensor.shape[0] == 1;
-            if tensor.shape != *shape && !(is_row && tensor.shape[1..] == **shape) {
+            if !wanted.has_shape_of(tensor) {
                 return Err(CheckpointError::WrongShape {
                     tensor: name,
                     file,
-                    expected: shape.clone(),
+                    expected: wanted.shape.clone(),
                     found: tensor.shape.clone(),
                 });
             }
-            let readable = if *packed {
-                tensor.dtype == Dtype::U8
-            } else {
-                tensor.dtype.is_weight()
-            };
-            if !readable {
+            if !wanted.is_readable_from(tensor) {
                 return Err(CheckpointError::UnsupportedDtype {
                     tensor: name,
                     file,

@@ -9,6 +9,7 @@ mod config;
 mod error;
 mod naming;
 mod plan;
+mod size;
 mod write;
 
 use std::fmt::Write as _;
@@ -21,6 +22,7 @@ use crate::checkpoint::{self, Checkpoint, files};
 use crate::mask::ExpertMask;
 pub use error::ExportError;
 pub use naming::MoeNaming;
+pub use size::{ExportSize, export_size};
 use write::WrittenShard;
 
 /// What to do with layers beyond `num_hidden_layers` (multi-token prediction).

@@ -26,9 +26,7 @@ pub(super) fn shard(
     directory: &Path,
 ) -> Result<WrittenShard, ExportError> {
     let path = directory.join(&shard.name);
-    // Wide types first: with the padded header every tensor is aligned to its element size.
-    let mut tensors: Vec<&PlannedTensor> = shard.tensors.iter().collect();
-    tensors.sort_by_key(|tensor| (std::cmp::Reverse(tensor.dtype.bits()), &tensor.name));
+    let tensors = ordered(shard);
     let written = || -> io::Result<u64> {
         let mut out = BufWriter::with_capacity(1 << 20, File::create_new(&path)?);
         let header = header(&tensors);
@@ -57,7 +55,15 @@ pub(super) fn shard(
     })
 }
 
-fn header(tensors: &[&PlannedTensor]) -> String {
+/// The tensors in the order of their data. Wide types first: with the padded header every tensor is aligned to its element size.
+pub(super) fn ordered(shard: &PlannedShard) -> Vec<&PlannedTensor> {
+    let mut tensors: Vec<&PlannedTensor> = shard.tensors.iter().collect();
+    tensors.sort_by_key(|tensor| (std::cmp::Reverse(tensor.dtype.bits()), &tensor.name));
+    tensors
+}
+
+/// Text of the header, padded.
+pub(super) fn header(tensors: &[&PlannedTensor]) -> String {
     let mut fields = Map::new();
     fields.insert("__metadata__".into(), json!({"format": "pt"}));
     let mut begin = 0;

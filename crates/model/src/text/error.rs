@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::checkpoint::CheckpointError;
+use crate::checkpoint::{CheckpointError, middle_cut};
 
 /// A tokenizer or template that cannot be used, or text that it cannot handle.
 #[derive(Debug, thiserror::Error)]
@@ -13,7 +13,8 @@ pub enum TextError {
     File(#[from] CheckpointError),
     /// The file is no tokenizer that the tokenizers library reads.
     #[error(
-        "{file} is not a tokenizer that can be loaded: {reason}; expected the tokenizer.json that transformers writes for fast tokenizers"
+        "{file} is not a tokenizer that can be loaded: {}; expected the tokenizer.json that transformers writes for fast tokenizers",
+        middle_cut(.reason)
     )]
     Tokenizer {
         /// The file.

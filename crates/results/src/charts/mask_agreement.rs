@@ -2,7 +2,9 @@
 //!
 //! Jaccard index of two kept sets, `|A ∩ B| / |A ∪ B|`, averaged over layers and over the seeds that both methods have.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+
+use secateur_metrics::mask_agreement;
 
 use super::palette::{BLUES, TEXT, ramp, readable_on};
 use super::scene::{Anchor, Scene, WIDTH, fit, text_width};
@@ -16,28 +18,29 @@ const NAMES: f64 = 11.5;
 pub struct MethodMasks {
     /// The method, as in the other charts.
     pub method: String,
-    /// Kept expert ids of each layer, by seed.
-    pub seeds: BTreeMap<u64, Vec<BTreeSet<usize>>>,
+    /// Kept expert ids of each layer, best first, by seed.
+    pub seeds: BTreeMap<u64, Vec<Vec<usize>>>,
 }
 
-/// Mean agreement of two methods; `None` if no seed or layer is in both.
-#[must_use]
-pub fn agreement(a: &MethodMasks, b: &MethodMasks) -> Option<f64> {
+/// Mean Jaccard index of two methods over the seeds that both have; `None` if there is no such seed.
+///
+/// # Errors
+/// [`Error::Masks`] if the masks have different numbers of layers, or a layer keeps nothing or an expert twice.
+pub fn agreement(a: &MethodMasks, b: &MethodMasks) -> Result<Option<f64>, Error> {
     let mut sum = 0.0;
     let mut count = 0_usize;
     for (seed, layers) in &a.seeds {
         let Some(others) = b.seeds.get(seed) else {
             continue;
         };
-        for (one, other) in layers.iter().zip(others) {
-            let union = one.union(other).count();
-            if union > 0 {
-                sum += one.intersection(other).count() as f64 / union as f64;
-                count += 1;
-            }
-        }
+        let found = mask_agreement::agreement(layers, others).map_err(|source| Error::Masks {
+            what: format!("{} and {}, seed {seed}", a.method, b.method),
+            source,
+        })?;
+        sum += found.jaccard_mean;
+        count += 1;
     }
-    (count > 0).then(|| sum / count as f64)
+    Ok((count > 0).then(|| sum / count as f64))
 }
 
 /// Draws the chart of a model with `fraction` removed. `by_chance`: agreement expected of two random sets of that size.
@@ -62,14 +65,14 @@ pub fn draw(model: &str, fraction: f64, masks: &[MethodMasks], by_chance: f64) -
         "{model}: how far methods keep the same experts, {} % removed",
         percent(fraction)
     );
-    let mut scene = titled(&title, &finding(masks, by_chance), height)?;
+    let mut scene = titled(&title, &finding(masks, by_chance)?, height)?;
     for (row, method) in masks.iter().enumerate().skip(1) {
         let y = top + (row as f64 - 0.5) * tall;
         let name = fit(&method.method, NAMES, false, names);
         scene.text(&name, (left - 8.0, y), NAMES, Anchor::End, TEXT);
         for (column, other) in masks[..row].iter().enumerate() {
             let from = (left + column as f64 * cell, y - tall / 2.0);
-            draw_cell(&mut scene, from, (cell, tall), agreement(method, other));
+            draw_cell(&mut scene, from, (cell, tall), agreement(method, other)?);
         }
     }
     for (column, method) in masks[..masks.len().saturating_sub(1)].iter().enumerate() {
@@ -102,23 +105,23 @@ fn draw_cell(scene: &mut Scene, (x, y): (f64, f64), (width, tall): (f64, f64), v
     scene.text(&number, middle, 11.0, Anchor::Middle, readable_on(paper));
 }
 
-fn finding(masks: &[MethodMasks], by_chance: f64) -> String {
+fn finding(masks: &[MethodMasks], by_chance: f64) -> Result<String, Error> {
     let mut pairs = Vec::new();
     for (i, a) in masks.iter().enumerate() {
         for b in &masks[..i] {
-            if let Some(value) = agreement(a, b) {
+            if let Some(value) = agreement(a, b)? {
                 pairs.push((value, format!("{} and {}", b.method, a.method)));
             }
         }
     }
     pairs.sort_by(|a, b| a.0.total_cmp(&b.0).then_with(|| a.1.cmp(&b.1)));
-    match (pairs.first(), pairs.last()) {
+    Ok(match (pairs.first(), pairs.last()) {
         (Some(least), Some(most)) => format!(
             "Most alike: {} ({:.2}); least: {} ({:.2}). By chance: {by_chance:.2}.",
             most.1, most.0, least.1, least.0
         ),
         _ => "No two methods have a mask of the same seed.".to_owned(),
-    }
+    })
 }
 
 #[cfg(test)]
@@ -127,7 +130,7 @@ mod tests {
     use super::*;
 
     fn masks(method: &str, layers: &[&[usize]]) -> MethodMasks {
-        let layers = layers.iter().map(|l| l.iter().copied().collect()).collect();
+        let layers = layers.iter().map(|l| l.to_vec()).collect();
         MethodMasks {
             method: method.to_owned(),
             seeds: BTreeMap::from([(0, layers)]),
@@ -138,8 +141,8 @@ mod tests {
     fn agreement_is_the_mean_jaccard_index_over_layers() {
         let a = masks("a", &[&[0, 1], &[0, 1]]);
         let b = masks("b", &[&[0, 1], &[1, 2]]);
-        assert!((agreement(&a, &b).unwrap() - f64::midpoint(1.0, 1.0 / 3.0)).abs() < 1e-12);
-        assert_eq!(agreement(&a, &a), Some(1.0));
+        assert!((agreement(&a, &b).unwrap().unwrap() - f64::midpoint(1.0, 1.0 / 3.0)).abs() < 1e-12);
+        assert_eq!(agreement(&a, &a).unwrap(), Some(1.0));
     }
 
     #[test]
@@ -147,6 +150,8 @@ mod tests {
         let a = masks("a", &[&[0]]);
         let mut b = masks("b", &[&[0]]);
         b.seeds = BTreeMap::from([(1, b.seeds[&0].clone())]);
-        assert_eq!(agreement(&a, &b), None);
+        assert_eq!(agreement(&a, &b).unwrap(), None);
+        b.seeds = BTreeMap::from([(0, vec![vec![0], vec![1]])]);
+        assert!(agreement(&a, &b).unwrap_err().to_string().contains("a and b, seed 0"));
     }
 }

@@ -9,6 +9,7 @@ pub mod fraction_curves;
 pub mod reliability_utility;
 pub mod retention_heatmap;
 pub mod mask_agreement;
+pub mod number_grid;
 pub mod saliency_layers;
 use palette::{QUIET, TEXT};
 use scene::{Anchor, Scene, WIDTH, fit};

@@ -101,14 +101,15 @@ fn by_chance(masks: &[MethodMasks], ranking: Option<&RankingFile>) -> f64 {
     sum / kept.len().max(1) as f64
 }
 
+/// Charts that are drawn one after another.
 #[derive(Default)]
-struct Gallery {
-    figures: Vec<Figure>,
+pub(crate) struct Gallery {
+    pub(crate) figures: Vec<Figure>,
 }
 
 impl Gallery {
     /// Renders a chart under a name that no other has, also where file systems ignore case.
-    fn add(&mut self, chart: &str, about: &str, scene: &Scene) -> Result<(), Error> {
+    pub(crate) fn add(&mut self, chart: &str, about: &str, scene: &Scene) -> Result<(), Error> {
         let plain = format!("{chart}-{}", file_name(about).replace('@', "_"));
         let taken = |name: &str| self.figures.iter().any(|f| f.name.eq_ignore_ascii_case(name));
         let numbered = (2..).map(|i| format!("{plain}-{i}"));

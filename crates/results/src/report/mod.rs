@@ -19,6 +19,7 @@ use crate::store::Store;
 use crate::tables::write_tables;
 
 pub use figures::Figure;
+pub(crate) use figures::Gallery;
 
 /// What the caller decides.
 #[derive(Debug, Clone, PartialEq)]
@@ -92,7 +93,7 @@ pub fn report(store: &Store, options: &ReportOptions) -> Result<Report, Error> {
 }
 
 /// Writes the charts and removes those of an earlier report that are no longer drawn.
-fn write_charts(directory: &Path, figures: &[Figure]) -> Result<Vec<PathBuf>, Error> {
+pub(crate) fn write_charts(directory: &Path, figures: &[Figure]) -> Result<Vec<PathBuf>, Error> {
     fs::create_dir_all(directory).map_err(|e| Error::io("write", directory, e))?;
     let mut written = Vec::new();
     for figure in figures {

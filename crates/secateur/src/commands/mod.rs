@@ -1,10 +1,15 @@
 //! Subcommands, one file each.
 
+mod agreement;
 mod calibrate;
+mod choice;
 mod demo;
 mod devices;
+mod doctor;
 mod goldens;
+mod logits;
 mod prune;
+mod rank;
 mod report;
 mod sweep;
 mod tasks;
@@ -28,14 +33,22 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Say whether a checkpoint can be loaded, pruned and exported, and what it takes, without loading it.
+    Doctor(doctor::Arguments),
     /// Run a sweep file: calibrate, prune, evaluate, report.
     Sweep(sweep::Arguments),
     /// Draw the report of a results directory again, from its records alone.
     Report(report::Arguments),
     /// Collect the statistics of a model on a corpus, and rank its experts.
     Calibrate(calibrate::Arguments),
+    /// Rank experts by saved statistics, or read the mask or ranking of another tool; write either for other tools.
+    Rank(rank::Arguments),
+    /// Compare masks: methods, seeds, fractions, domains; tables, heat maps and a page.
+    Agreement(agreement::Arguments),
     /// Write a pruned checkpoint.
     Prune(prune::Arguments),
+    /// Write the logits of a model, masked or not, for given tokens.
+    Logits(logits::Arguments),
     /// List tasks, or show one.
     Tasks(tasks::Arguments),
     /// Show which devices this build can use here.
@@ -52,10 +65,14 @@ enum Command {
 /// What stopped it, in one message.
 pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
+        Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Sweep(arguments) => sweep::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),
         Command::Calibrate(arguments) => calibrate::run(&arguments),
+        Command::Rank(arguments) => rank::run(&arguments),
+        Command::Agreement(arguments) => agreement::run(&arguments),
         Command::Prune(arguments) => prune::run(&arguments),
+        Command::Logits(arguments) => logits::run(&arguments),
         Command::Tasks(arguments) => tasks::run(&arguments),
         Command::Devices => devices::run(),
         Command::Goldens(arguments) => goldens::run(&arguments),

@@ -54,7 +54,7 @@ pub fn statistics(
     };
     let path = folder
         .join(&subject.name)
-        .join(format!("{}-{}.json", pass.corpus.name, origin.seed));
+        .join(format!("{}-{}.safetensors", pass.corpus.name, origin.seed));
     if path.exists() {
         match Statistics::load(&path) {
             Ok(found) if same_origin(&found.provenance, &origin) && found.missing(pass.wanted).is_empty() => {

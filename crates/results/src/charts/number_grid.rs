@@ -1,0 +1,69 @@
+//! Shares from 0 to 1 as numbers on colours, a row per thing and a column per case.
+
+use super::palette::{BLUES, EMPTY, QUIET, TEXT, ramp, readable_on};
+use super::scene::{Anchor, Scene, WIDTH, fit, text_width};
+use super::{HEAD, MARGIN, legend, titled};
+use crate::error::Error;
+
+const NAMES: f64 = 11.5;
+const TALL: f64 = 26.0;
+
+/// What the chart shows.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct NumberGrid {
+    /// Title.
+    pub title: String,
+    /// How to read it, or what it shows.
+    pub line: String,
+    /// What the numbers are, for the legend.
+    pub meaning: String,
+    /// What the columns are.
+    pub axis: String,
+    /// Name of each column.
+    pub columns: Vec<String>,
+    /// Name and numbers of each row, one per column; `None` where there is none.
+    pub rows: Vec<(String, Vec<Option<f64>>)>,
+}
+
+/// Draws the chart.
+///
+/// # Errors
+/// [`Error::Font`].
+pub fn draw(grid: &NumberGrid) -> Result<Scene, Error> {
+    let names = grid
+        .rows
+        .iter()
+        .map(|(name, _)| text_width(name, NAMES, false))
+        .fold(40.0, f64::max)
+        .min(220.0);
+    let left = MARGIN + names + 10.0;
+    let cell = ((WIDTH - left - MARGIN) / grid.columns.len().max(1) as f64).min(96.0);
+    let top = HEAD + 6.0;
+    let bottom = top + grid.rows.len() as f64 * TALL;
+    let mut scene = titled(&grid.title, &grid.line, bottom + 86.0)?;
+    for (row, (name, values)) in grid.rows.iter().enumerate() {
+        let y = top + (row as f64 + 0.5) * TALL;
+        let name = fit(name, NAMES, false, names);
+        scene.text(&name, (left - 8.0, y), NAMES, Anchor::End, TEXT);
+        for (column, value) in values.iter().enumerate().take(grid.columns.len()) {
+            let x = left + column as f64 * cell;
+            let paper = value.map_or(EMPTY, |v| ramp(&BLUES, v));
+            scene.rect((x, y - TALL / 2.0), (x + cell - 1.0, y + TALL / 2.0 - 1.0), paper);
+            let number = value.map_or_else(|| "–".to_owned(), |v| format!("{v:.3}"));
+            let at = (x + cell / 2.0 - 0.5, y - 0.5);
+            scene.text(&number, at, 11.0, Anchor::Middle, readable_on(paper));
+        }
+    }
+    for (column, name) in grid.columns.iter().enumerate() {
+        let x = left + (column as f64 + 0.5) * cell;
+        let name = fit(name, 10.5, false, cell - 4.0);
+        scene.text(&name, (x, bottom + 11.0), 10.5, Anchor::Middle, QUIET);
+    }
+    let middle = left + cell * grid.columns.len().max(1) as f64 / 2.0;
+    let half = text_width(&grid.axis, NAMES, false) / 2.0;
+    let middle = middle.max(MARGIN + half).min(WIDTH - MARGIN - half);
+    scene.text(&grid.axis, (middle, bottom + 29.0), NAMES, Anchor::Middle, TEXT);
+    let ticks = [(0.0, "0"), (0.5, "0.5"), (1.0, "1")];
+    legend::colour_bar(&mut scene, &grid.meaning, &BLUES, &ticks, bottom + 46.0);
+    Ok(scene)
+}
