@@ -25,7 +25,7 @@ pub struct BadItem {
 pub enum DatasetError {
     /// No task of that name.
     #[error(
-        "unknown task `{name}`{hint}; `TASKS` lists the built-in ones, and a path ending in `.toml` names a task card"
+        "unknown task `{name}`{hint}; `secateur tasks` lists the built-in ones, and a path ending in `.toml` names a task card"
     )]
     UnknownTask {
         /// The name asked for.

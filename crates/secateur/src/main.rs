@@ -17,8 +17,32 @@ fn main() -> ExitCode {
     match run(Cli::parse()) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", message(&error));
             ExitCode::FAILURE
         }
+    }
+}
+
+/// The error and its causes on one line; many messages name their cause themselves.
+fn message(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::message;
+
+    #[test]
+    fn a_cause_is_named_once() {
+        let error = anyhow::anyhow!("disk full").context("cannot write a.json: disk full");
+        assert_eq!(message(&error), "cannot write a.json: disk full");
+        let error = anyhow::anyhow!("disk full").context("cannot write a.json");
+        assert_eq!(message(&error), "cannot write a.json: disk full");
     }
 }
