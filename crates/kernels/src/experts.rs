@@ -1,29 +1,66 @@
-//! Gated experts on tokens that are already grouped by expert.
+//! Experts on tokens that are already grouped by expert.
 
 use rayon::prelude::*;
 
 use crate::matmul::matmul_single;
+use crate::mxfp4::{Mxfp4, matmul_mxfp4_single};
 use crate::weights::Weights;
 
 /// Multiply–adds from which a layer's experts are worth more than one thread.
 const PARALLEL_FROM: usize = 1 << 19;
 
-/// `down(silu(gate x) · up x)`.
+/// `down(activation(gate x, up x))`.
 #[derive(Debug, Clone, Copy)]
-pub struct GatedExpert<'a> {
+pub struct Expert<'a> {
+    /// `[intermediate, hidden]`; `None` where the activation has no gate.
+    pub gate: Option<Projection<'a>>,
     /// `[intermediate, hidden]`.
-    pub gate: Weights<'a>,
-    /// `[intermediate, hidden]`.
-    pub up: Weights<'a>,
+    pub up: Projection<'a>,
     /// `[hidden, intermediate]`.
-    pub down: Weights<'a>,
+    pub down: Projection<'a>,
+    /// What is between.
+    pub activation: Activation,
+}
+
+/// `x Wᵀ + b`.
+#[derive(Debug, Clone, Copy)]
+pub struct Projection<'a> {
+    /// The matrix.
+    pub weights: ProjectionWeights<'a>,
+    /// One value per row.
+    pub bias: Option<&'a [f32]>,
+}
+
+/// A matrix as it lies in the file.
+#[derive(Debug, Clone, Copy)]
+pub enum ProjectionWeights<'a> {
+    /// Values.
+    Plain(Weights<'a>),
+    /// 4-bit blocks.
+    Mxfp4(Mxfp4<'a>),
+}
+
+/// What is between the projections.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Activation {
+    /// `silu(gate) · up`.
+    SiluGated,
+    /// `(up + 1) · gate · sigmoid(alpha · gate)`, with `gate ≤ limit` and `|up| ≤ limit`.
+    ClampedGated {
+        /// Steepness of the sigmoid.
+        alpha: f32,
+        /// Clamp.
+        limit: f32,
+    },
+    /// `relu(up)²`.
+    ReluSquared,
 }
 
 /// Runs consecutive groups of rows of `x` through one expert each: `x` and `out` are `[Σ rows, hidden]`.
 ///
 /// # Panics
 /// If the rows of the groups do not add up to those of `x` and `out`, or the weights do not fit together.
-pub fn gated_experts(x: &[f32], hidden: usize, groups: &[(GatedExpert<'_>, usize)], out: &mut [f32]) {
+pub fn experts(x: &[f32], hidden: usize, groups: &[(Expert<'_>, usize)], out: &mut [f32]) {
     let rows: usize = groups.iter().map(|(_, rows)| rows).sum();
     assert!(
         x.len() == rows * hidden && out.len() == rows * hidden,
@@ -36,10 +73,10 @@ pub fn gated_experts(x: &[f32], hidden: usize, groups: &[(GatedExpert<'_>, usize
         let (here, rest) = x.split_at(rows * hidden);
         let (to, rest_out) = out.split_at_mut(rows * hidden);
         (x, out) = (rest, rest_out);
-        work += 3 * rows * hidden * expert.gate.rows;
+        work += 3 * rows * hidden * expert.up.rows();
         jobs.push((expert, here, to));
     }
-    let run = |(expert, x, out): (&GatedExpert<'_>, &[f32], &mut [f32])| one(*expert, x, hidden, out);
+    let run = |(expert, x, out): (&Expert<'_>, &[f32], &mut [f32])| one(expert, x, hidden, out);
     if work < PARALLEL_FROM {
         jobs.into_iter().for_each(run);
     } else {
@@ -47,16 +84,62 @@ pub fn gated_experts(x: &[f32], hidden: usize, groups: &[(GatedExpert<'_>, usize
     }
 }
 
-fn one(expert: GatedExpert<'_>, x: &[f32], hidden: usize, out: &mut [f32]) {
+fn one(expert: &Expert<'_>, x: &[f32], hidden: usize, out: &mut [f32]) {
     let tokens = x.len() / hidden;
-    let mut gate = vec![0.0; tokens * expert.gate.rows];
-    let mut up = vec![0.0; tokens * expert.up.rows];
-    matmul_single(x, expert.gate, &mut gate);
-    matmul_single(x, expert.up, &mut up);
-    for (gate, up) in gate.iter_mut().zip(&up) {
-        *gate = silu(*gate) * up;
+    let mut up = vec![0.0; tokens * expert.up.rows()];
+    expert.up.apply(x, &mut up);
+    let inner = match &expert.gate {
+        None => {
+            for up in &mut up {
+                *up = expert.activation.gated(0.0, *up);
+            }
+            up
+        }
+        Some(gate) => {
+            let mut gated = vec![0.0; tokens * gate.rows()];
+            gate.apply(x, &mut gated);
+            for (gate, up) in gated.iter_mut().zip(&up) {
+                *gate = expert.activation.gated(*gate, *up);
+            }
+            gated
+        }
+    };
+    expert.down.apply(&inner, out);
+}
+
+impl Activation {
+    fn gated(self, gate: f32, up: f32) -> f32 {
+        match self {
+            Self::SiluGated => silu(gate) * up,
+            Self::ClampedGated { alpha, limit } => {
+                let gate = gate.min(limit);
+                (up.clamp(-limit, limit) + 1.0) * (gate / (1.0 + (-alpha * gate).exp()))
+            }
+            Self::ReluSquared => up.max(0.0) * up.max(0.0),
+        }
     }
-    matmul_single(&gate, expert.down, out);
+}
+
+impl Projection<'_> {
+    fn rows(&self) -> usize {
+        match &self.weights {
+            ProjectionWeights::Plain(weights) => weights.rows,
+            ProjectionWeights::Mxfp4(weights) => weights.rows,
+        }
+    }
+
+    fn apply(&self, x: &[f32], y: &mut [f32]) {
+        match self.weights {
+            ProjectionWeights::Plain(weights) => matmul_single(x, weights, y),
+            ProjectionWeights::Mxfp4(weights) => matmul_mxfp4_single(x, weights, y),
+        }
+        if let Some(bias) = self.bias {
+            assert_eq!(bias.len(), self.rows(), "one bias per row");
+            for row in y.chunks_exact_mut(bias.len()) {
+                row.iter_mut().zip(bias).for_each(|(y, bias)| *y += bias);
+            }
+        }
+    }
 }
 
 /// `x · sigmoid(x)`.
@@ -66,38 +149,88 @@ fn silu(x: f32) -> f32 {
 
 #[cfg(test)]
 mod tests {
-    use super::{GatedExpert, gated_experts};
+    use super::{Activation, Expert, Projection, ProjectionWeights, experts};
     use crate::weights::{WeightDtype, Weights};
+
+    fn bytes(values: &[f32]) -> Vec<u8> {
+        values.iter().flat_map(|v| v.to_le_bytes()).collect()
+    }
+
+    fn plain(bytes: &[u8], rows: usize, columns: usize) -> Projection<'_> {
+        Projection {
+            weights: ProjectionWeights::Plain(Weights {
+                bytes,
+                dtype: WeightDtype::F32,
+                rows,
+                columns,
+            }),
+            bias: None,
+        }
+    }
+
+    fn near(found: &[f32], expected: &[f32]) {
+        for (found, expected) in found.iter().zip(expected) {
+            assert!((found - expected).abs() < 1e-5, "{found}, expected {expected}");
+        }
+    }
 
     #[test]
     fn two_experts_by_hand() {
-        let bytes = |values: &[f32]| values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<_>>();
         let (gate, up, down, double) = (
             bytes(&[1.0, 0.0]),
             bytes(&[0.0, 1.0]),
             bytes(&[1.0, -1.0]),
             bytes(&[2.0, -2.0]),
         );
-        let w = |bytes, rows, columns| Weights {
-            bytes,
-            dtype: WeightDtype::F32,
-            rows,
-            columns,
+        let first = Expert {
+            gate: Some(plain(&gate, 1, 2)),
+            up: plain(&up, 1, 2),
+            down: plain(&down, 2, 1),
+            activation: Activation::SiluGated,
         };
-        let first = GatedExpert {
-            gate: w(&gate, 1, 2),
-            up: w(&up, 1, 2),
-            down: w(&down, 2, 1),
-        };
-        let second = GatedExpert {
-            down: w(&double, 2, 1),
+        let second = Expert {
+            down: plain(&double, 2, 1),
             ..first
         };
         let mut out = [0.0; 4];
-        gated_experts(&[1.0, 3.0, 1.0, 3.0], 2, &[(first, 1), (second, 1)], &mut out);
+        experts(&[1.0, 3.0, 1.0, 3.0], 2, &[(first, 1), (second, 1)], &mut out);
         let silu = 1.0 / (1.0 + (-1.0f32).exp());
-        for (found, expected) in out.iter().zip([3.0 * silu, -3.0 * silu, 6.0 * silu, -6.0 * silu]) {
-            assert!((found - expected).abs() < 1e-6, "{found}, expected {expected}");
-        }
+        near(&out, &[3.0 * silu, -3.0 * silu, 6.0 * silu, -6.0 * silu]);
+    }
+
+    #[test]
+    fn clamps_biases_and_squares_by_hand() {
+        let (gate, up, down) = (bytes(&[1.0, 0.0]), bytes(&[0.0, 1.0]), bytes(&[1.0, -1.0]));
+        let clamped = Expert {
+            gate: Some(Projection {
+                bias: Some(&[9.0]),
+                ..plain(&gate, 1, 2)
+            }),
+            up: Projection {
+                bias: Some(&[-12.0]),
+                ..plain(&up, 1, 2)
+            },
+            down: Projection {
+                bias: Some(&[0.5, 0.25]),
+                ..plain(&down, 2, 1)
+            },
+            activation: Activation::ClampedGated { alpha: 2.0, limit: 7.0 },
+        };
+        let mut out = [0.0; 2];
+        experts(&[1.0, 3.0], 2, &[(clamped, 1)], &mut out);
+        // gate = min(10, 7), up = max(−9, −7): (−7 + 1) · 7 · sigmoid(14).
+        let inner = -42.0 / (1.0 + (-14.0f32).exp());
+        near(&out, &[inner + 0.5, -inner + 0.25]);
+
+        let squared = Expert {
+            gate: None,
+            up: plain(&up, 1, 2),
+            down: plain(&down, 2, 1),
+            activation: Activation::ReluSquared,
+        };
+        experts(&[1.0, 3.0], 2, &[(squared, 1)], &mut out);
+        near(&out, &[9.0, -9.0]);
+        experts(&[1.0, -3.0], 2, &[(squared, 1)], &mut out);
+        near(&out, &[0.0, 0.0]);
     }
 }

@@ -8,7 +8,7 @@ mod weights;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-pub use experts::{GatedExpert, gated_experts};
+pub use experts::{Activation, Expert, Projection, ProjectionWeights, experts};
 pub use matmul::{matmul, matmul_single};
 pub use mxfp4::{Mxfp4, matmul_mxfp4};
 pub use weights::{WeightDtype, Weights};

@@ -75,6 +75,40 @@ fn power_of_two(exponent: u8) -> f32 {
 /// # Panics
 /// If the lengths of `x`, `y` and the weights do not fit together.
 pub fn matmul_mxfp4(x: &[f32], w: Mxfp4<'_>, y: &mut [f32]) {
+    let tokens = check(x, &w, y);
+    if tokens * w.rows * w.columns < PARALLEL_FROM {
+        return matmul_mxfp4_single(x, w, y);
+    }
+    // Threads own whole rows of yᵀ, which safe slices can express.
+    let mut parts = vec![0.0f32; y.len()];
+    parts
+        .par_chunks_mut(ROWS_PER_JOB * tokens)
+        .enumerate()
+        .for_each(|(job, out)| rows(x, w, job * ROWS_PER_JOB, &mut Vec::new(), out));
+    for (job, part) in parts.chunks(ROWS_PER_JOB * tokens).enumerate() {
+        place(part, tokens, w.rows, job * ROWS_PER_JOB, y);
+    }
+}
+
+/// [`matmul_mxfp4`] on the calling thread alone; the same bits.
+///
+/// # Panics
+/// As [`matmul_mxfp4`].
+pub fn matmul_mxfp4_single(x: &[f32], w: Mxfp4<'_>, y: &mut [f32]) {
+    let tokens = check(x, &w, y);
+    if tokens == 0 {
+        return;
+    }
+    let (mut values, mut part) = (Vec::new(), vec![0.0f32; ROWS_PER_JOB * tokens]);
+    for start in (0..w.rows).step_by(ROWS_PER_JOB) {
+        let count = ROWS_PER_JOB.min(w.rows - start);
+        let part = &mut part[..count * tokens];
+        rows(x, w, start, &mut values, part);
+        place(part, tokens, w.rows, start, y);
+    }
+}
+
+fn check(x: &[f32], w: &Mxfp4<'_>, y: &[f32]) -> usize {
     assert!(
         w.columns.is_multiple_of(BLOCK) && w.columns > 0 && x.len().is_multiple_of(w.columns),
         "x is not [tokens, {}]",
@@ -82,33 +116,29 @@ pub fn matmul_mxfp4(x: &[f32], w: Mxfp4<'_>, y: &mut [f32]) {
     );
     let tokens = x.len() / w.columns;
     assert_eq!(y.len(), tokens * w.rows, "y is not [{tokens}, {}]", w.rows);
-    if tokens == 0 {
-        return;
-    }
-    let mut parts = vec![0.0f32; y.len()];
-    let job = |(job, out): (usize, &mut [f32])| {
-        let rows = out.len() / tokens;
-        let mut values = vec![0.0f32; rows * w.columns];
-        w.unpack(job * ROWS_PER_JOB, &mut values);
-        let weights = Weights {
-            bytes: bytemuck::cast_slice(&values),
-            dtype: WeightDtype::F32,
-            rows,
-            columns: w.columns,
-        };
-        matmul_single(x, weights, out);
+    tokens
+}
+
+/// As many rows from `start` on as `out`, `[tokens, rows]`, holds; `values` is scratch.
+fn rows(x: &[f32], w: Mxfp4<'_>, start: usize, values: &mut Vec<f32>, out: &mut [f32]) {
+    let rows = out.len() / (x.len() / w.columns);
+    values.resize(rows * w.columns, 0.0);
+    w.unpack(start, values);
+    let weights = Weights {
+        bytes: bytemuck::cast_slice(values),
+        dtype: WeightDtype::F32,
+        rows,
+        columns: w.columns,
     };
-    if tokens * w.rows * w.columns < PARALLEL_FROM {
-        parts.chunks_mut(ROWS_PER_JOB * tokens).enumerate().for_each(job);
-    } else {
-        parts.par_chunks_mut(ROWS_PER_JOB * tokens).enumerate().for_each(job);
-    }
-    for (job, part) in parts.chunks(ROWS_PER_JOB * tokens).enumerate() {
-        let rows = part.len() / tokens;
-        for (token, values) in part.chunks_exact(rows).enumerate() {
-            let at = token * w.rows + job * ROWS_PER_JOB;
-            y[at..at + rows].copy_from_slice(values);
-        }
+    matmul_single(x, weights, out);
+}
+
+/// Columns `start`… of `y`, `[tokens, all]`, from `part`, `[tokens, some]`.
+fn place(part: &[f32], tokens: usize, all: usize, start: usize, y: &mut [f32]) {
+    let rows = part.len() / tokens;
+    for (token, values) in part.chunks_exact(rows).enumerate() {
+        let at = token * all + start;
+        y[at..at + rows].copy_from_slice(values);
     }
 }
 
@@ -160,8 +190,10 @@ mod tests {
         };
         let mut values = vec![0.0; w.rows * columns];
         w.unpack(0, &mut values);
-        let mut y = vec![0.0; tokens * w.rows];
+        let (mut y, mut single) = (vec![0.0; tokens * w.rows], vec![0.0; tokens * w.rows]);
         matmul_mxfp4(&x, w, &mut y);
+        matmul_mxfp4_single(&x, w, &mut single);
+        assert_eq!(y, single);
         for (token, y) in y.chunks_exact(w.rows).enumerate() {
             for (row, found) in y.iter().enumerate() {
                 let products =

@@ -90,7 +90,7 @@ pub struct Packed {
 }
 
 impl Packed {
-    fn view(&self) -> secateur_kernels::Mxfp4<'_> {
+    pub(crate) fn view(&self) -> secateur_kernels::Mxfp4<'_> {
         secateur_kernels::Mxfp4 {
             blocks: &self.blocks,
             scales: &self.scales,

@@ -6,14 +6,14 @@ use crate::batch::Batch;
 use crate::blocks::linear::Linear;
 use crate::blocks::moe::Moe;
 use crate::blocks::router::host_f64;
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Checkpoint, Expected};
 use crate::decoder::{Cache, Decoder, Watch};
 use crate::device::Device;
 use crate::error::ModelError;
 use crate::families::{self, Family};
 use crate::mask::{ExpertId, ExpertMask};
 use crate::observe::MoeObserver;
-use crate::spec::{DecoderSpec, LayerSpec};
+use crate::spec::{DecoderSpec, ExpertLayout, LayerSpec};
 use crate::weights::{CheckpointWeights, expected};
 
 /// A mixture-of-experts layer, as planning needs to know it.
@@ -75,6 +75,11 @@ impl Model {
             .map(str::to_owned)
             .collect();
         checkpoint.verify_finite(&|name| spec.is_skipped(name) || unused.iter().any(|u| u == name))?;
+        for name in packed_scales(&spec) {
+            checkpoint
+                .tensor(&name)
+                .map_or(Ok(()), |tensor| checkpoint.verify_scales(tensor))?;
+        }
         let decoder = Decoder::new(spec, &CheckpointWeights { checkpoint, device }, device)?;
         Ok(Self {
             family,
@@ -360,8 +365,42 @@ pub fn inspect(checkpoint: &Checkpoint) -> Result<(&'static dyn Family, DecoderS
     let family = families::family(checkpoint.config())?;
     let mut spec = family.spec(checkpoint.config())?;
     family.adapt(&mut spec, &|name| checkpoint.tensor(name).is_some());
+    require_experts(checkpoint, &spec)?;
     let unused = checkpoint.check(&expected(&spec), &|name| spec.is_skipped(name))?;
     Ok((family, spec, unused))
+}
+
+/// That no layer lacks an expert. Looked at first, so that a config which speaks of more experts than the file holds is refused
+/// before anything grows with their number.
+fn require_experts(checkpoint: &Checkpoint, spec: &DecoderSpec) -> Result<(), ModelError> {
+    for layer in &spec.layers {
+        let Some(moe) = layer.moe() else { continue };
+        let ExpertLayout::PerExpert { prefix, names } = &moe.layout else {
+            continue;
+        };
+        for expert in 0..moe.experts {
+            let prefix = prefix.replace("{expert}", &expert.to_string());
+            let name = format!("{}{prefix}{}.weight", layer.prefix, names.up);
+            if checkpoint.tensor(&name).is_none() {
+                let missing = Expected::new(name, [moe.intermediate, spec.hidden]);
+                checkpoint.check(&[missing], &|_| false)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Names of the tensors that hold the exponents of packed experts.
+fn packed_scales(spec: &DecoderSpec) -> Vec<String> {
+    let mut list = Vec::new();
+    for layer in &spec.layers {
+        if let Some(ExpertLayout::Fused(names)) = layer.moe().map(|moe| &moe.layout)
+            && names.mxfp4
+        {
+            list.extend([&names.gate_up, &names.down].map(|name| format!("{}{name}_scales", layer.prefix)));
+        }
+    }
+    list
 }
 
 /// The `MoE` layers of a decoder.

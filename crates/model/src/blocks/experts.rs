@@ -1,7 +1,8 @@
 //! Routed experts: each token through its own few, grouped so that an expert's weights are read once.
 
+use burn::backend::flex::FlexTensor;
 use burn::tensor::{Int, Tensor, TensorData};
-use secateur_kernels::GatedExpert;
+use secateur_kernels::{Expert, Projection, ProjectionWeights};
 
 use super::linear::Linear;
 use super::mlp::Mlp;
@@ -107,19 +108,25 @@ impl Experts {
 
     /// `grouped` holds `counts[e]` consecutive rows for expert `e`.
     fn run_groups(&self, grouped: Tensor<2>, counts: &[usize]) -> Tensor<2> {
-        let stored: Option<Vec<_>> = self
+        let here: Option<Vec<(Biases, &Mlp, usize)>> = self
             .experts
             .iter()
             .zip(counts)
             .filter(|&(_, &rows)| rows > 0)
-            .map(|(expert, &rows)| Some((kernel_view(expert)?, rows)))
+            .map(|(expert, &rows)| Some((Biases::of(expert)?, expert, rows)))
             .collect();
-        if let Some(groups) = stored {
-            let [rows, hidden] = grouped.dims();
-            let x = host_f32(grouped);
-            let mut out = vec![0.0f32; rows * hidden];
-            secateur_kernels::gated_experts(x.as_slice().unwrap_or_default(), hidden, &groups, &mut out);
-            return from_f32(out, [rows, hidden]);
+        if let Some(here) = here {
+            let groups: Option<Vec<_>> = here
+                .iter()
+                .map(|(biases, expert, rows)| Some((kernel_view(expert, biases)?, *rows)))
+                .collect();
+            if let Some(groups) = groups {
+                let [rows, hidden] = grouped.dims();
+                let x = host_f32(grouped);
+                let mut out = vec![0.0f32; rows * hidden];
+                secateur_kernels::experts(x.as_slice().unwrap_or_default(), hidden, &groups, &mut out);
+                return from_f32(out, [rows, hidden]);
+            }
         }
         self.each_group(&grouped, counts, &Mlp::apply)
     }
@@ -182,31 +189,61 @@ fn fused(
     })
 }
 
-/// An expert as the kernels run it: `SiLU`, no biases, weights in the file.
-fn kernel_view(expert: &Mlp) -> Option<GatedExpert<'_>> {
-    if expert.activation != Activation::SiluGated {
-        return None;
+/// An expert's biases as host values: gate, up, down.
+struct Biases([Option<FlexTensor>; 3]);
+
+impl Biases {
+    /// `None` where the weights are not in the file.
+    fn of(expert: &Mlp) -> Option<Self> {
+        let bias = |linear: &Linear| linear.bias.clone().map(host_f32);
+        let in_place = |linear: &Linear| !matches!(linear.weight, Matrix::Dense(_));
+        let all = expert.gate.iter().chain([&expert.up, &expert.down]).all(in_place);
+        all.then(|| {
+            Self([
+                expert.gate.as_ref().and_then(bias),
+                bias(&expert.up),
+                bias(&expert.down),
+            ])
+        })
     }
-    Some(GatedExpert {
-        gate: stored(expert.gate.as_ref()?)?,
-        up: stored(&expert.up)?,
-        down: stored(&expert.down)?,
+}
+
+/// An expert as the kernels run it, on weights in the file.
+fn kernel_view<'a>(expert: &'a Mlp, biases: &'a Biases) -> Option<Expert<'a>> {
+    let gate = match &expert.gate {
+        Some(gate) => Some(projection(gate, biases.0[0].as_ref())?),
+        None => None,
+    };
+    Some(Expert {
+        gate,
+        up: projection(&expert.up, biases.0[1].as_ref())?,
+        down: projection(&expert.down, biases.0[2].as_ref())?,
+        activation: match expert.activation {
+            Activation::SiluGated => secateur_kernels::Activation::SiluGated,
+            Activation::ReluSquared => secateur_kernels::Activation::ReluSquared,
+            Activation::ClampedGated { alpha, limit } => secateur_kernels::Activation::ClampedGated {
+                alpha: alpha as f32,
+                limit: limit as f32,
+            },
+        },
     })
 }
 
-fn stored(linear: &Linear) -> Option<secateur_kernels::Weights<'_>> {
-    match linear {
-        Linear {
-            weight:
-                Matrix::Stored {
-                    stored,
-                    outputs,
-                    inputs,
-                },
-            bias: None,
-        } => Some(weights(stored, *outputs, *inputs)),
-        _ => None,
-    }
+fn projection<'a>(linear: &'a Linear, bias: Option<&'a FlexTensor>) -> Option<Projection<'a>> {
+    let bias = match bias {
+        Some(bias) => Some(bias.as_slice::<f32>()?),
+        None => None,
+    };
+    let weights = match &linear.weight {
+        Matrix::Stored {
+            stored,
+            outputs,
+            inputs,
+        } => ProjectionWeights::Plain(weights(stored, *outputs, *inputs)),
+        Matrix::Packed(packed) => ProjectionWeights::Mxfp4(packed.view()),
+        Matrix::Dense(_) => return None,
+    };
+    Some(Projection { weights, bias })
 }
 
 /// The order in which rows are grouped by expert, and back.

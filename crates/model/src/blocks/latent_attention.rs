@@ -30,12 +30,15 @@ pub struct LatentAttention {
 
 #[derive(Debug, Clone)]
 enum Query {
-    Direct(Linear),
-    Latent {
-        compress: Linear,
-        norm: Norm,
-        expand: Linear,
-    },
+    Direct(Box<Linear>),
+    Latent(Box<LatentQuery>),
+}
+
+#[derive(Debug, Clone)]
+struct LatentQuery {
+    compress: Linear,
+    norm: Norm,
+    expand: Linear,
 }
 
 impl LatentAttention {
@@ -54,12 +57,12 @@ impl LatentAttention {
         let queries = spec.heads * (spec.plain_dim + spec.rope.width);
         let rank = spec.key_value_rank;
         let query = match spec.query_rank {
-            None => Query::Direct(linear("q_proj", [queries, hidden], false)?),
-            Some(rank) => Query::Latent {
+            None => Query::Direct(Box::new(linear("q_proj", [queries, hidden], false)?)),
+            Some(rank) => Query::Latent(Box::new(LatentQuery {
                 compress: linear("q_a_proj", [rank, hidden], spec.bias)?,
                 norm: Norm::new(weights, &named("q_a_layernorm"), rank, spec.norm)?,
                 expand: linear("q_b_proj", [queries, rank], false)?,
-            },
+            })),
         };
         Ok(Self {
             query,
@@ -119,7 +122,7 @@ impl Query {
     fn apply(&self, x: Tensor<2>) -> Tensor<2> {
         match self {
             Self::Direct(linear) => linear.apply(x),
-            Self::Latent { compress, norm, expand } => expand.apply(norm.apply(compress.apply(x))),
+            Self::Latent(latent) => latent.expand.apply(latent.norm.apply(latent.compress.apply(x))),
         }
     }
 }

@@ -254,6 +254,25 @@ impl Checkpoint {
         first_non_finite(tensor.dtype, &self.raw_bytes(tensor))
     }
 
+    /// Checks that the exponents of MXFP4 blocks, a tensor of bytes, leave all values finite: 255 is NaN, and 6 · 2¹²⁶ is beyond f32.
+    ///
+    /// # Errors
+    ///
+    /// [`CheckpointError::NotFinite`] for the first that does not.
+    pub fn verify_scales(&self, tensor: &TensorEntry) -> Result<(), CheckpointError> {
+        const LARGEST: u8 = 127 + 125;
+        let bytes = self.raw_bytes(tensor);
+        match bytes.par_iter().position_first(|&exponent| exponent > LARGEST) {
+            None => Ok(()),
+            Some(index) => Err(CheckpointError::NotFinite {
+                tensor: tensor.name.clone(),
+                file: tensor.file.clone(),
+                index,
+                value: if bytes[index] == 255 { f32::NAN } else { f32::INFINITY },
+            }),
+        }
+    }
+
     /// Reads all weights but those that `skip` recognises, on all cores, and checks that they are finite.
     ///
     /// # Errors

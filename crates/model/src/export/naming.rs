@@ -98,6 +98,12 @@ impl MoeNaming {
             .map_or(Role::Other, |place| Role::Sliced { place })
     }
 
+    /// Whether an export renumbers or slices this tensor.
+    #[must_use]
+    pub fn touches(&self, name: &str) -> bool {
+        self.role(name) != Role::Other
+    }
+
     /// The layer of a tensor of the decoder.
     pub(super) fn layer_of(&self, name: &str) -> Option<usize> {
         begins(self.layer_prefix, name)?.0.first().copied()

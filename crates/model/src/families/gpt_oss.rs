@@ -67,7 +67,7 @@ impl Family for GptOss {
         let types = layer_types(config, &common, &["sliding_attention", "full_attention"])?;
         let slides = |index: usize| match &types {
             Some(types) => types[index] == "sliding_attention",
-            None => index % 2 == 0,
+            None => index.is_multiple_of(2),
         };
         let moe = experts(config, &common)?;
         let layer = |index| {

@@ -1,4 +1,4 @@
-//! Granite 3 MoE: fused experts, softmax among the selected, multipliers on embeddings, residuals, scores and logits.
+//! Granite 3.0 with experts: fused experts, softmax among the selected, multipliers on embeddings, residuals, scores and logits.
 //!
 //! Source: `GraniteMoeForCausalLM` in transformers 5.23.
 

@@ -130,3 +130,6 @@ pub fn family(config: &Config) -> Result<&'static dyn Family, ModelError> {
                 .join(", "),
         })
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,7 @@ use crate::blocks::rope::RopeSpec;
 
 /// Grouped-query attention.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[allow(clippy::struct_excessive_bools)] // Independent options of the config.
 pub struct AttentionSpec {
     /// Tensor names start with this after the layer's prefix: `self_attn.`.
     pub prefix: String,
