@@ -8,6 +8,14 @@ use secateur_model::checkpoint::Config;
 use secateur_model::families::{FAMILIES, family};
 use secateur_model::generation_config::GenerationConfig;
 use secateur_model::model::moe_layers;
+use tempfile::TempDir;
+
+/// In memory where the system has such a place: the disk would set the pace.
+fn scratch() -> TempDir {
+    TempDir::new_in("/dev/shm")
+        .or_else(|_| TempDir::new())
+        .expect("a temporary directory")
+}
 
 fuzz_target!(|content: &[u8]| {
     let Ok(text) = std::str::from_utf8(content) else {
@@ -29,7 +37,7 @@ fuzz_target!(|content: &[u8]| {
     }
     let _ = config.unread();
     // The same text as generation_config.json.
-    let directory = tempfile::TempDir::new().expect("a temporary directory");
+    let directory = scratch();
     std::fs::write(directory.path().join("generation_config.json"), content).expect("a file");
     let _ = GenerationConfig::open(directory.path(), &config);
 });

@@ -6,7 +6,7 @@ use crate::batch::Batch;
 use crate::blocks::linear::Linear;
 use crate::blocks::moe::Moe;
 use crate::blocks::router::host_f64;
-use crate::checkpoint::{Checkpoint, Expected};
+use crate::checkpoint::Checkpoint;
 use crate::decoder::{Cache, Decoder, Watch};
 use crate::device::Device;
 use crate::error::ModelError;
@@ -365,29 +365,8 @@ pub fn inspect(checkpoint: &Checkpoint) -> Result<(&'static dyn Family, DecoderS
     let family = families::family(checkpoint.config())?;
     let mut spec = family.spec(checkpoint.config())?;
     family.adapt(&mut spec, &|name| checkpoint.tensor(name).is_some());
-    require_experts(checkpoint, &spec)?;
     let unused = checkpoint.check(&expected(&spec), &|name| spec.is_skipped(name))?;
     Ok((family, spec, unused))
-}
-
-/// That no layer lacks an expert. Looked at first, so that a config which speaks of more experts than the file holds is refused
-/// before anything grows with their number.
-fn require_experts(checkpoint: &Checkpoint, spec: &DecoderSpec) -> Result<(), ModelError> {
-    for layer in &spec.layers {
-        let Some(moe) = layer.moe() else { continue };
-        let ExpertLayout::PerExpert { prefix, names } = &moe.layout else {
-            continue;
-        };
-        for expert in 0..moe.experts {
-            let prefix = prefix.replace("{expert}", &expert.to_string());
-            let name = format!("{}{prefix}{}.weight", layer.prefix, names.up);
-            if checkpoint.tensor(&name).is_none() {
-                let missing = Expected::new(name, [moe.intermediate, spec.hidden]);
-                checkpoint.check(&[missing], &|_| false)?;
-            }
-        }
-    }
-    Ok(())
 }
 
 /// Names of the tensors that hold the exponents of packed experts.

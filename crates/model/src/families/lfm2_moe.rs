@@ -152,3 +152,42 @@ fn moe(config: &Config) -> Result<MoeSpec, ModelError> {
         shared: None,
     })
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn spec(change: &str) -> Result<DecoderSpec, ModelError> {
+        let text = format!(
+            r#"{{"vocab_size": 9, "hidden_size": 8, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 7,
+            "max_position_embeddings": 8, "moe_intermediate_size": 5, "num_experts": 4, "num_experts_per_tok": 2,
+            "num_dense_layers": 1, {change}}}"#
+        );
+        Lfm2Moe.spec(&Config::parse(Path::new("config.json"), &text).unwrap())
+    }
+
+    fn bias(spec: &DecoderSpec, layer: usize) -> Option<&str> {
+        spec.layers[layer].moe()?.router.selection_bias.as_deref()
+    }
+
+    #[test]
+    fn layers_listed_either_way_and_bias_under_either_name() {
+        let listed = spec(r#""layer_types": ["conv", "full_attention", "conv"]"#).unwrap();
+        let mut indexed = spec(r#""full_attn_idxs": [1]"#).unwrap();
+        assert_eq!(listed, indexed);
+        assert!(listed.tied_embeddings && listed.layers[0].moe().is_none());
+        Lfm2Moe.adapt(&mut indexed, &|name| {
+            name == "model.layers.1.feed_forward.expert_bias.weight"
+        });
+        assert_eq!(bias(&indexed, 1), Some("feed_forward.expert_bias.weight"));
+        assert_eq!(bias(&indexed, 2), Some("feed_forward.expert_bias"));
+        let plain = spec(r#""full_attn_idxs": [1], "use_expert_bias": false, "tie_embedding": false"#).unwrap();
+        assert!(bias(&plain, 1).is_none() && !plain.tied_embeddings);
+        assert!(
+            spec(r#""layer_types": ["conv", "attention", "conv"]"#).is_err() && spec(r#""conv_bias": true"#).is_err()
+        );
+    }
+}

@@ -11,8 +11,34 @@ use crate::export::MoeNaming;
 use crate::spec::{BlockSpec, DecoderSpec, ExpertLayout, GroupScore, Scoring, Sight};
 use crate::weights::expected;
 
-/// What all families' configs say.
+/// A config of the family: what all say, and what the hybrid ones need besides.
 fn base(model_type: &str) -> Value {
+    let mut config = common(model_type);
+    match model_type {
+        "nemotron_h" => {
+            config["hybrid_override_pattern"] = json!("ME*-");
+            config["sliding_window"] = Value::Null;
+            for field in ["mamba_num_heads", "mamba_head_dim", "ssm_state_size", "n_groups"] {
+                config[field] = json!(4);
+            }
+            config["moe_shared_expert_intermediate_size"] = json!(24);
+        }
+        "lfm2_moe" => config["layer_types"] = json!(["conv", "full_attention", "conv", "full_attention"]),
+        "qwen3_next" | "qwen3_5_moe" | "qwen3_5_moe_text" => {
+            for field in ["num_key_heads", "num_value_heads", "key_head_dim", "value_head_dim"] {
+                config[format!("linear_{field}")] = json!(4);
+            }
+        }
+        _ => {}
+    }
+    if model_type == "qwen3_5_moe" {
+        config = json!({"model_type": model_type, "text_config": config});
+    }
+    config
+}
+
+/// What all families' configs say.
+fn common(model_type: &str) -> Value {
     json!({
         "model_type": model_type, "hidden_size": 64, "num_hidden_layers": 4, "num_attention_heads": 4, "num_key_value_heads": 4,
         "head_dim": 16, "intermediate_size": 96, "moe_intermediate_size": 32, "vocab_size": 128, "max_position_embeddings": 256,

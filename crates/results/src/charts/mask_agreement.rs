@@ -62,7 +62,7 @@ pub fn draw(model: &str, fraction: f64, masks: &[MethodMasks], by_chance: f64) -
     let foot = bottom + 6.0 + if slanted(masks, cell) { names + 10.0 } else { 18.0 };
     let height = foot + 52.0;
     let title = format!(
-        "{model}: how far methods keep the same experts, {} % removed",
+        "{model}, {} % removed: how far methods keep the same experts",
         percent(fraction)
     );
     let mut scene = titled(&title, &finding(masks, by_chance)?, height)?;

@@ -6,7 +6,7 @@ use anyhow::{Context, bail, ensure};
 use clap::Args;
 use secateur_model::checkpoint::Checkpoint;
 use secateur_model::hub::{self, HubSettings};
-use secateur_model::model::{inspect, moe_layers};
+use secateur_model::model::moe_layers;
 use secateur_pruning::import::{Imported, import};
 use secateur_pruning::plan::{Plan, Protected};
 use secateur_pruning::ranking::{Ranking, rank};
@@ -14,6 +14,7 @@ use secateur_pruning::shape::LayerShape;
 use secateur_pruning::statistics::Statistics;
 
 use crate::sweep::definition::variant;
+use crate::sweep::subject::inspected;
 
 /// A ranking from statistics.
 #[derive(Debug, Args)]
@@ -91,7 +92,7 @@ impl Opened {
     pub fn open(model: &str) -> anyhow::Result<Self> {
         let directory = hub::resolve(model, &HubSettings::from_env()).with_context(|| format!("model `{model}`"))?;
         let checkpoint = Checkpoint::open(&directory)?;
-        let (_, spec, _) = inspect(&checkpoint)?;
+        let (_, spec, _) = inspected(&checkpoint)?;
         let shapes: Vec<LayerShape> = moe_layers(&spec).iter().map(LayerShape::from).collect();
         ensure!(
             !shapes.is_empty(),

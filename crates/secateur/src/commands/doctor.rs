@@ -1,9 +1,10 @@
 //! `secateur doctor`: what can be done with a checkpoint, without loading it.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use secateur_model::hub::{self, HubSettings};
+use secateur_model::hub::{self, HubError, HubSettings};
 
 use crate::doctor::{Options, examine, print};
 
@@ -40,7 +41,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let directory = if path.exists() {
         path.to_path_buf()
     } else {
-        hub::resolve(&arguments.checkpoint, &settings)?
+        in_cache(&arguments.checkpoint, &settings)?
     };
     let options = Options {
         ratios: arguments.ratios.clone(),
@@ -56,5 +57,16 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
+    })
+}
+
+/// The cached snapshot of a hub id. A diagnosis never downloads.
+fn in_cache(id: &str, settings: &HubSettings) -> anyhow::Result<PathBuf> {
+    hub::resolve(id, settings).map_err(|error| match error {
+        HubError::NotCached { model, cache, missing } => anyhow::anyhow!(
+            "{model} is not complete in the cache {}: {missing}; doctor downloads nothing: name a directory, or a model that is there",
+            cache.display()
+        ),
+        other => other.into(),
     })
 }

@@ -9,6 +9,7 @@ use secateur_model::spec::DecoderSpec;
 use serde_json::{Map, Value};
 
 use super::{Diagnosis, Step};
+use crate::sweep::subject::NO_CODE;
 
 /// Fields that may be found wrong one after another.
 const MOST_PROBLEMS: usize = 40;
@@ -29,11 +30,7 @@ pub(super) fn examine(directory: &Path, found: &mut Diagnosis) -> Option<(Config
     let family = match family(&config) {
         Ok(family) => family,
         Err(error) => {
-            let advice = if code {
-                "; its `auto_map` names Python code of its own, which Secateur never runs"
-            } else {
-                ""
-            };
+            let advice = if code { format!("; {NO_CODE}") } else { String::new() };
             found.problem(Step::Load, format!("{error}{advice}"));
             return Some((config, None));
         }

@@ -173,6 +173,12 @@ pub fn examine(directory: &Path, options: &Options) -> Diagnosis {
         spec.as_ref().map(|s| s.vocabulary),
         &mut found,
     );
+    if let (Some(checkpoint), Some(described)) = (&opened, &described) {
+        // The family read the one, everything else the other.
+        let others = described.unread();
+        found.unread_config_fields = checkpoint.config().unread();
+        found.unread_config_fields.retain(|field| others.contains(field));
+    }
     if let (Some(checkpoint), true) = (&opened, options.deep) {
         weights::finite(checkpoint, &mut found);
     }
@@ -189,7 +195,6 @@ fn shapes_and_sizes(checkpoint: &Checkpoint, options: &Options, found: &mut Diag
         Err(error) => return weights::explain(checkpoint, &error, found),
     };
     found.unused_tensors = unused;
-    found.unread_config_fields = checkpoint.config().unread();
     found.decoder_layers = Some(spec.layers.len());
     let shapes: Vec<LayerShape> = moe_layers(&spec).iter().map(LayerShape::from).collect();
     found.layers = grouped(&shapes);

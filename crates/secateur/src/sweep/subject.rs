@@ -6,9 +6,11 @@ use anyhow::Context;
 use secateur_datasets::corpora::CalibrationSample;
 use secateur_evaluation::local::LocalEngine;
 use secateur_model::checkpoint::{Checkpoint, ContentHash};
+use secateur_model::families::Family;
 use secateur_model::hub::{self, HubSettings};
 use secateur_model::model::{MoeLayer, inspect, moe_layers};
-use secateur_model::{Device, Model};
+use secateur_model::spec::DecoderSpec;
+use secateur_model::{Device, Model, ModelError};
 use secateur_pruning::shape::LayerShape;
 
 use super::definition::ModelEntry;
@@ -40,7 +42,7 @@ impl Subject {
         let directory =
             hub::resolve(&entry.path, &HubSettings::from_env()).with_context(|| format!("model `{}`", entry.name))?;
         let checkpoint = Checkpoint::open(&directory)?;
-        let (family, spec, unused) = inspect(&checkpoint)?;
+        let (family, spec, unused) = inspected(&checkpoint)?;
         let moe_layers = moe_layers(&spec);
         anyhow::ensure!(
             !moe_layers.is_empty(),
@@ -97,6 +99,24 @@ impl Subject {
             ),
         ])
     }
+}
+
+/// What is said of a model whose family is unknown, and which brings code along.
+pub const NO_CODE: &str = "its `auto_map` names Python code of its own, which Secateur never runs";
+
+/// As [`inspect`], and of code that comes with an unknown model says that it is not run.
+///
+/// # Errors
+/// As [`inspect`].
+pub fn inspected(checkpoint: &Checkpoint) -> anyhow::Result<(&'static dyn Family, DecoderSpec, Vec<String>)> {
+    inspect(checkpoint).map_err(|error| {
+        let unknown = matches!(error, ModelError::UnknownFamily { .. });
+        if unknown && checkpoint.config().fields().contains_key("auto_map") {
+            anyhow::anyhow!("{error}; {NO_CODE}")
+        } else {
+            error.into()
+        }
+    })
 }
 
 /// A calibration sample as tokens: through the chat template if asked for and there is one, cut after `max_tokens`.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::{fixture, olmoe, run, stdout, text, write};
+use super::{fixture, olmoe, refusal, run, stdout, text, write};
 
 /// A copy of the sharded `OLMoE` checkpoint.
 fn copy() -> tempfile::TempDir {
@@ -76,6 +76,11 @@ fn sizes_are_those_of_the_files_that_prune_writes() {
             bytes += entry.metadata().unwrap().len();
         }
     }
+    // What generation_config.json leaves to config.json is read as well.
+    assert!(
+        !found["unread_config_fields"].to_string().contains("eos_token_id"),
+        "{found:#}"
+    );
     let half = &found["ratios"][2];
     assert_eq!(
         (&half["file_bytes"], &half["experts_kept"]),
@@ -205,12 +210,38 @@ fn what_is_no_checkpoint_is_said_to_be_none() {
     assert!(told.contains("only as pytorch_model.bin"), "{told}");
     for (name, words) in [
         ("nowhere", "neither an existing directory nor a hub id"),
-        ("org/absent", "HF_HUB_OFFLINE"),
+        ("org/absent", "doctor downloads nothing"),
     ] {
         let output = run(at, &["doctor", name]);
         let told = text(&output.stderr);
         assert!(output.status.code() == Some(1) && told.contains(words), "{told}");
     }
+}
+
+#[test]
+fn code_that_comes_with_a_checkpoint_is_never_run() {
+    let folder = copy();
+    let at = folder.path();
+    let code = |config: &mut Value| config["auto_map"] = json!({"AutoModelForCausalLM": "modeling.Model"});
+    edit(at, "config.json", code);
+    write(at, "modeling.py", "open('ran', 'w')");
+    let (status, found) = json_of(at, &[]);
+    assert_eq!(status, 0, "a known family needs no code: {found:#}");
+    assert!(found["notes"].to_string().contains("it is not run"), "{found:#}");
+    edit(at, "config.json", |config| config["model_type"] = json!("brand_new"));
+    for command in [
+        &["prune", ".", "out", "--mask", "m"][..],
+        &["rank", ".", "--method", "random"],
+        &["logits", ".", "--tokens", "tokens.json", "--output", "x"],
+    ] {
+        write(at, "tokens.json", "[[1]]");
+        let told = refusal(at, command);
+        assert!(
+            told.contains("`brand_new` is not supported") && told.contains("which Secateur never runs"),
+            "{told}"
+        );
+    }
+    assert!(!at.join("ran").exists());
 }
 
 /// Words of the message, and the damage.
