@@ -15,6 +15,8 @@ const EXPERTS: [&str; 4] = [
 ];
 /// No expert of any layer is smaller: three matrices of a few elements.
 const SMALLEST_EXPERT_BYTES: u64 = 16;
+/// So few in all layers are listed without asking.
+const FEW_EXPERTS: u64 = 64;
 
 /// Checks that there are no more layers than tensors, and no more experts in all layers than their bytes allow. Fields that are
 /// missing or no numbers are the family's business.
@@ -39,7 +41,7 @@ pub fn check_counts(config: &Config, tensors: &[TensorEntry]) -> Result<(), Chec
     let bytes: u64 = tensors.iter().map(|tensor| tensor.range.len() as u64).sum();
     for key in EXPERTS {
         let Some(experts) = number(key) else { continue };
-        if layers.saturating_mul(experts) > bytes / SMALLEST_EXPERT_BYTES {
+        if layers.saturating_mul(experts) > FEW_EXPERTS.max(bytes / SMALLEST_EXPERT_BYTES) {
             let expected = format!("fewer: the files hold {bytes} bytes of weights for {layers} layers of them");
             return Err(config.invalid(key, expected));
         }
