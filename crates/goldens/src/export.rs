@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use secateur_model::checkpoint::Checkpoint;
-use secateur_model::export::{ExtraLayers, digest, export};
+use secateur_model::export::{ExportOptions, digest, export};
 use secateur_model::families::naming_of;
 use secateur_model::mask::{ExpertId, ExpertMask};
 use serde::Deserialize;
@@ -80,8 +80,14 @@ fn compare(checkpoint: &Checkpoint, family: &str, reference: &Path) -> Result<(u
         .collect();
     let scratch = tempfile::tempdir().map_err(|error| error.to_string())?;
     let directory = scratch.path().join("pruned");
-    let exported = export(checkpoint, &ExpertMask { kept }, naming, ExtraLayers::Drop, &directory)
-        .map_err(|error| error.to_string())?;
+    let exported = export(
+        checkpoint,
+        &ExpertMask { kept },
+        naming,
+        &ExportOptions::default(),
+        &directory,
+    )
+    .map_err(|error| error.to_string())?;
 
     let pruned = Checkpoint::open(&directory).map_err(|error| error.to_string())?;
     let hashes = pruned.tensor_hashes();

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use secateur_model::blocks::rope::RopeSpec;
 use secateur_model::checkpoint::Checkpoint;
-use secateur_model::export::{ExtraLayers, export};
+use secateur_model::export::{ExportOptions, export};
 use secateur_model::families::naming_of;
 use secateur_model::generate::GenerateOptions;
 use secateur_model::mask::{ExpertId, ExpertMask};
@@ -438,7 +438,7 @@ impl Checks<'_> {
             &checkpoint,
             mask,
             naming,
-            ExtraLayers::Drop,
+            &ExportOptions::default(),
             &scratch.path().join("pruned"),
         )
         .map_err(|e| text(&e))?;

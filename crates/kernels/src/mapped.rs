@@ -30,6 +30,21 @@ impl MappedFile {
         let map = unsafe { memmap2::Mmap::map(file)? };
         Ok(Self(map))
     }
+
+    /// Lets the memory behind these bytes go: they are read from the file again when they are next looked at. Without effect where
+    /// the system has no such call, and for bytes beyond the end.
+    pub fn release(&self, range: std::ops::Range<usize>) {
+        let end = range.end.min(self.0.len());
+        if range.start < end {
+            // SAFETY: the mapping is of a file and never written to, so that a page that is dropped comes back with the same
+            // bytes; slices of it stay valid. The range lies within the mapping.
+            #[cfg(unix)]
+            let _ = unsafe {
+                self.0
+                    .unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, range.start, end - range.start)
+            };
+        }
+    }
 }
 
 impl Deref for MappedFile {
@@ -66,6 +81,21 @@ mod tests {
         std::fs::remove_file(&path).unwrap();
         assert_eq!(&*map, b"secateur");
         assert_eq!(map.as_ref().len(), 8);
+    }
+
+    #[test]
+    fn released_bytes_come_back() {
+        let bytes: Vec<u8> = (0..100_000_u32).map(|i| (i % 251) as u8).collect();
+        let path = scratch("released", &bytes);
+        let map = MappedFile::map(&File::open(&path).unwrap()).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let slice = &map[4_000..90_000];
+        assert_eq!(slice, &bytes[4_000..90_000]);
+        for range in [5_000..80_000, 0..usize::MAX, 99_999..100_000, 7..7] {
+            map.release(range);
+            assert_eq!(&*map, &bytes[..]);
+        }
+        assert_eq!(slice, &bytes[4_000..90_000]);
     }
 
     #[test]

@@ -79,7 +79,11 @@ impl Checkpoint {
         let tensors: Vec<_> = self.tensors().collect();
         tensors
             .par_iter()
-            .map(|tensor| (tensor.name.as_str(), hex(&self.raw_bytes(tensor))))
+            .map(|tensor| {
+                let hash = hex(&self.raw_bytes(tensor));
+                self.release(tensor);
+                (tensor.name.as_str(), hash)
+            })
             .collect()
     }
 }

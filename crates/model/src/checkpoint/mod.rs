@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use rayon::prelude::*;
@@ -108,9 +109,26 @@ impl Expected {
 pub struct Checkpoint {
     directory: PathBuf,
     config: Config,
-    /// Path and mapped content of each safetensors file.
-    shards: Vec<(PathBuf, Bytes)>,
+    shards: Vec<Shard>,
     tensors: BTreeMap<String, TensorEntry>,
+}
+
+/// A safetensors file.
+#[derive(Debug)]
+struct Shard {
+    path: PathBuf,
+    map: Arc<MappedFile>,
+    /// The same bytes, to be shared in parts.
+    content: Bytes,
+}
+
+/// Bytes that keep the map.
+struct Kept(Arc<MappedFile>);
+
+impl AsRef<[u8]> for Kept {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
 }
 
 impl Checkpoint {
@@ -158,7 +176,7 @@ impl Checkpoint {
 
     /// Safetensors files, in the order of the index.
     pub fn shard_files(&self) -> impl Iterator<Item = &Path> {
-        self.shards.iter().map(|(file, _)| file.as_path())
+        self.shards.iter().map(|shard| shard.path.as_path())
     }
 
     /// Names of all tensors, ascending.
@@ -195,9 +213,15 @@ impl Checkpoint {
     }
 
     fn raw_bytes(&self, tensor: &TensorEntry) -> Bytes {
-        let (file, content) = &self.shards[tensor.shard];
-        assert_eq!(file, &tensor.file, "the tensor is of another checkpoint");
-        content.slice(tensor.range.clone())
+        let shard = &self.shards[tensor.shard];
+        assert_eq!(shard.path, tensor.file, "the tensor is of another checkpoint");
+        shard.content.slice(tensor.range.clone())
+    }
+
+    /// Lets the memory behind a tensor's bytes go until they are looked at again: what passes over a whole checkpoint once must not
+    /// hold it in memory.
+    pub(crate) fn release(&self, tensor: &TensorEntry) {
+        self.shards[tensor.shard].map.release(tensor.range.clone());
     }
 
     /// Checks that every expected tensor is there in its shape and in a dtype that can be read. Gives the names of the tensors that
@@ -348,7 +372,7 @@ fn require_directory(path: &Path) -> Result<(), CheckpointError> {
 }
 
 /// Paths with mapped contents, and the tensors in them.
-type Shards = (Vec<(PathBuf, Bytes)>, Vec<TensorEntry>);
+type Shards = (Vec<Shard>, Vec<TensorEntry>);
 
 fn open_shards(directory: &Path, names: &[String]) -> Result<Shards, CheckpointError> {
     let mut shards = Vec::new();
@@ -375,7 +399,12 @@ fn open_shards(directory: &Path, names: &[String]) -> Result<Shards, CheckpointE
                 shard,
             },
         ));
-        shards.push((file, Bytes::from_owner(map)));
+        let map = Arc::new(map);
+        shards.push(Shard {
+            path: file,
+            content: Bytes::from_owner(Kept(Arc::clone(&map))),
+            map,
+        });
     }
     Ok((shards, tensors))
 }

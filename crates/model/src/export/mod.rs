@@ -9,6 +9,7 @@ mod config;
 mod error;
 mod naming;
 mod plan;
+mod provenance;
 mod size;
 mod write;
 
@@ -16,12 +17,13 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use crate::checkpoint::{self, Checkpoint, files};
 use crate::mask::ExpertMask;
 pub use error::ExportError;
 pub use naming::MoeNaming;
+pub use provenance::PROVENANCE;
 pub use size::{ExportSize, export_size};
 use write::WrittenShard;
 
@@ -33,6 +35,17 @@ pub enum ExtraLayers {
     Drop,
     /// Keep them; the mask must name those with experts.
     Keep,
+}
+
+/// What the caller decides.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ExportOptions {
+    /// Layers beyond `num_hidden_layers`.
+    pub extra_layers: ExtraLayers,
+    /// Replace an export that is there. Anything else is never replaced.
+    pub overwrite: bool,
+    /// What [`PROVENANCE`] says besides the kept experts: source, method, statistics.
+    pub provenance: Map<String, Value>,
 }
 
 /// What was written.
@@ -56,7 +69,7 @@ pub struct Exported {
 
 /// Writes the checkpoint that has only the experts of `mask` into the new directory `destination`.
 ///
-/// It appears under its name only when it is complete.
+/// It appears under its name only when it is complete; an export that it replaces is there until then.
 ///
 /// # Errors
 ///
@@ -65,15 +78,11 @@ pub fn export(
     checkpoint: &Checkpoint,
     mask: &ExpertMask,
     naming: &MoeNaming,
-    extra_layers: ExtraLayers,
+    options: &ExportOptions,
     destination: &Path,
 ) -> Result<Exported, ExportError> {
-    if fs::symlink_metadata(destination).is_ok() {
-        return Err(ExportError::Exists {
-            path: destination.to_path_buf(),
-        });
-    }
-    let plan = plan::plan(checkpoint, mask, naming, extra_layers)?;
+    check_free(checkpoint, destination, options.overwrite)?;
+    let plan = plan::plan(checkpoint, mask, naming, options.extra_layers)?;
     let config = config::with_experts(checkpoint.directory(), naming, plan.experts_before, plan.experts)?;
 
     let partial = Partial::create(destination)?;
@@ -91,6 +100,9 @@ pub fn export(
         &partial.path.join("README.md"),
         &card::with_note(card.as_deref(), mask, &plan),
     )?;
+    let provenance = provenance::text(checkpoint.directory(), &options.provenance, &plan)?;
+    write::text(&partial.path.join(PROVENANCE), &provenance)?;
+    check_free(checkpoint, destination, options.overwrite)?;
     partial.publish(destination)?;
     Ok(Exported {
         directory: destination.to_path_buf(),
@@ -101,6 +113,25 @@ pub fn export(
         copied,
         not_copied,
     })
+}
+
+/// Refuses a destination that is taken, unless it is another export and may be replaced.
+fn check_free(checkpoint: &Checkpoint, destination: &Path, overwrite: bool) -> Result<(), ExportError> {
+    let path = destination.to_path_buf();
+    let Ok(found) = fs::symlink_metadata(destination) else {
+        return Ok(());
+    };
+    if !overwrite {
+        return Err(ExportError::Exists { path });
+    }
+    let same = |a: &Path| fs::canonicalize(a).ok();
+    if same(destination) == same(checkpoint.directory()) {
+        return Err(ExportError::Source { path });
+    }
+    if !found.is_dir() || !destination.join(PROVENANCE).is_file() {
+        return Err(ExportError::NoExport { path });
+    }
+    Ok(())
 }
 
 /// SHA-256 of what Python's `json.dumps({tensor: sha256 of its bytes}, sort_keys=True)` gives for a model directory: the number by
@@ -151,7 +182,7 @@ fn index(shards: &[WrittenShard]) -> String {
 
 /// Copies every other regular file; gives the names of those copied and of those not.
 fn copy_others(from: &Path, to: &Path) -> Result<(Vec<String>, Vec<String>), ExportError> {
-    const REWRITTEN: [&str; 3] = ["config.json", "README.md", checkpoint::INDEX];
+    const REWRITTEN: [&str; 4] = ["config.json", "README.md", checkpoint::INDEX, PROVENANCE];
     const WEIGHTS: [&str; 10] = [
         ".safetensors",
         ".bin",
@@ -219,17 +250,27 @@ impl Partial {
         Ok(Self { path, published: false })
     }
 
+    /// Gives it its name; what had the name before, if anything, is removed after that.
     fn publish(mut self, destination: &Path) -> Result<(), ExportError> {
-        if fs::symlink_metadata(destination).is_ok() {
-            return Err(ExportError::Exists {
-                path: destination.to_path_buf(),
-            });
-        }
-        fs::rename(&self.path, destination).map_err(|source| ExportError::Write {
+        let unwritable = |source| ExportError::Write {
             path: destination.to_path_buf(),
             source,
-        })?;
+        };
+        let replaced = self.path.with_extension("replaced");
+        let replaces = fs::symlink_metadata(destination).is_ok();
+        if replaces {
+            fs::rename(destination, &replaced).map_err(unwritable)?;
+        }
+        if let Err(source) = fs::rename(&self.path, destination) {
+            if replaces {
+                let _ = fs::rename(&replaced, destination);
+            }
+            return Err(unwritable(source));
+        }
         self.published = true;
+        if replaces {
+            fs::remove_dir_all(&replaced).map_err(|source| ExportError::Leftover { path: replaced, source })?;
+        }
         Ok(())
     }
 }

@@ -68,8 +68,18 @@ fn mask(layers: &[(usize, &[usize])]) -> ExpertMask {
     }
 }
 
-fn run(model: &TempDir, mask: &ExpertMask, extra: ExtraLayers, to: &Path) -> Result<Exported, ExportError> {
-    export(&Checkpoint::open(model.path()).unwrap(), mask, &MLP_EXPERTS, extra, to)
+fn run(model: &TempDir, mask: &ExpertMask, extra_layers: ExtraLayers, to: &Path) -> Result<Exported, ExportError> {
+    let options = ExportOptions {
+        extra_layers,
+        ..ExportOptions::default()
+    };
+    export(
+        &Checkpoint::open(model.path()).unwrap(),
+        mask,
+        &MLP_EXPERTS,
+        &options,
+        to,
+    )
 }
 
 #[test]
@@ -192,7 +202,7 @@ fn nothing_is_overwritten() {
         .unwrap_err()
         .to_string();
     assert!(
-        message.contains("exists already; an export never overwrites"),
+        message.contains("exists already: name a new directory, or say --overwrite"),
         "{message}"
     );
     let file = out.path().join("file");
@@ -202,6 +212,53 @@ fn nothing_is_overwritten() {
         run(&model, &ExpertMask::default(), ExtraLayers::Drop, &file.join("below")),
         Err(ExportError::Write { .. })
     ));
+}
+
+#[test]
+fn only_an_export_is_replaced_and_only_when_asked() {
+    let (model, out) = (toy(), tempfile::tempdir().unwrap());
+    let to = out.path().join("pruned");
+    let options = ExportOptions {
+        overwrite: true,
+        provenance: serde_json::Map::from_iter([("chosen_by".to_owned(), json!({"method": "reap"}))]),
+        ..ExportOptions::default()
+    };
+    let replace = |kept: &[usize], to: &Path| {
+        let checkpoint = Checkpoint::open(model.path()).unwrap();
+        export(&checkpoint, &mask(&[(0, kept), (1, kept)]), &MLP_EXPERTS, &options, to)
+    };
+    replace(&[0, 1, 2], &to).unwrap();
+    fs::write(to.join("more"), "x").unwrap();
+    assert_eq!(replace(&[1, 3], &to).unwrap().experts, 2);
+    assert!(!to.join("more").exists());
+    let provenance: Value = serde_json::from_str(&fs::read_to_string(to.join(PROVENANCE)).unwrap()).unwrap();
+    assert_eq!(provenance["kept"], json!({"0": [1, 3], "1": [1, 3]}));
+    assert_eq!(provenance["chosen_by"]["method"], "reap");
+    assert_eq!(
+        (&provenance["experts_before"], &provenance["experts"]),
+        (&json!(4), &json!(2))
+    );
+    assert_eq!(fs::read_dir(out.path()).unwrap().count(), 1);
+
+    let other = out.path().join("thesis");
+    fs::create_dir(&other).unwrap();
+    assert!(matches!(replace(&[1, 3], &other), Err(ExportError::NoExport { .. })));
+    assert!(matches!(
+        replace(&[1, 3], model.path()),
+        Err(ExportError::Source { .. })
+    ));
+    let again = Checkpoint::open(&to).unwrap();
+    let twice = out.path().join("twice");
+    export(
+        &again,
+        &mask(&[(0, &[0, 1]), (1, &[0, 1])]),
+        &MLP_EXPERTS,
+        &options,
+        &twice,
+    )
+    .unwrap();
+    let provenance: Value = serde_json::from_str(&fs::read_to_string(twice.join(PROVENANCE)).unwrap()).unwrap();
+    assert_eq!(provenance["source_provenance"]["kept"]["0"], json!([1, 3]));
 }
 
 #[test]
@@ -233,7 +290,14 @@ fn prediction_layers_keep_as_many_experts_and_python_floats_stay() {
     };
     let to = directory.path().join("pruned");
     let checkpoint = Checkpoint::open(directory.path()).unwrap();
-    export(&checkpoint, &mask(&[(0, &[0, 2])]), &naming, ExtraLayers::Drop, &to).unwrap();
+    export(
+        &checkpoint,
+        &mask(&[(0, &[0, 2])]),
+        &naming,
+        &ExportOptions::default(),
+        &to,
+    )
+    .unwrap();
     let pruned = Checkpoint::open(&to).unwrap();
     let bytes = |name: &str| pruned.bytes(pruned.tensor(name).unwrap()).to_vec();
     assert_eq!(bytes("mtp.layers.0.mlp.gate.weight"), [0, 0, 2, 2]);

@@ -35,10 +35,12 @@ pub(super) fn shard(
         let mut bytes = 0;
         for tensor in &tensors {
             let missing = || io::Error::other(format!("the tensor {} is gone", tensor.source));
-            let source = checkpoint.bytes(checkpoint.tensor(&tensor.source).ok_or_else(missing)?);
+            let entry = checkpoint.tensor(&tensor.source).ok_or_else(missing)?;
+            let source = checkpoint.bytes(entry);
             for part in &tensor.parts {
                 out.write_all(&source[part.clone()])?;
             }
+            checkpoint.release(entry);
             bytes += tensor.bytes() as u64;
         }
         out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;

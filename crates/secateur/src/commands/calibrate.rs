@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
 use secateur_datasets::corpora::CorpusSpec;
 use secateur_model::{Device, DeviceKind, Precision};
 use secateur_pruning::methods;
@@ -84,14 +85,17 @@ fn collect(arguments: &Arguments, subject: &Subject, variants: &[Variant]) -> an
     };
     let device = Device::open(arguments.device, Precision::F32)?;
     let mut engine = subject.load(&device)?;
+    let bar = ProgressBar::new(0).with_style(ProgressStyle::with_template(
+        "{bar:30} {pos} of {len} samples, {msg}  {elapsed}, {eta} left",
+    )?);
     let (found, computed) = statistics(subject, &mut engine, &pass, &arguments.output, &mut |at| {
-        eprint!(
-            "\r{} of {} samples, {} tokens",
-            at.samples_done, at.samples, at.tokens_done
-        );
+        bar.set_length(at.samples as u64);
+        bar.set_position(at.samples_done as u64);
+        bar.set_message(format!("{} tokens", at.tokens_done));
     })?;
+    bar.finish_and_clear();
     if computed {
-        eprintln!("\nstatistics written");
+        eprintln!("statistics written: {} tokens", found.provenance.tokens);
     } else {
         eprintln!("statistics found");
     }

@@ -63,19 +63,29 @@ impl Scoring {
     }
 }
 
-/// The plan that a mask or ranking file gives; a ranking needs a ratio, a mask has its own.
-pub fn plan_from(file: &Path, ratio: Option<f64>, shapes: &[LayerShape]) -> anyhow::Result<Plan> {
+/// A mask or ranking file; a ranking needs a ratio, a mask has its own.
+pub fn imported_from(file: &Path, ratio: Option<f64>, shapes: &[LayerShape]) -> anyhow::Result<Imported> {
     match (import(file, shapes)?, ratio) {
         (Imported::Mask(_), Some(_)) => bail!(
             "{} is a mask, which says by itself what stays: leave --ratio out",
             file.display()
         ),
-        (Imported::Mask(plan), None) => Ok(plan),
         (Imported::Ranking(_), None) => bail!(
             "{} is a ranking: say with --ratio which share of each layer's experts to remove",
             file.display()
         ),
-        (Imported::Ranking(ranking), Some(ratio)) => Ok(Plan::new(&ranking, shapes, ratio, &Protected::new())?),
+        (found, _) => Ok(found),
+    }
+}
+
+/// The plan that a mask or ranking file gives.
+pub fn plan_from(file: &Path, ratio: Option<f64>, shapes: &[LayerShape]) -> anyhow::Result<Plan> {
+    match (imported_from(file, ratio, shapes)?, ratio) {
+        (Imported::Mask(plan), _) => Ok(plan),
+        (Imported::Ranking(ranking), ratio) => {
+            let ratio = ratio.unwrap_or_default();
+            Ok(Plan::new(&ranking, shapes, ratio, &Protected::new())?)
+        }
     }
 }
 

@@ -5,11 +5,16 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use secateur_model::export::{ExtraLayers, export};
+use secateur_model::export::{ExportOptions, ExtraLayers, export};
 use secateur_model::families::naming_of;
+use secateur_pruning::import::Imported;
 use secateur_pruning::plan::{Plan, Protected};
+use secateur_pruning::ranking::Ranking;
+use secateur_pruning::shape::LayerShape;
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
 
-use super::choice::{Scoring, plan_from};
+use super::choice::{Scoring, imported_from};
 use crate::sweep::definition::ModelEntry;
 use crate::sweep::subject::Subject;
 
@@ -29,7 +34,7 @@ Examples:
 pub struct Arguments {
     /// Checkpoint directory, or id on the hub.
     model: String,
-    /// Directory to write; must not exist.
+    /// Directory to write.
     output: PathBuf,
     /// Ranking to cut at --ratio.
     #[arg(long, value_name = "FILE", requires = "ratio", conflicts_with_all = ["mask", "method"])]
@@ -42,6 +47,9 @@ pub struct Arguments {
     ratio: Option<f64>,
     #[command(flatten)]
     scoring: Scoring,
+    /// Replace an earlier export.
+    #[arg(long)]
+    overwrite: bool,
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
@@ -49,28 +57,21 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         name: arguments.model.clone(),
         path: arguments.model.clone(),
     })?;
-    let shapes = subject.shapes();
-    let file = arguments.ranking.as_ref().or(arguments.mask.as_ref());
-    let plan = match (file, &arguments.scoring.method, arguments.ratio) {
-        (Some(file), _, ratio) => plan_from(file, ratio, &shapes)?,
-        (None, Some(_), Some(ratio)) => {
-            let statistics = arguments.scoring.load()?;
-            let ranking = arguments
-                .scoring
-                .ranking(&statistics, &shapes, Some(&subject.hash.weights))?;
-            Plan::new(&ranking, &shapes, ratio, &Protected::new())?
-        }
-        _ => bail!("say what stays: --mask FILE, --ranking FILE --ratio R, or --method M --statistics FILE --ratio R"),
-    };
+    let (plan, chosen_by) = choose(arguments, &subject, &subject.shapes())?;
     let naming =
         naming_of(subject.family).with_context(|| format!("family `{}` cannot be exported yet", subject.family))?;
-    let written = export(
-        &subject.checkpoint,
-        &plan.mask(),
-        naming,
-        ExtraLayers::Drop,
-        &arguments.output,
-    )?;
+    let provenance = [
+        ("source", json!(arguments.model)),
+        ("source_weights_sha256", json!(subject.hash.weights)),
+        ("family", json!(subject.family)),
+        ("chosen_by", chosen_by),
+    ];
+    let options = ExportOptions {
+        extra_layers: ExtraLayers::Drop,
+        overwrite: arguments.overwrite,
+        provenance: Map::from_iter(provenance.map(|(name, value)| (name.to_owned(), value))),
+    };
+    let written = export(&subject.checkpoint, &plan.mask(), naming, &options, &arguments.output)?;
     println!(
         "{}: {} experts per layer, {} tensors",
         written.directory.display(),
@@ -78,4 +79,43 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         written.tensors
     );
     Ok(ExitCode::SUCCESS)
+}
+
+/// What stays, and for the provenance file by what that was decided.
+fn choose(arguments: &Arguments, subject: &Subject, shapes: &[LayerShape]) -> anyhow::Result<(Plan, Value)> {
+    let file = arguments.ranking.as_ref().or(arguments.mask.as_ref());
+    match (file, &arguments.scoring.method, arguments.ratio) {
+        (Some(file), _, ratio) => {
+            let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+            let source = json!({ "file": file, "sha256": format!("{:x}", Sha256::digest(&bytes)) });
+            match (imported_from(file, ratio, shapes)?, ratio) {
+                (Imported::Ranking(ranking), Some(ratio)) => {
+                    let mut by = described(&ranking, ratio);
+                    by["read_from"] = source;
+                    Ok((Plan::new(&ranking, shapes, ratio, &Protected::new())?, by))
+                }
+                (Imported::Mask(plan), _) => Ok((plan, json!({ "mask": source }))),
+                (Imported::Ranking(_), None) => bail!("{} is a ranking: say --ratio", file.display()),
+            }
+        }
+        (None, Some(_), Some(ratio)) => {
+            let statistics = arguments.scoring.load()?;
+            let hash = Some(subject.hash.weights.as_str());
+            let ranking = arguments.scoring.ranking(&statistics, shapes, hash)?;
+            let mut by = described(&ranking, ratio);
+            by["statistics"] = json!(statistics.iter().map(|found| &found.provenance).collect::<Vec<_>>());
+            Ok((Plan::new(&ranking, shapes, ratio, &Protected::new())?, by))
+        }
+        _ => bail!("say what stays: --mask FILE, --ranking FILE --ratio R, or --method M --statistics FILE --ratio R"),
+    }
+}
+
+fn described(ranking: &Ranking, ratio: f64) -> Value {
+    json!({
+        "method": ranking.method,
+        "profile": ranking.profile,
+        "seed": ranking.seed,
+        "calibrated_on": ranking.domains,
+        "fraction_removed": ratio,
+    })
 }

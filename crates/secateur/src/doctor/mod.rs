@@ -157,14 +157,17 @@ pub fn examine(directory: &Path, options: &Options) -> Diagnosis {
     };
     match (&opened, &spec) {
         (Some(checkpoint), Some(_)) => shapes_and_sizes(checkpoint, options, &mut found),
-        // Where the counts cannot be right, there is no list of tensors to compare with.
-        (None, Some(spec)) => match described.as_ref().map(|config| check_counts(config, &files.tensors)) {
-            Some(Err(error)) if found.problems.iter().all(|p| p.message != error.to_string()) => {
-                found.problem(Step::Load, error);
+        // Where the counts cannot be right, there is no list of tensors to compare with; where a file cannot be read, all of its
+        // tensors would be missing.
+        (None, Some(spec)) if files.problems.is_empty() => {
+            match described.as_ref().map(|config| check_counts(config, &files.tensors)) {
+                Some(Err(error)) if found.problems.iter().all(|p| p.message != error.to_string()) => {
+                    found.problem(Step::Load, error);
+                }
+                Some(Err(_)) => {}
+                _ => weights::compare(spec, &files.tensors, &mut found),
             }
-            Some(Err(_)) => {}
-            _ => weights::compare(spec, &files.tensors, &mut found),
-        },
+        }
         _ => {}
     }
     text::examine(
