@@ -14,6 +14,7 @@ use clap::Parser;
 use commands::{Cli, run};
 
 fn main() -> ExitCode {
+    sigpipe::reset();
     match run(Cli::parse()) {
         Ok(code) => code,
         Err(error) => {

@@ -300,3 +300,18 @@ fn memory_follows_the_files_and_not_what_they_claim() {
         );
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn a_reader_that_has_enough_is_no_panic() {
+    use std::process::Stdio;
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_secateur"))
+        .args(["tasks"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+}
