@@ -16,6 +16,9 @@ pub struct DataCard {
     pub title: String,
     /// Home of the data.
     pub source: String,
+    /// Who may have the files.
+    #[serde(default)]
+    pub access: Access,
     /// Licence and restrictions.
     pub licence: String,
     /// Paper to cite.
@@ -28,12 +31,33 @@ pub struct DataCard {
     pub file: Vec<CardFile>,
 }
 
+/// Who may have the files of a data set.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Access {
+    /// Anybody, without an account.
+    #[default]
+    Open,
+    /// Whoever accepts the terms on the hub, with a token.
+    Gated,
+    /// Whoever registers with the authors or signs their agreement.
+    Registration,
+    /// Nobody may pass the files on; the card says what can be done instead.
+    NotRedistributable,
+}
+
 /// One official file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CardFile {
     /// Name below the folder of the set.
     pub name: String,
+    /// Where the file can be downloaded, of a fixed revision where the host has them; empty where `how_to_get` must be followed.
+    #[serde(default)]
+    pub url: String,
+    /// Size of the complete official file in bytes, where known.
+    #[serde(default)]
+    pub bytes: Option<u64>,
     /// SHA-256 of the complete official file, where known.
     #[serde(default)]
     pub sha256: String,
