@@ -3,8 +3,8 @@
 use crate::checkpoint::Config;
 use crate::error::ModelError;
 use crate::spec::{
-    BlockSpec, DecoderSpec, GroupScore, GroupSpec, LayerSpec, MlpNames, Names, NormSpec, Normalise, RouterSpec,
-    Scoring, SharedExpertSpec, StepSpec,
+    Activation, BlockSpec, DecoderSpec, ExpertLayout, GroupScore, GroupSpec, LayerSpec, MlpNames, MoeSpec, Names,
+    NormSpec, Normalise, RouterSpec, Scoring, SharedExpertSpec, StepSpec,
 };
 
 /// Fields that every decoder has, read once.
@@ -283,4 +283,25 @@ pub(super) fn layer_types(config: &Config, common: &Common, known: &[&str]) -> R
         }
         None => Ok(Some(types)),
     }
+}
+
+/// The experts of `DeepSeek`-V3 and of those who took them over: sigmoid router, experts one by one, `shared` shared ones unless the
+/// config says otherwise.
+pub(super) fn sigmoid_moe(
+    config: &Config,
+    expert_count_keys: &[&str],
+    defaults: SigmoidDefaults,
+    shared: usize,
+) -> Result<MoeSpec, ModelError> {
+    let (experts, top_k) = expert_counts(config, expert_count_keys, "num_experts_per_tok")?;
+    let intermediate = config.required_positive("moe_intermediate_size")?;
+    Ok(MoeSpec {
+        experts,
+        top_k,
+        intermediate,
+        activation: Activation::SiluGated,
+        layout: ExpertLayout::per_expert("mlp.experts.{expert}.", MlpNames::projections()),
+        router: sigmoid_router(config, experts, top_k, defaults)?,
+        shared: shared_experts(config, "n_shared_experts", shared, intermediate)?,
+    })
 }

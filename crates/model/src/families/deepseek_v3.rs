@@ -3,13 +3,13 @@
 //! Source: `DeepseekV3ForCausalLM` in transformers 5.23; <https://arxiv.org/abs/2412.19437>. Layers beyond the last one predict
 //! further tokens and are left alone.
 
-use super::common::{SigmoidDefaults, expert_counts, require_silu, shared_experts, sigmoid_router, unsupported};
+use super::common::{SigmoidDefaults, require_silu, sigmoid_moe, unsupported};
 use super::{Family, ROUTED_EXPERTS, latent};
 use crate::blocks::rope::Pairing;
 use crate::checkpoint::Config;
 use crate::error::ModelError;
 use crate::export::MoeNaming;
-use crate::spec::{Activation, DecoderSpec, ExpertLayout, MlpNames, MoeSpec};
+use crate::spec::DecoderSpec;
 
 pub(super) struct DeepseekV3;
 
@@ -31,7 +31,6 @@ impl Family for DeepseekV3 {
             Pairing::Halves
         };
         let attention = latent::attention(config, &common, pairing)?;
-        let (experts, top_k) = expert_counts(config, self.naming().expert_count_keys, "num_experts_per_tok")?;
         match config.optional_str("scoring_func")? {
             None | Some("sigmoid") => {}
             Some(other) => {
@@ -39,21 +38,12 @@ impl Family for DeepseekV3 {
                 return Err(unsupported(config, self.name(), "scoring_func", &found, "`sigmoid`"));
             }
         }
-        let intermediate = config.required_positive("moe_intermediate_size")?;
         let defaults = SigmoidDefaults {
             normalise: true,
             scale: 2.5,
             groups: [8, 4],
         };
-        let moe = MoeSpec {
-            experts,
-            top_k,
-            intermediate,
-            activation: Activation::SiluGated,
-            layout: ExpertLayout::per_expert("mlp.experts.{expert}.", MlpNames::projections()),
-            router: sigmoid_router(config, experts, top_k, defaults)?,
-            shared: shared_experts(config, "n_shared_experts", 1, intermediate)?,
-        };
+        let moe = sigmoid_moe(config, self.naming().expert_count_keys, defaults, 1)?;
         latent::decoder(config, &common, &attention, &moe, 3)
     }
 }

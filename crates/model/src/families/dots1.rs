@@ -2,18 +2,13 @@
 //!
 //! Source: `Dots1ForCausalLM` in transformers 5.23; <https://arxiv.org/abs/2506.05767>.
 
-use super::common::{
-    Common, SigmoidDefaults, expert_counts, layer_types, require_silu, shared_experts, sigmoid_router,
-};
+use super::common::{Common, SigmoidDefaults, layer_types, require_silu, sigmoid_moe};
 use super::rope::{RopeDefaults, rope};
 use super::{Family, ROUTED_EXPERTS, latent};
 use crate::checkpoint::Config;
 use crate::error::ModelError;
 use crate::export::MoeNaming;
-use crate::spec::{
-    Activation, AttentionSpec, BlockSpec, DecoderSpec, ExpertLayout, MlpNames, MoeSpec, NormWidth, QueryKeyNormSpec,
-    Sight,
-};
+use crate::spec::{AttentionSpec, BlockSpec, DecoderSpec, NormWidth, QueryKeyNormSpec, Sight};
 
 pub(super) struct Dots1;
 
@@ -37,22 +32,12 @@ impl Family for Dots1 {
             query_key_norm: Some(QueryKeyNormSpec::new(NormWidth::PerHead, common.norm())),
             ..AttentionSpec::plain(common.heads, common.key_value_heads, common.head_dim, Some(rope))
         };
-        let (experts, top_k) = expert_counts(config, self.naming().expert_count_keys, "num_experts_per_tok")?;
-        let intermediate = config.required_positive("moe_intermediate_size")?;
         let defaults = SigmoidDefaults {
             normalise: false,
             scale: 1.0,
             groups: [1, 1],
         };
-        let moe = MoeSpec {
-            experts,
-            top_k,
-            intermediate,
-            activation: Activation::SiluGated,
-            layout: ExpertLayout::per_expert("mlp.experts.{expert}.", MlpNames::projections()),
-            router: sigmoid_router(config, experts, top_k, defaults)?,
-            shared: shared_experts(config, "n_shared_experts", 0, intermediate)?,
-        };
+        let moe = sigmoid_moe(config, self.naming().expert_count_keys, defaults, 0)?;
         let sights = sights(config, &common)?;
         let mut decoder = latent::decoder(config, &common, &BlockSpec::Attention(attention), &moe, 0)?;
         for (layer, sight) in decoder.layers.iter_mut().zip(sights) {

@@ -2,15 +2,13 @@
 //!
 //! Source: `Glm4MoeForCausalLM` in transformers 5.23; <https://arxiv.org/abs/2508.06471>.
 
-use super::common::{Common, SigmoidDefaults, epsilon, expert_counts, require_silu, shared_experts, sigmoid_router};
+use super::common::{Common, SigmoidDefaults, epsilon, require_silu, sigmoid_moe};
 use super::rope::{RopeDefaults, rope};
 use super::{Family, ROUTED_EXPERTS, latent};
 use crate::checkpoint::Config;
 use crate::error::ModelError;
 use crate::export::MoeNaming;
-use crate::spec::{
-    Activation, AttentionSpec, BlockSpec, DecoderSpec, ExpertLayout, MlpNames, MoeSpec, NormWidth, QueryKeyNormSpec,
-};
+use crate::spec::{AttentionSpec, BlockSpec, DecoderSpec, NormWidth, QueryKeyNormSpec};
 
 pub(super) struct Glm4Moe;
 
@@ -40,22 +38,12 @@ impl Family for Glm4Moe {
             query_key_norm: normed.then(|| QueryKeyNormSpec::new(NormWidth::PerHead, common.norm())),
             ..AttentionSpec::plain(common.heads, common.key_value_heads, common.head_dim, Some(rope))
         };
-        let (experts, top_k) = expert_counts(config, self.naming().expert_count_keys, "num_experts_per_tok")?;
-        let intermediate = config.required_positive("moe_intermediate_size")?;
         let defaults = SigmoidDefaults {
             normalise: true,
             scale: 1.0,
             groups: [1, 1],
         };
-        let moe = MoeSpec {
-            experts,
-            top_k,
-            intermediate,
-            activation: Activation::SiluGated,
-            layout: ExpertLayout::per_expert("mlp.experts.{expert}.", MlpNames::projections()),
-            router: sigmoid_router(config, experts, top_k, defaults)?,
-            shared: shared_experts(config, "n_shared_experts", 1, intermediate)?,
-        };
+        let moe = sigmoid_moe(config, self.naming().expert_count_keys, defaults, 1)?;
         latent::decoder(config, &common, &BlockSpec::Attention(attention), &moe, 1)
     }
 }
