@@ -5,6 +5,7 @@
 
 pub mod recipe;
 pub mod tokenizer;
+pub mod balance;
 pub mod data;
 pub mod state;
 pub mod steps;

@@ -7,7 +7,7 @@ use safetensors::tensor::{Dtype, TensorView};
 use serde_json::{Value, json};
 
 use super::recipe::{END_OF_TEXT, Recipe, TURN_END};
-use super::state::State;
+use super::state::{State, is_selection_bias};
 use super::{TrainError, file_error, tokenizer};
 
 /// `ChatML`, as the training text has it.
@@ -49,22 +49,21 @@ fn weights(state: &State, output: &Path) -> Result<Vec<u8>, TrainError> {
         path: output.join("model.safetensors"),
         found,
     };
-    let halves: Vec<(String, Vec<usize>, Vec<u8>)> = state
+    let tensors: Vec<(&str, Dtype, &[usize], Vec<u8>)> = state
         .weights()
         .map(|(name, shape, values)| {
-            let bytes = values
-                .iter()
-                .flat_map(|&value| bf16::from_f32(value).to_le_bytes())
-                .collect();
-            (name.to_owned(), shape.to_vec(), bytes)
+            if is_selection_bias(name) {
+                let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+                return (name, Dtype::F32, shape, bytes);
+            }
+            let halves = values.iter().map(|&value| bf16::from_f32(value));
+            (name, Dtype::BF16, shape, halves.flat_map(bf16::to_le_bytes).collect())
         })
         .collect();
     let mut views = Vec::new();
-    for (name, shape, bytes) in &halves {
-        views.push((
-            name,
-            TensorView::new(Dtype::BF16, shape.clone(), bytes).map_err(|e| wrong(e.to_string()))?,
-        ));
+    for (name, dtype, shape, bytes) in &tensors {
+        let view = TensorView::new(*dtype, shape.to_vec(), bytes).map_err(|e| wrong(e.to_string()))?;
+        views.push((*name, view));
     }
     let metadata = [("format".to_owned(), "pt".to_owned())].into();
     safetensors::serialize(views, Some(metadata)).map_err(|e| wrong(e.to_string()))
@@ -101,7 +100,7 @@ fn card(recipe: &Recipe, state: &State) -> String {
         name = recipe.name,
         family = config["model_type"].as_str().unwrap_or_default(),
         layers = config["num_hidden_layers"],
-        experts = config["num_experts"],
+        experts = config.get("num_experts").unwrap_or(&config["n_routed_experts"]),
         top_k = config["num_experts_per_tok"],
         steps = state.step,
         rows = recipe.rows,

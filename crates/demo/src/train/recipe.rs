@@ -1,4 +1,4 @@
-//! The two demo models and how they are trained.
+//! The demo models and how they are trained.
 
 use serde_json::{Value, json};
 
@@ -33,6 +33,9 @@ pub struct Recipe {
     pub row_tokens: usize,
     /// Weight of the load-balancing loss (Switch Transformer, <https://arxiv.org/abs/2101.03961>, eq. 4).
     pub balance: f64,
+    /// What a step adds to the selection bias of an expert with too few tokens and takes from one with too many, where the
+    /// family has such a bias (`DeepSeek-V3`, <https://arxiv.org/abs/2412.19437>, section 2.1.2).
+    pub bias_rate: f64,
 }
 
 /// Entries of the tokenizer, special tokens included.
@@ -61,14 +64,16 @@ pub fn recipes() -> Vec<Recipe> {
         rows: 16,
         row_tokens: 128,
         balance: 0.01,
+        bias_rate: 0.0,
+    };
+    // Reading a passage is harder to learn than a fact: copying needs many different passages.
+    let reading = Mixture {
+        weights: [22, 22, 12, 6, 22, 6, 10],
+        biomedical_percent: 50,
     };
     let qwen3_moe = Recipe {
         steps: 3000,
-        // Reading a passage is harder to learn than a fact: copying needs many different passages.
-        mixture: Mixture {
-            weights: [22, 22, 12, 6, 22, 6, 10],
-            biomedical_percent: 50,
-        },
+        mixture: reading.clone(),
         query_key_norm: 2.0,
         ..base(
             "demo-qwen3-moe",
@@ -94,7 +99,28 @@ pub fn recipes() -> Vec<Recipe> {
         }),
         2,
     );
-    vec![qwen3_moe, olmoe]
+    let deepseek_v3 = Recipe {
+        steps: 2600,
+        mixture: reading,
+        // The selection bias balances, as in the family's own training.
+        balance: 0.0,
+        bias_rate: 0.002,
+        ..base(
+            "demo-deepseek-v3",
+            json!({
+                "architectures": ["DeepseekV3ForCausalLM"], "model_type": "deepseek_v3", "hidden_size": 96, "num_hidden_layers": 4,
+                "first_k_dense_replace": 1, "num_attention_heads": 4, "num_key_value_heads": 4, "q_lora_rank": null, "kv_lora_rank": 48,
+                "qk_nope_head_dim": 16, "qk_rope_head_dim": 16, "v_head_dim": 24, "intermediate_size": 144, "moe_intermediate_size": 48,
+                "n_routed_experts": 16, "num_experts_per_tok": 2, "n_shared_experts": 1, "n_group": 1, "topk_group": 1,
+                "norm_topk_prob": true, "routed_scaling_factor": 1.0, "scoring_func": "sigmoid", "topk_method": "noaux_tc",
+                "moe_layer_freq": 1, "hidden_act": "silu", "rms_norm_eps": 1e-6, "rope_theta": 10000.0, "rope_scaling": null,
+                "rope_interleave": true, "attention_bias": false, "attention_dropout": 0.0, "max_position_embeddings": 512,
+                "tie_word_embeddings": false, "initializer_range": 0.02, "use_cache": true,
+            }),
+            3,
+        )
+    };
+    vec![qwen3_moe, olmoe, deepseek_v3]
 }
 
 /// The recipe of a name.

@@ -29,7 +29,7 @@ pub struct State {
 
 impl State {
     /// Seeded initial weights: matrices normal with deviation 1/√inputs, norms at 1, those of queries and keys at
-    /// `query_key_norm`.
+    /// `query_key_norm`, selection biases at 0.
     #[must_use]
     pub fn initial(expected: &[Expected], seed: u64, query_key_norm: f32) -> Self {
         let mut state = Self::default();
@@ -42,6 +42,7 @@ impl State {
                 _ if tensor.name.ends_with("q_norm.weight") || tensor.name.ends_with("k_norm.weight") => {
                     vec![query_key_norm; count]
                 }
+                _ if is_selection_bias(&tensor.name) => vec![0.0; count],
                 _ => vec![1.0; count],
             };
             state.shapes.insert(tensor.name.clone(), tensor.shape.clone());
@@ -238,6 +239,12 @@ impl OnDevice {
                 .collect(),
         }
     }
+}
+
+/// Whether a tensor is added to the router's scores for selection only. It has no gradient, and keeps f32 on disk.
+#[must_use]
+pub fn is_selection_bias(name: &str) -> bool {
+    name.ends_with("e_score_correction_bias")
 }
 
 /// Box–Muller; a pair of draws per two values.

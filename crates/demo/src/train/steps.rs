@@ -6,19 +6,19 @@ use std::path::Path;
 
 use burn::optim::{AdamW, AdamWConfig, Optimizer};
 use burn::tensor::{Gradients, Int, Tensor, TensorData, activation};
-use secateur_model::blocks::router::Routing;
 use secateur_model::checkpoint::Config;
 use secateur_model::decoder::{Decoder, Watch};
 use secateur_model::families;
 use secateur_model::spec::DecoderSpec;
 use secateur_model::weights::expected;
 use secateur_model::{Device, DeviceKind, Precision};
-use serde_json::json;
+use serde_json::{Value, json};
+use tokenizers::Tokenizer;
 
 use super::data::{Encoder, TrainingBatch};
 use super::recipe::{END_OF_TEXT, Recipe, TURN_END};
 use super::state::{OnDevice, Parameter, State};
-use super::{TrainError, file_error, publish, tokenizer};
+use super::{TrainError, balance, file_error, publish, tokenizer};
 use crate::facts::Knowledge;
 use crate::text::Corpus;
 
@@ -38,6 +38,14 @@ pub struct Losses {
     pub balance: f64,
 }
 
+/// What one batch says.
+struct Step {
+    losses: Losses,
+    gradients: Gradients,
+    /// Of the selection biases, by name.
+    directions: Vec<(String, Vec<f32>)>,
+}
+
 /// Trains a model to the end of its recipe, or goes on where an earlier run stopped, and publishes the checkpoint.
 ///
 /// `work` keeps the state and the log, `output` becomes the checkpoint directory. `line` is called with progress in words.
@@ -47,58 +55,28 @@ pub struct Losses {
 pub fn train(recipe: &Recipe, work: &Path, output: &Path, line: &mut dyn FnMut(&str)) -> Result<(), TrainError> {
     std::fs::create_dir_all(work).map_err(file_error(work))?;
     let corpus = Corpus::new(Knowledge::built_in()?, recipe.mixture.clone(), recipe.seed)?;
-    let tokenizer_file = work.join("tokenizer.json");
-    if !tokenizer_file.exists() {
-        line("learning the tokenizer");
-        tokenizer::train(&corpus, &tokenizer_file)?;
-    }
-    let words = tokenizer::open(&tokenizer_file)?;
-    let (end_of_text, turn_end) = (tokenizer::id(&words, END_OF_TEXT)?, tokenizer::id(&words, TURN_END)?);
-    let config = recipe.full_config(words.get_vocab_size(true), end_of_text, turn_end);
-    let config_reader =
-        Config::parse(&work.join("config.json"), &config.to_string()).map_err(secateur_model::ModelError::from)?;
-    let spec = families::family(&config_reader)?.spec(&config_reader)?;
-    let tensors = expected(&spec);
+    let words = words(&corpus, work, line)?;
+    let (config, spec) = describe(recipe, &words, work)?;
     let state_file = work.join("state.safetensors");
-    let mut state = if state_file.exists() {
-        State::open(&state_file, &tensors)?
-    } else {
-        State::initial(&tensors, recipe.seed, recipe.query_key_norm)
-    };
-    let parameters: usize = tensors
-        .iter()
-        .map(|tensor| tensor.shape.iter().product::<usize>())
-        .sum();
-    line(&format!(
-        "{}: {parameters} parameters, step {} of {}",
-        recipe.name, state.step, recipe.steps
-    ));
+    let mut state = begin(recipe, &spec, &state_file, line)?;
 
     let device = Device::open(DeviceKind::Cpu, Precision::F32)?.autodiff();
     let encoder = Encoder::new(&words)?;
     let mut on_device = state.on_device(device.burn());
-    let (decay, plain) = (optimiser(recipe.weight_decay), optimiser(0.0));
+    let optimisers = [optimiser(recipe.weight_decay), optimiser(0.0)];
     let started = std::time::Instant::now();
     let mut trained = 0usize;
     while state.step < recipe.steps {
         let (batch, next) = encoder.batch(&corpus, recipe, state.next_document)?;
-        let (losses, mut gradients) = losses(recipe, &spec, &on_device, &batch, &device)?;
-        if !losses.cross_entropy.is_finite() {
+        let step = losses(recipe, &spec, &on_device, &batch, &device)?;
+        if !step.losses.cross_entropy.is_finite() {
             return Err(TrainError::Diverged {
                 step: state.step,
-                loss: losses.cross_entropy,
+                loss: step.losses.cross_entropy,
             });
         }
-        let scale = clip(&on_device, &gradients);
-        let rate = recipe.rate(state.step);
-        on_device
-            .matrices
-            .values_mut()
-            .for_each(|p| update(p, &mut gradients, scale, rate, &decay));
-        on_device
-            .vectors
-            .values_mut()
-            .for_each(|p| update(p, &mut gradients, scale, rate, &plain));
+        let (losses, rate) = (step.losses, recipe.rate(state.step));
+        take_step(&mut on_device, step, rate, &optimisers, (recipe.bias_rate, &device));
         state.step += 1;
         state.next_document = next;
         trained += batch.batch.ids.len();
@@ -118,6 +96,64 @@ pub fn train(recipe: &Recipe, work: &Path, output: &Path, line: &mut dyn FnMut(&
     publish::publish(recipe, &config, &state, work, output)
 }
 
+/// The tokenizer of an earlier run, or one learned from the corpus.
+fn words(corpus: &Corpus, work: &Path, line: &mut dyn FnMut(&str)) -> Result<Tokenizer, TrainError> {
+    let file = work.join("tokenizer.json");
+    if !file.exists() {
+        line("learning the tokenizer");
+        tokenizer::train(corpus, &file)?;
+    }
+    tokenizer::open(&file)
+}
+
+/// config.json and what it describes.
+fn describe(recipe: &Recipe, words: &Tokenizer, work: &Path) -> Result<(Value, DecoderSpec), TrainError> {
+    let (end_of_text, turn_end) = (tokenizer::id(words, END_OF_TEXT)?, tokenizer::id(words, TURN_END)?);
+    let config = recipe.full_config(words.get_vocab_size(true), end_of_text, turn_end);
+    let reader =
+        Config::parse(&work.join("config.json"), &config.to_string()).map_err(secateur_model::ModelError::from)?;
+    let spec = families::family(&reader)?.spec(&reader)?;
+    Ok((config, spec))
+}
+
+/// The state of an earlier run, or initial weights.
+fn begin(recipe: &Recipe, spec: &DecoderSpec, file: &Path, line: &mut dyn FnMut(&str)) -> Result<State, TrainError> {
+    let tensors = expected(spec);
+    let state = if file.exists() {
+        State::open(file, &tensors)?
+    } else {
+        State::initial(&tensors, recipe.seed, recipe.query_key_norm)
+    };
+    let sizes = tensors.iter().map(|tensor| tensor.shape.iter().product::<usize>());
+    line(&format!(
+        "{}: {} parameters, step {} of {}",
+        recipe.name,
+        sizes.sum::<usize>(),
+        state.step,
+        recipe.steps
+    ));
+    Ok(state)
+}
+
+/// One step of the optimiser, and of the selection biases.
+fn take_step(
+    parameters: &mut OnDevice,
+    step: Step,
+    rate: f64,
+    [decay, plain]: &[AdamW; 2],
+    (bias_rate, device): (f64, &Device),
+) {
+    let mut gradients = step.gradients;
+    let scale = clip(parameters, &gradients);
+    for parameter in parameters.matrices.values_mut() {
+        update(parameter, &mut gradients, scale, rate, decay);
+    }
+    for parameter in parameters.vectors.values_mut() {
+        update(parameter, &mut gradients, scale, rate, plain);
+    }
+    balance::move_biases(parameters, step.directions, bias_rate, device);
+}
+
 fn optimiser(weight_decay: f32) -> AdamW {
     AdamWConfig::new()
         .with_beta_1(0.9)
@@ -134,7 +170,7 @@ fn losses(
     parameters: &OnDevice,
     batch: &TrainingBatch,
     device: &Device,
-) -> Result<(Losses, Gradients), TrainError> {
+) -> Result<Step, TrainError> {
     let decoder = Decoder::new(spec.clone(), &parameters.weights(), device)?;
     let mut routing = Vec::new();
     let hidden = decoder.forward(&batch.batch, None, &mut Watch::Routing(&mut routing))?;
@@ -145,43 +181,16 @@ fn losses(
     let logits = decoder.logits(hidden.select(0, cells));
     let chosen = activation::log_softmax(logits, 1).gather(1, targets.unsqueeze_dim(1));
     let cross_entropy = chosen.mean().neg();
-    let balance = balance(&routing, batch, device);
-    let values = Losses {
+    let balance = balance::loss(spec, &routing, batch, device);
+    let losses = Losses {
         cross_entropy: scalar(cross_entropy.clone()),
         balance: scalar(balance.clone()),
     };
-    let gradients = (cross_entropy + balance.mul_scalar(recipe.balance)).backward();
-    Ok((values, gradients))
-}
-
-/// `E · Σ_e share of tokens routed to e × mean score of e`, averaged over layers; padding is left out.
-fn balance(routing: &[Routing], batch: &TrainingBatch, device: &Device) -> Tensor<1> {
-    let real: Vec<f32> = batch
-        .batch
-        .documents
-        .iter()
-        .map(|document| f32::from(u8::from(document.is_some())))
-        .collect();
-    let tokens: f32 = real.iter().sum();
-    let rows = real.len();
-    let mask: Tensor<2> = Tensor::from_data(TensorData::new(real.clone(), [rows, 1]), device.burn());
-    let mut sum: Option<Tensor<1>> = None;
-    for layer in routing {
-        let experts = layer.scores.dims()[1];
-        let top_k = layer.selected.len() / rows;
-        let mut shares = vec![0.0f32; experts];
-        for (slot, id) in layer.selected.iter().enumerate() {
-            shares[id.0] += real[slot / top_k] / (tokens * top_k as f32);
-        }
-        let shares: Tensor<2> = Tensor::from_data(TensorData::new(shares, [1, experts]), device.burn());
-        let mean = (layer.scores.clone() * mask.clone()).sum_dim(0).div_scalar(tokens);
-        let layer = (mean * shares).sum().mul_scalar(experts as f64 / routing.len() as f64);
-        sum = Some(match sum {
-            Some(sum) => sum + layer,
-            None => layer,
-        });
-    }
-    sum.unwrap_or_else(|| Tensor::zeros([1], device.burn()))
+    Ok(Step {
+        losses,
+        gradients: (cross_entropy + balance.mul_scalar(recipe.balance)).backward(),
+        directions: balance::directions(spec, &routing, batch),
+    })
 }
 
 fn scalar(x: Tensor<1>) -> f64 {
