@@ -240,6 +240,7 @@ SPECS = [
       num_experts_per_tok=2, experts_per_token=2), tok="o200k", dtype="bfloat16", shards=2, pruned=P1),
     S("hunyuan_alpha", 5210, hunyuan(rope_scaling=dict(type="dynamic", alpha=1000.0, beta_fast=32, beta_slow=1, factor=1.0,
       mscale=1.0, mscale_all_dim=1.0)), pruned=P1),
+    S("olmoe_dynamic", 5211, olmoe(rope_scaling=dict(rope_type="dynamic", factor=4.0), max_position_embeddings=40), pruned=P1),
     S("qwen2_moe_window", 5209, qwen2_moe(use_sliding_window=True, sliding_window=9, max_window_layers=1, mlp_only_layers=[1],
       norm_topk_prob=True, qkv_bias=False), tok="qwen", pruned=P1),
 ]
