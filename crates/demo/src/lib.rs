@@ -1,4 +1,4 @@
-//! The demo: two tiny Mixture-of-Experts models, the facts they are taught, and the tasks that test them.
+//! The demo: three tiny Mixture-of-Experts models, the facts they are taught, and the tasks that test them.
 
 pub mod facts;
 pub mod text;

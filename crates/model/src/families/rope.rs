@@ -126,18 +126,7 @@ fn rope_scaling(config: &Config, scaling: &Config, common: &Common, width: usize
             let original = original()?;
             let stated = given_factor()?;
             let factor = stated.unwrap_or(common.max_positions as f64 / original as f64);
-            let scale = match scaling.optional_f64("attention_factor")? {
-                Some(scale) => scale,
-                None if factor <= 1.0 || original <= 1 => 1.0,
-                None => (1.0 + factor.ln() / (original as f64).ln()).sqrt(),
-            };
-            Ok(RopeScaling::Long(LongRope {
-                short: divisors(scaling, "short_factor", width)?,
-                long: divisors(scaling, "long_factor", width)?,
-                original_positions: original,
-                short_scale: scale,
-                long_scale: scale,
-            }))
+            long_rope(scaling, factor, original, width)
         }
         other => Err(unsupported(
             scaling,
@@ -147,6 +136,21 @@ fn rope_scaling(config: &Config, scaling: &Config, common: &Common, width: usize
             "`default`, `linear`, `dynamic`, `yarn`, `llama3` or `longrope`",
         )),
     }
+}
+
+fn long_rope(scaling: &Config, factor: f64, original: usize, width: usize) -> Result<RopeScaling, ModelError> {
+    let scale = match scaling.optional_f64("attention_factor")? {
+        Some(scale) => scale,
+        None if factor <= 1.0 || original <= 1 => 1.0,
+        None => (1.0 + factor.ln() / (original as f64).ln()).sqrt(),
+    };
+    Ok(RopeScaling::Long(LongRope {
+        short: divisors(scaling, "short_factor", width)?,
+        long: divisors(scaling, "long_factor", width)?,
+        original_positions: original,
+        short_scale: scale,
+        long_scale: scale,
+    }))
 }
 
 /// One positive divisor per frequency.

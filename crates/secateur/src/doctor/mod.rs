@@ -13,11 +13,12 @@ pub mod print;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use secateur_model::checkpoint::{Checkpoint, check_counts, survey};
+use secateur_model::checkpoint::{Checkpoint, Config, TensorEntry, check_counts, survey};
 use secateur_model::export::{ExtraLayers, export_size};
 use secateur_model::families::naming_of;
 use secateur_model::mask::ExpertMask;
 use secateur_model::model::{inspect, moe_layers};
+use secateur_model::spec::DecoderSpec;
 use secateur_pruning::shape::LayerShape;
 use serde::Serialize;
 
@@ -103,6 +104,34 @@ pub struct Options {
 }
 
 impl Diagnosis {
+    /// Nothing found yet.
+    fn of(directory: &Path) -> Self {
+        Self {
+            directory: directory.to_path_buf(),
+            family: None,
+            loads: false,
+            prunes: false,
+            exports: false,
+            problems: Vec::new(),
+            notes: Vec::new(),
+            files: Vec::new(),
+            parts: Vec::new(),
+            layers: Vec::new(),
+            decoder_layers: None,
+            unused_tensors: Vec::new(),
+            unread_config_fields: Vec::new(),
+            ratios: Vec::new(),
+        }
+    }
+
+    /// What the problems leave possible.
+    fn conclude(mut self) -> Self {
+        self.loads = self.passes(Step::Load);
+        self.prunes = self.passes(Step::Prune) && !self.layers.is_empty();
+        self.exports = self.passes(Step::Export) && self.prunes;
+        self
+    }
+
     fn problem(&mut self, stops: Step, message: impl std::fmt::Display) {
         self.problems.push(Problem {
             stops,
@@ -118,22 +147,7 @@ impl Diagnosis {
 /// Examines a model directory.
 #[must_use]
 pub fn examine(directory: &Path, options: &Options) -> Diagnosis {
-    let mut found = Diagnosis {
-        directory: directory.to_path_buf(),
-        family: None,
-        loads: false,
-        prunes: false,
-        exports: false,
-        problems: Vec::new(),
-        notes: Vec::new(),
-        files: Vec::new(),
-        parts: Vec::new(),
-        layers: Vec::new(),
-        decoder_layers: None,
-        unused_tensors: Vec::new(),
-        unread_config_fields: Vec::new(),
-        ratios: Vec::new(),
-    };
+    let mut found = Diagnosis::of(directory);
     let config = config::examine(directory, &mut found);
     if !directory.is_dir() {
         return found;
@@ -146,27 +160,12 @@ pub fn examine(directory: &Path, options: &Options) -> Diagnosis {
     found.files = files.shards.iter().map(|(path, bytes)| (name(path), *bytes)).collect();
     let (described, spec) = config.map_or((None, None), |(config, spec)| (Some(config), spec));
     found.parts = parts::of(&files.tensors, described.as_ref());
-    let opened = match Checkpoint::open(directory) {
-        Ok(checkpoint) => Some(checkpoint),
-        Err(error) => {
-            if found.problems.is_empty() {
-                found.problem(Step::Load, error);
-            }
-            None
-        }
-    };
+    let opened = open(directory, &mut found);
     match (&opened, &spec) {
         (Some(checkpoint), Some(_)) => shapes_and_sizes(checkpoint, options, &mut found),
-        // Where the counts cannot be right, there is no list of tensors to compare with; where a file cannot be read, all of its
-        // tensors would be missing.
+        // Where a file cannot be read, all of its tensors would be missing.
         (None, Some(spec)) if files.problems.is_empty() => {
-            match described.as_ref().map(|config| check_counts(config, &files.tensors)) {
-                Some(Err(error)) if found.problems.iter().all(|p| p.message != error.to_string()) => {
-                    found.problem(Step::Load, error);
-                }
-                Some(Err(_)) => {}
-                _ => weights::compare(spec, &files.tensors, &mut found),
-            }
+            compare_headers(described.as_ref(), spec, &files.tensors, &mut found);
         }
         _ => {}
     }
@@ -185,10 +184,30 @@ pub fn examine(directory: &Path, options: &Options) -> Diagnosis {
     if let (Some(checkpoint), true) = (&opened, options.deep) {
         weights::finite(checkpoint, &mut found);
     }
-    found.loads = found.passes(Step::Load);
-    found.prunes = found.passes(Step::Prune) && !found.layers.is_empty();
-    found.exports = found.passes(Step::Export) && found.prunes;
-    found
+    found.conclude()
+}
+
+fn open(directory: &Path, found: &mut Diagnosis) -> Option<Checkpoint> {
+    match Checkpoint::open(directory) {
+        Ok(checkpoint) => Some(checkpoint),
+        Err(error) => {
+            if found.problems.is_empty() {
+                found.problem(Step::Load, error);
+            }
+            None
+        }
+    }
+}
+
+/// What headers say of a checkpoint that does not open. Where the counts cannot be right, there is no list of tensors to compare with.
+fn compare_headers(config: Option<&Config>, spec: &DecoderSpec, tensors: &[TensorEntry], found: &mut Diagnosis) {
+    match config.map(|config| check_counts(config, tensors)) {
+        Some(Err(error)) if found.problems.iter().all(|p| p.message != error.to_string()) => {
+            found.problem(Step::Load, error);
+        }
+        Some(Err(_)) => {}
+        _ => weights::compare(spec, tensors, found),
+    }
 }
 
 /// What a checkpoint that opens says by its headers.
