@@ -79,6 +79,14 @@ pub const CARDS: &[(&str, &str)] = &[
     ("arc", include_str!("../../../datasets/cards/arc.toml")),
     ("piqa", include_str!("../../../datasets/cards/piqa.toml")),
     ("truthfulqa", include_str!("../../../datasets/cards/truthfulqa.toml")),
+    ("gsm8k", include_str!("../../../datasets/cards/gsm8k.toml")),
+    ("humaneval", include_str!("../../../datasets/cards/humaneval.toml")),
+    ("ifeval", include_str!("../../../datasets/cards/ifeval.toml")),
+    (
+        "multi_news_plus",
+        include_str!("../../../datasets/cards/multi_news_plus.toml"),
+    ),
+    ("xsum", include_str!("../../../datasets/cards/xsum.toml")),
 ];
 
 /// The card of a set.

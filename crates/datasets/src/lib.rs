@@ -9,6 +9,7 @@ pub mod corpora;
 pub mod data_cards;
 pub mod template;
 pub mod error;
+mod gzip;
 pub mod source;
 pub mod record;
 pub mod sampling;

@@ -124,12 +124,15 @@ impl Source {
             .map(|file| file.sha256.as_str())
     }
 
-    /// A UTF-8 file without its byte order mark.
+    /// A UTF-8 file without its byte order mark; unpacked where its name ends in `.gz` (the hash stays that of the packed bytes).
     ///
     /// # Errors
-    /// Where the file is missing, unreadable, or not UTF-8.
+    /// Where the file is missing, unreadable, not gzip, or not UTF-8.
     pub fn text(&mut self, name: &str) -> Result<String, DatasetError> {
-        let bytes = self.bytes(name)?;
+        let mut bytes = self.bytes(name)?;
+        if Path::new(name).extension().is_some_and(|extension| extension == "gz") {
+            bytes = crate::gzip::unpack(&bytes).map_err(|found| self.malformed(name, found, "a gzip file"))?;
+        }
         let text = String::from_utf8(bytes).map_err(|error| {
             let at = error.utf8_error().valid_up_to();
             self.malformed(

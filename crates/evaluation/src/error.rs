@@ -73,6 +73,22 @@ pub enum EvaluationError {
         /// What differs.
         found: String,
     },
+    /// The task runs what the model writes, and nobody said that it may.
+    #[error(
+        "task `{task}` runs code that the model writes. It is shut in (no network, no files, limits on time, memory and processes), but it is run: set run_generated_code = true for the task if that is wanted"
+    )]
+    GeneratedCode {
+        /// Task name.
+        task: String,
+    },
+    /// Generated code cannot be shut in here.
+    #[error("task `{task}`: {source}")]
+    Sandbox {
+        /// Task name.
+        task: String,
+        /// Why.
+        source: secateur_sandbox::SandboxError,
+    },
     /// A value could not be computed.
     #[error("task `{task}`, metric `{metric}`: {found}")]
     Metric {

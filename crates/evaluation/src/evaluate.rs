@@ -26,6 +26,8 @@ pub struct EvaluationOptions {
     pub chunk: usize,
     /// Of the intervals.
     pub bootstrap: Bootstrap,
+    /// Whether code that the model wrote may be run, in the sandbox. Tasks that need it are refused otherwise.
+    pub run_generated_code: bool,
 }
 
 impl Default for EvaluationOptions {
@@ -35,6 +37,7 @@ impl Default for EvaluationOptions {
             seed: 0,
             chunk: 128,
             bootstrap: Bootstrap::default(),
+            run_generated_code: false,
         }
     }
 }
@@ -94,7 +97,7 @@ pub fn evaluate(
             task: task.name.clone(),
         });
     }
-    let scorer = score::scorer(task, items);
+    let scorer = score::permitted_scorer(task, items, options.run_generated_code)?;
     let sampling = sampling(engine, task, options)?;
     let mut run = Run::new(engine, &task.name, &options.prompt, sampling);
     let mut answers = Vec::with_capacity(items.len());

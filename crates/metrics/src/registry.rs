@@ -2,8 +2,8 @@
 
 use crate::value::Definition;
 use crate::{
-    abstention, auroc, bleu, calibration, chrf, classification, degeneration, exact_match, perplexity,
-    probability_scores, rouge, selective, support,
+    abstention, auroc, bleu, calibration, chrf, classification, degeneration, exact_match, gsm8k, ifeval, pass_at_k,
+    perplexity, probability_scores, rouge, selective, support,
 };
 
 /// Reports list metrics in this order.
@@ -14,10 +14,17 @@ pub const METRICS: &[Definition] = &[
     classification::MCC,
     exact_match::EXACT_MATCH,
     exact_match::TOKEN_F1,
+    gsm8k::EXACT_MATCH_FLEXIBLE,
+    ifeval::PROMPT_LEVEL_STRICT,
+    ifeval::INSTRUCTION_LEVEL_STRICT,
+    ifeval::PROMPT_LEVEL_LOOSE,
+    ifeval::INSTRUCTION_LEVEL_LOOSE,
+    pass_at_k::PASS_AT_1,
     rouge::ROUGE_1,
     rouge::ROUGE_2,
     rouge::ROUGE_L,
     rouge::ROUGE_LSUM,
+    rouge::ROUGE_L_OF_REPLIES,
     bleu::BLEU,
     chrf::CHRF,
     chrf::CHRF_PLUS_PLUS,

@@ -19,6 +19,9 @@ pub const ROUGE_2: Definition = utility("rouge_2");
 pub const ROUGE_L: Definition = utility("rouge_l");
 /// F1 of the union of the lines' longest common subsequences.
 pub const ROUGE_LSUM: Definition = utility("rouge_lsum");
+/// As [`ROUGE_L`], of the answers that are not empty: what the reference experiment (arXiv:2607.01444) measures, which asks
+/// again until something is said. Here nothing is asked twice, and how many are left out is the rate of empty answers.
+pub const ROUGE_L_OF_REPLIES: Definition = utility("rouge_l_paper");
 
 const fn utility(name: &'static str) -> Definition {
     Definition::new(name, "fraction", Direction::HigherIsBetter, Aspect::Utility)

@@ -10,6 +10,12 @@ pub(crate) fn is_space(c: char) -> bool {
     c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c)
 }
 
+/// A letter or number as `str.isalnum` of Python has it, which leaves combining marks out.
+pub(crate) fn is_letter_or_number(c: char) -> bool {
+    static CLASS: Pattern = Pattern::new(|| pattern(r"[\p{L}\p{N}]"));
+    c.is_ascii_alphanumeric() || (!c.is_ascii() && CLASS.is_match(c.encode_utf8(&mut [0; 4])))
+}
+
 /// Words between white space.
 pub(crate) fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(is_space).filter(|word| !word.is_empty())

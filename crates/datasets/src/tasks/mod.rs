@@ -2,6 +2,7 @@
 
 pub mod spec;
 pub mod harness;
+pub mod ask;
 pub mod pubmedqa;
 pub mod medqa;
 pub mod medmcqa;
@@ -10,6 +11,11 @@ pub mod hellaswag;
 pub mod arc;
 pub mod piqa;
 pub mod truthfulqa;
+pub mod gsm8k;
+pub mod humaneval;
+pub mod ifeval;
+pub mod multi_news_plus;
+pub mod xsum;
 pub mod meqsum;
 pub mod kqa;
 pub mod medhalt_fake;
@@ -205,6 +211,11 @@ pub const TASKS: &[Entry] = &[
     arc::ENTRY,
     piqa::ENTRY,
     truthfulqa::ENTRY,
+    gsm8k::ENTRY,
+    humaneval::ENTRY,
+    ifeval::ENTRY,
+    multi_news_plus::ENTRY,
+    xsum::ENTRY,
 ];
 
 /// Names of all built-in tasks.

@@ -57,6 +57,8 @@ pub enum GenerationMetric {
     TokenF1,
     /// ROUGE-1, -2 and -L.
     Rouge,
+    /// ROUGE-L of the answers that are not empty, as the reference experiment has it, which asks again until something is said.
+    RougeOfReplies,
     /// BLEU.
     Bleu,
     /// chrF.
@@ -136,6 +138,23 @@ pub enum Scoring {
     },
     /// Med-HALT's fake questions: right where the parsed answer `cop` refuses.
     MedHaltFake,
+    /// GSM8K: the number after `#### ` (strict) or the last number of the answer (flexible).
+    Gsm8k,
+    /// `IFEval`: the instructions in the item's field `instructions`.
+    IfEval,
+    /// The item's field `code` and the answer pass the field `tests`. Runs generated code.
+    UnitTests {
+        /// The answer ends at its first code fence.
+        until_fence: bool,
+    },
+}
+
+impl Scoring {
+    /// Whether scoring runs code that a model wrote.
+    #[must_use]
+    pub fn runs_generated_code(&self) -> bool {
+        matches!(self, Self::UnitTests { .. })
+    }
 }
 
 /// Phrases that count as abstaining unless a card says otherwise. Matched in lower case anywhere in the answer.

@@ -5,6 +5,7 @@
 use secateur_datasets::item::{Body, Generate, Item};
 use secateur_datasets::tasks::spec::{GenerationMetric, Normalise};
 use secateur_metrics::abstention::is_abstention_with;
+use secateur_metrics::degeneration::is_empty;
 use secateur_metrics::value::{Aspect, Definition, Direction};
 use secateur_metrics::{exact_match, rouge};
 
@@ -83,6 +84,9 @@ impl Scorer for Generation {
                     metrics.push(Metric::mean(exact_match::TOKEN_F1, "token_f1"));
                 }
                 GenerationMetric::Rouge => metrics.extend(rouge_metrics()),
+                GenerationMetric::RougeOfReplies => {
+                    metrics.push(Metric::mean(rouge::ROUGE_L_OF_REPLIES, "rouge_l_paper"));
+                }
                 GenerationMetric::Bleu => metrics.push(overlap::bleu_metric()),
                 GenerationMetric::Chrf => metrics.push(overlap::chrf_metric()),
                 GenerationMetric::Support => metrics.extend(support::metrics()),
@@ -118,6 +122,10 @@ impl Generation {
         for metric in &self.metrics {
             match metric {
                 GenerationMetric::Rouge => scores.extend(rouge_scores(text, references)),
+                GenerationMetric::RougeOfReplies if !is_empty(text) => {
+                    let own = |reference: &String| rouge::rouge_l(text, reference, rouge::Stemmer::Porter).f1;
+                    scores.insert("rouge_l_paper".into(), references.iter().map(own).fold(0.0, f64::max));
+                }
                 GenerationMetric::Bleu => scores.extend(overlap::bleu_scores(text, references)),
                 GenerationMetric::Chrf => scores.extend(overlap::chrf_scores(text, references)),
                 _ => {}

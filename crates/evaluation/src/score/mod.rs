@@ -12,6 +12,9 @@ mod overlap;
 mod support;
 mod abstention;
 mod medhalt;
+mod gsm8k;
+pub mod ifeval;
+pub mod unit_tests;
 mod perplexity;
 
 use secateur_datasets::item::Item;
@@ -21,6 +24,7 @@ use secateur_metrics::value::Aspect;
 
 use crate::answer::{Answer, Flag, Output};
 use crate::engine::Finish;
+use crate::error::EvaluationError;
 use crate::summary::Metric;
 
 /// What a scoring does. Implementations look at one answer at a time and keep nothing.
@@ -68,6 +72,27 @@ pub fn scorer(task: &TaskSpec, items: &[Item]) -> Box<dyn Scorer> {
             names: support::names(items),
         }),
         Scoring::MedHaltFake => Box::new(medhalt::MedHaltFake),
+        Scoring::Gsm8k => Box::new(gsm8k::Gsm8k),
+        Scoring::IfEval => Box::new(ifeval::IfEval),
+        Scoring::UnitTests { until_fence } => Box::new(unit_tests::UnitTests::reader(*until_fence)),
+    }
+}
+
+/// As [`scorer`], allowed to run code that the model wrote if the caller says so.
+///
+/// # Errors
+/// If the scoring runs generated code, and it is not allowed, or cannot be shut in on this machine.
+pub fn permitted_scorer(
+    task: &TaskSpec,
+    items: &[Item],
+    run_generated_code: bool,
+) -> Result<Box<dyn Scorer>, EvaluationError> {
+    match &task.scoring {
+        Scoring::UnitTests { until_fence } => {
+            let tests = unit_tests::UnitTests::runner(&task.name, *until_fence, run_generated_code)?;
+            Ok(Box::new(tests))
+        }
+        _ => Ok(scorer(task, items)),
     }
 }
 

@@ -203,6 +203,7 @@ impl Question<'_> {
                 max_length: None,
             },
             bootstrap: setting.bootstrap(),
+            run_generated_code: self.task.run_generated_code,
             ..EvaluationOptions::default()
         };
         let mut sink = Sink {

@@ -76,6 +76,9 @@ pub struct TaskEntry {
     /// Leave unusable records out and count them.
     #[serde(default)]
     pub skip_bad_items: bool,
+    /// Allow a task that runs code which the model writes to do so, in the sandbox.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub run_generated_code: bool,
 }
 
 fn seeds() -> Vec<u64> {

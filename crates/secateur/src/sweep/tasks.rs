@@ -1,6 +1,7 @@
 //! The tasks of a sweep, loaded before any model is.
 
 use secateur_datasets::tasks::{self, LoadOptions, TaskData, TaskSpec};
+use secateur_evaluation::score::unit_tests;
 
 use super::definition::{Sweep, TaskEntry};
 use super::subject::Subject;
@@ -13,6 +14,8 @@ pub struct LoadedTask {
     pub data: TaskData,
     /// As the sweep file says; where it does not, answers are generated with the model's template if it has one.
     chat_template: Option<bool>,
+    /// Whether code that the model writes may be run.
+    pub run_generated_code: bool,
 }
 
 impl LoadedTask {
@@ -41,6 +44,10 @@ fn load_one(sweep: &Sweep, entry: &TaskEntry, limit: Option<usize>) -> anyhow::R
     };
     let task = tasks::find(&name, &sweep.cards)?;
     let mut spec = task.spec();
+    if spec.scoring.runs_generated_code() {
+        // Refused before a model is loaded, and where the code cannot be shut in.
+        unit_tests::check(&spec.name, entry.run_generated_code)?;
+    }
     match (&mut spec.generation, entry.max_new_tokens) {
         (_, None) => {}
         (Some(generation), Some(tokens)) if tokens > 0 => generation.max_new_tokens = tokens,
@@ -61,5 +68,6 @@ fn load_one(sweep: &Sweep, entry: &TaskEntry, limit: Option<usize>) -> anyhow::R
         spec,
         data,
         chat_template: entry.chat_template,
+        run_generated_code: entry.run_generated_code,
     })
 }
