@@ -59,6 +59,31 @@ pub struct Generate {
     pub unanswerable: bool,
 }
 
+impl Generate {
+    /// One user turn and what would be right, to be supported by nothing in particular.
+    #[must_use]
+    pub fn turn(content: impl Into<String>, references: Vec<String>) -> Self {
+        let message = Message {
+            role: "user".to_owned(),
+            content: content.into(),
+        };
+        Self {
+            messages: vec![message],
+            prefix: None,
+            references,
+            source: None,
+            unanswerable: false,
+        }
+    }
+
+    /// With the text that the answer has to be supported by.
+    #[must_use]
+    pub fn from_source(mut self, source: impl Into<String>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+}
+
 /// One turn of a conversation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {

@@ -160,6 +160,10 @@ impl Source {
     /// Where the file cannot be read, or a line is no JSON object (unless bad items are skipped).
     pub fn jsonl(&mut self, name: &str) -> Result<Vec<Record>, DatasetError> {
         let text = self.text(name)?;
+        self.lines(name, &text)
+    }
+
+    fn lines(&mut self, name: &str, text: &str) -> Result<Vec<Record>, DatasetError> {
         let mut records = Vec::new();
         for (number, line) in text.split('\n').enumerate() {
             let line = line.trim_end_matches('\r');
@@ -187,13 +191,32 @@ impl Source {
     /// # Errors
     /// Where the file cannot be read, is no list, or an entry is no object (unless bad items are skipped).
     pub fn json_list(&mut self, name: &str) -> Result<Vec<Record>, DatasetError> {
-        let list: Vec<Value> = self.json(name, "a JSON list of objects")?;
+        let text = self.text(name)?;
+        self.list(name, &text)
+    }
+
+    fn list(&mut self, name: &str, text: &str) -> Result<Vec<Record>, DatasetError> {
+        let list: Vec<Value> = serde_json::from_str(text)
+            .map_err(|error| self.malformed(name, error.to_string(), "a JSON list of objects"))?;
         let mut records = Vec::new();
         for (number, value) in list.into_iter().enumerate() {
             let record = object(name, format!("entry {}", number + 1), number, Ok(value));
             records.extend(self.accept(record)?);
         }
         Ok(records)
+    }
+
+    /// A file of objects that is one JSON list or one object per line.
+    ///
+    /// # Errors
+    /// As [`Source::json_list`] and [`Source::jsonl`].
+    pub fn json_records(&mut self, name: &str) -> Result<Vec<Record>, DatasetError> {
+        let text = self.text(name)?;
+        if text.trim_start().starts_with('[') {
+            self.list(name, &text)
+        } else {
+            self.lines(name, &text)
+        }
     }
 
     /// A file that is one JSON object whose values are the records; `at` becomes `entry <key>`.
@@ -220,14 +243,29 @@ impl Source {
     /// Where the file cannot be read, or a row has too few or too many fields (unless bad items are skipped).
     pub fn csv(&mut self, name: &str, columns: Option<&[&str]>) -> Result<Vec<Record>, DatasetError> {
         let text = self.text(name)?;
+        self.rows(name, &text, b',', columns)
+    }
+
+    /// As [`Source::csv`], of a text already read and with any delimiter.
+    ///
+    /// # Errors
+    /// As [`Source::csv`].
+    pub fn rows(
+        &mut self,
+        name: &str,
+        text: &str,
+        delimiter: u8,
+        columns: Option<&[&str]>,
+    ) -> Result<Vec<Record>, DatasetError> {
         let mut reader = csv::ReaderBuilder::new()
             .has_headers(false)
             .flexible(true)
+            .delimiter(delimiter)
             .from_reader(text.as_bytes());
         let mut header: Option<Vec<String>> = columns.map(|names| names.iter().map(|&name| name.to_owned()).collect());
         let mut records = Vec::new();
         for row in reader.records() {
-            let row = row.map_err(|error| self.malformed(name, error.to_string(), "comma-separated values"))?;
+            let row = row.map_err(|error| self.malformed(name, error.to_string(), "rows of separated values"))?;
             let Some(header) = &header else {
                 header = Some(row.iter().map(str::to_owned).collect());
                 continue;

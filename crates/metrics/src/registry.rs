@@ -2,8 +2,8 @@
 
 use crate::value::Definition;
 use crate::{
-    abstention, auroc, bleu, calibration, chrf, classification, degeneration, exact_match, gsm8k, ifeval, pass_at_k,
-    perplexity, probability_scores, rouge, selective, support,
+    abstention, auroc, bleu, calibration, chrf, classification, degeneration, evidence, exact_match, gsm8k, ifeval,
+    mentions, pass_at_k, perplexity, probability_scores, rouge, selective, statements, support,
 };
 
 /// Reports list metrics in this order.
@@ -42,6 +42,17 @@ pub const METRICS: &[Definition] = &[
     abstention::ABSTENTION_PRECISION,
     abstention::ABSTENTION_RECALL,
     abstention::ABSTENTION_F1,
+    evidence::ABSTRACT_LABEL_F1,
+    evidence::ABSTRACT_RATIONALE_F1,
+    evidence::SENTENCE_SELECTION_F1,
+    evidence::SENTENCE_LABEL_F1,
+    mentions::ENTITY_F1,
+    mentions::ENTITY_PRECISION,
+    mentions::ENTITY_RECALL,
+    mentions::ENTITY_F1_RELAXED,
+    statements::COMPREHENSIVENESS,
+    statements::HALLUCINATION,
+    statements::CONTRADICTIONS,
     support::SUPPORT,
     support::ENTITY_SUPPORT,
     support::NUMBER_SUPPORT,

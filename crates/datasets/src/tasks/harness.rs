@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use crate::error::{BadItem, DatasetError};
 use crate::item::{Body, Choice, Generate, Item, Message};
 use crate::record::Record;
-use crate::tasks::spec::{AnswerStyle, Domain, GenerationSettings, Scoring, TaskSpec};
+use crate::tasks::spec::{AnswerStyle, Domain, GenerationMetric, GenerationSettings, Normalise, Scoring, TaskSpec};
 
 /// The letters of lettered choices.
 pub const LETTERS: [&str; 4] = ["A", "B", "C", "D"];
@@ -199,6 +199,23 @@ pub fn letter_spec(name: impl Into<String>, set: &str, domain: Domain, answers: 
     let answers = answers.iter().map(|&answer| answer.to_owned()).collect();
     let scoring = Scoring::LetterAnswer { answers, style };
     TaskSpec::generated(name, set, domain, scoring, GenerationSettings::greedy(128, &[]))
+}
+
+/// A biomedical task answered in free text, greedily, scored by overlap with its references and by what its source supports.
+#[must_use]
+pub fn free_text(name: impl Into<String>, set: &str, max_new_tokens: usize, stop: &[&str]) -> TaskSpec {
+    let scoring = Scoring::Generation {
+        metrics: vec![
+            GenerationMetric::Rouge,
+            GenerationMetric::Bleu,
+            GenerationMetric::Chrf,
+            GenerationMetric::Support,
+        ],
+        normalise: Normalise::default(),
+        abstain_phrases: Vec::new(),
+    };
+    let generation = GenerationSettings::greedy(max_new_tokens, stop);
+    TaskSpec::generated(name, set, Domain::Biomedical, scoring, generation)
 }
 
 /// The items of the letter form: the harness prompt, then an instruction to name the answer, in one user turn, zero-shot.

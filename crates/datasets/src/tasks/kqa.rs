@@ -11,7 +11,7 @@ use crate::item::{Body, Generate, Item, Message};
 use crate::record::Record;
 use crate::source::Source;
 use crate::tasks::harness::no_examples;
-use crate::tasks::spec::{Domain, FileSpec, GenerationMetric, GenerationSettings, Normalise, Scoring, TaskSpec};
+use crate::tasks::spec::{Domain, FileSpec, GenerationSettings, Scoring, TaskSpec};
 use crate::tasks::{Entry, Task};
 
 /// Registry line.
@@ -28,26 +28,19 @@ pub struct KQa;
 
 impl Task for KQa {
     fn spec(&self) -> TaskSpec {
-        let scoring = Scoring::Generation {
-            metrics: vec![
-                GenerationMetric::Support,
-                GenerationMetric::Rouge,
-                GenerationMetric::Bleu,
-                GenerationMetric::Chrf,
-            ],
-            normalise: Normalise::default(),
-            abstain_phrases: Vec::new(),
-        };
-        TaskSpec::generated(
+        let mut spec = TaskSpec::generated(
             "kqa",
             "kqa",
             Domain::Biomedical,
-            scoring,
+            Scoring::Statements,
             GenerationSettings::greedy(512, &[]),
         )
         .about("patients' questions, answered at length")
         .reads(vec![FileSpec::items(FILE)])
-        .reliability()
+        .reliability();
+        // Since version 2 it is scored by its statements too.
+        spec.version = 2;
+        spec
     }
 
     fn read(&self, source: &mut Source, few_shot: usize, _seed: u64) -> Result<Vec<Item>, DatasetError> {

@@ -18,7 +18,16 @@ pub mod multi_news_plus;
 pub mod xsum;
 pub mod meqsum;
 pub mod kqa;
-pub mod medhalt_fake;
+pub mod medhalt;
+pub mod careqa;
+pub mod cochrane_simplification;
+pub mod entities;
+pub mod medec;
+pub mod medinst32;
+pub mod mts_dialog;
+pub mod pubhealth;
+pub mod rct_summaries;
+pub mod scifact;
 pub mod card;
 
 use std::collections::BTreeMap;
@@ -206,7 +215,16 @@ pub const TASKS: &[Entry] = &[
     mmlu::ENTRY,
     meqsum::ENTRY,
     kqa::ENTRY,
-    medhalt_fake::ENTRY,
+    medhalt::ENTRY,
+    medinst32::ENTRY,
+    rct_summaries::ENTRY,
+    scifact::ENTRY,
+    pubhealth::ENTRY,
+    medec::ENTRY,
+    mts_dialog::ENTRY,
+    cochrane_simplification::ENTRY,
+    entities::ENTRY,
+    careqa::ENTRY,
     hellaswag::ENTRY,
     arc::ENTRY,
     piqa::ENTRY,

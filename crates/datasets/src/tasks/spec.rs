@@ -136,8 +136,29 @@ pub enum Scoring {
         /// Lower-case phrases; an answer that contains one abstains.
         abstain_phrases: Vec<String>,
     },
+    /// `SciFact`: a label, and the sentences that show it.
+    ClaimEvidence,
+    /// Typed mentions, one per line.
+    Entities {
+        /// Types that can be named.
+        types: Vec<String>,
+    },
+    /// MEDEC: `CORRECT`, or the number of a wrong sentence and its correction.
+    ErrorCorrection,
+    /// Med-HALT's tests with a right answer.
+    MedHalt {
+        /// What is asked for.
+        asked: super::medhalt::Asked,
+    },
     /// Med-HALT's fake questions: right where the parsed answer `cop` refuses.
     MedHaltFake,
+    /// MedINST32.
+    MedInst {
+        /// What answers are.
+        answers: super::medinst32::Answers,
+    },
+    /// K-QA: statements that an answer must have, may have and must not contradict.
+    Statements,
     /// GSM8K: the number after `#### ` (strict) or the last number of the answer (flexible).
     Gsm8k,
     /// `IFEval`: the instructions in the item's field `instructions`.
@@ -306,7 +327,7 @@ impl TaskSpec {
         generation: GenerationSettings,
     ) -> Self {
         let kind = match scoring {
-            Scoring::LetterAnswer { .. } | Scoring::MedHaltFake => TaskKind::Classification,
+            Scoring::LetterAnswer { .. } | Scoring::MedHalt { .. } | Scoring::MedHaltFake => TaskKind::Classification,
             _ => TaskKind::Generation,
         };
         Self {

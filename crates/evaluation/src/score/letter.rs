@@ -15,10 +15,10 @@ use crate::answer::{Answer, Flag, Output, Scores};
 use crate::summary::{Estimate, Metric};
 
 /// Accuracy as the reference experiment counts it.
-const ACCURACY_PAPER: Definition =
+pub(super) const ACCURACY_PAPER: Definition =
     Definition::new("accuracy_paper", "fraction", Direction::HigherIsBetter, Aspect::Utility);
 /// Share of items answered with a wrong name; an answer that names nothing is not among them.
-const WRONG_ANSWER_RATE: Definition = Definition::new(
+pub(super) const WRONG_ANSWER_RATE: Definition = Definition::new(
     "wrong_answer_rate",
     "fraction",
     Direction::LowerIsBetter,

@@ -12,6 +12,13 @@ mod overlap;
 mod support;
 mod abstention;
 mod medhalt;
+mod reply_fields;
+mod medinst;
+mod micro;
+mod entities;
+mod evidence;
+mod medec;
+mod statements;
 mod gsm8k;
 pub mod ifeval;
 pub mod unit_tests;
@@ -71,7 +78,13 @@ pub fn scorer(task: &TaskSpec, items: &[Item]) -> Box<dyn Scorer> {
             abstain_phrases: abstain_phrases.clone(),
             names: support::names(items),
         }),
+        Scoring::ClaimEvidence => Box::new(evidence::ClaimEvidence),
+        Scoring::Entities { types } => Box::new(entities::Entities { types: types.clone() }),
+        Scoring::ErrorCorrection => Box::new(medec::ErrorCorrection),
+        Scoring::MedHalt { asked } => Box::new(medhalt::MedHalt { asked: *asked }),
         Scoring::MedHaltFake => Box::new(medhalt::MedHaltFake),
+        Scoring::MedInst { answers } => Box::new(medinst::MedInst::new(*answers, items)),
+        Scoring::Statements => Box::new(statements::Statements::new(items)),
         Scoring::Gsm8k => Box::new(gsm8k::Gsm8k),
         Scoring::IfEval => Box::new(ifeval::IfEval),
         Scoring::UnitTests { until_fence } => Box::new(unit_tests::UnitTests::reader(*until_fence)),

@@ -62,7 +62,9 @@ pub fn tag_macro_f1(references: &[String], predictions: &[String]) -> Result<f64
     macro_f1(&wanted, &found)
 }
 
-fn tags(text: &str) -> Vec<&str> {
+/// The tags `[B]`, `[I]` and `[O]` of a text, in order of appearance.
+#[must_use]
+pub fn tags(text: &str) -> Vec<&str> {
     let tag = |(at, _)| text.get(at..at + 3).filter(|tag| matches!(*tag, "[B]" | "[I]" | "[O]"));
     text.match_indices('[').filter_map(tag).collect()
 }
