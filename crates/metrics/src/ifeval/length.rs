@@ -5,9 +5,10 @@ use crate::text::{self, Pattern};
 /// `***` with one white space on either side.
 static DIVIDER: Pattern = Pattern::new(|| text::pattern(r"[\s\x1c-\x1f]?\*\*\*[\s\x1c-\x1f]?"));
 
-static WORD: Pattern = Pattern::new(|| text::pattern(r"[\p{L}\p{N}_]+"));
+static WORD: Pattern = Pattern::new(|| text::pattern(r"\w+"));
 
-/// Runs of letters, digits and underscores.
+/// Runs of letters, digits, combining marks and underscores, as NLTK 3.10 has them. Before that version a combining mark ended a word, so that
+/// `दिन` was two.
 #[must_use]
 pub fn words(text: &str) -> usize {
     WORD.find_iter(text).count()
@@ -47,6 +48,7 @@ mod tests {
     #[test]
     fn words_are_runs() {
         assert_eq!(words("Don't stop: 3.5 a_b"), 6);
+        assert_eq!(words("यह दिन था।"), 3);
         assert_eq!(words(""), 0);
     }
 

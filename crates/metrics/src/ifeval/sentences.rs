@@ -9,7 +9,7 @@ mod lists;
 
 use crate::ifeval::case::{is_lower, is_upper};
 use crate::text::is_space;
-use lists::{is_abbreviation, is_usually_lower};
+use lists::{begins_sentences, is_abbreviation, is_usually_lower};
 
 /// Punctuation that is no part of a word.
 const NON_WORD: &str = ")\";}]*:@'({[‘’“”«»?!";
@@ -205,9 +205,9 @@ impl Token {
         self.text.chars().take(1).collect()
     }
 
-    /// A capital on a word that is usually written small.
+    /// A capital on a word that often begins sentences.
     fn begins_sentence(&self) -> bool {
-        is_upper(&self.first()) && is_usually_lower(&self.stem())
+        is_upper(&self.first()) && begins_sentences(&self.stem())
     }
 
     /// A small letter or punctuation inside a sentence.
@@ -295,8 +295,8 @@ mod tests {
             ("1. First item\n2. second", vec!["1.", "First item\n2. second"]),
             ("J. Smith. A. B.", vec!["J. Smith.", "A. B."]),
             (
-                "Wait... what? 3.5 is e.g. a number",
-                vec!["Wait... what?", "3.5 is e.g. a number"],
+                "Wait... what? It is 3.5 vs. two",
+                vec!["Wait... what?", "It is 3.5 vs. two"],
             ),
             ("", vec![]),
             ("  no end  ", vec!["  no end"]),

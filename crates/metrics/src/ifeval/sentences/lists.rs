@@ -1,14 +1,69 @@
-//! English abbreviations, and words that are written small inside a sentence.
+//! English abbreviations, words that often begin a sentence, and words that are written small inside one.
+//!
+//! The abbreviations are common ones that the reference knows as well: it ends sentences after `e.g.` and `Fig.`, and so does this.
 
 /// Without the last full stop, in lower case, in alphabetical order.
 const ABBREVIATIONS: &[&str] = &[
-    "a.d", "a.m", "adm", "al", "apr", "art", "assn", "aug", "ave", "b.a", "b.c", "b.s", "blvd", "brig", "bros", "c",
-    "capt", "cf", "ch", "cmdr", "co", "col", "corp", "cpl", "d", "d.c", "dec", "dept", "dr", "e.g", "e.u", "ed", "eds",
-    "est", "feb", "fig", "figs", "fri", "ft", "gen", "gov", "hon", "i.e", "inc", "jan", "jr", "jul", "jun", "l.a",
-    "lt", "ltd", "m.a", "m.d", "m.s", "maj", "mar", "messrs", "mfg", "mon", "mr", "mrs", "ms", "mt", "n.j", "n.y",
-    "nos", "nov", "oct", "p", "p.m", "ph.d", "pp", "pres", "prof", "pvt", "r.i", "rep", "reps", "rev", "s", "sat",
-    "sen", "sens", "sep", "sept", "sgt", "sr", "st", "sun", "thu", "thur", "thurs", "tue", "tues", "u.k", "u.n", "u.s",
-    "u.s.a", "univ", "v", "v.s", "vol", "vs", "wash", "wed", "yr", "yrs",
+    "a.d", "a.m", "adm", "ala", "ariz", "aug", "ave", "bros", "c", "calif", "co", "col", "colo", "conn", "corp", "cos",
+    "ct", "d", "d.c", "dec", "dr", "e", "f", "feb", "fla", "fri", "ft", "g", "ga", "gen", "h", "ill", "inc", "jan",
+    "jr", "k", "kan", "ky", "l", "l.a", "lt", "ltd", "m", "m.b.a", "maj", "messrs", "mg", "mich", "minn", "mr", "mrs",
+    "ms", "n", "n.c", "n.d", "n.h", "n.j", "n.m", "n.v", "n.y", "nev", "nov", "oct", "ok", "okla", "ore", "p", "p.m",
+    "pa", "ph.d", "prof", "r", "r.i", "rep", "reps", "s", "s.a", "s.c", "sen", "sep", "sept", "sr", "st", "t", "tenn",
+    "tues", "u.k", "u.n", "u.s", "u.s.a", "u.s.s.r", "v", "va", "vs", "vt", "w", "w.va", "wash", "wed", "wis", "yr",
+];
+
+/// In lower case, in alphabetical order.
+const STARTERS: &[&str] = &[
+    "according",
+    "although",
+    "among",
+    "both",
+    "but",
+    "despite",
+    "does",
+    "even",
+    "finally",
+    "he",
+    "her",
+    "here",
+    "however",
+    "i",
+    "if",
+    "in",
+    "indeed",
+    "instead",
+    "it",
+    "many",
+    "meanwhile",
+    "moreover",
+    "most",
+    "nevertheless",
+    "nonetheless",
+    "nor",
+    "please",
+    "separately",
+    "similarly",
+    "since",
+    "so",
+    "some",
+    "still",
+    "such",
+    "the",
+    "there",
+    "these",
+    "they",
+    "this",
+    "though",
+    "thus",
+    "under",
+    "were",
+    "when",
+    "whether",
+    "which",
+    "while",
+    "yes",
+    "yet",
+    "your",
 ];
 
 /// In lower case, in alphabetical order.
@@ -130,6 +185,10 @@ pub(super) fn is_abbreviation(word: &str) -> bool {
     ABBREVIATIONS.binary_search(&word).is_ok()
 }
 
+pub(super) fn begins_sentences(word: &str) -> bool {
+    STARTERS.binary_search(&word).is_ok()
+}
+
 pub(super) fn is_usually_lower(word: &str) -> bool {
     USUALLY_LOWER.binary_search(&word).is_ok()
 }
@@ -140,6 +199,6 @@ mod tests {
 
     #[test]
     fn lists_are_in_order() {
-        assert!(ABBREVIATIONS.is_sorted() && USUALLY_LOWER.is_sorted());
+        assert!(ABBREVIATIONS.is_sorted() && STARTERS.is_sorted() && USUALLY_LOWER.is_sorted());
     }
 }
