@@ -67,9 +67,33 @@ fn ask(python: &Path) -> Option<Python> {
     })
 }
 
-/// Whether this process is the machine's root, which makes namespaces without a user namespace and then becomes nobody.
-pub(crate) fn is_root() -> bool {
+/// Whether this process is root with all user ids at hand: then it makes namespaces without a user namespace and becomes a user of no
+/// one's. The root of a rootless container is not; it makes a user namespace as any other user does.
+pub(crate) fn is_root(user: u32) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let uid = status.lines().find_map(|line| line.strip_prefix("Uid:"));
-    uid.and_then(|ids| ids.split_whitespace().nth(1)) == Some("0")
+    let ids = status.lines().find_map(|line| line.strip_prefix("Uid:"));
+    let root = ids.and_then(|ids| ids.split_whitespace().nth(1)) == Some("0");
+    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    root && map.lines().any(|line| covers(line, user))
+}
+
+/// Whether a line of `uid_map` (first id here, first id outside, how many) has `user`.
+fn covers(line: &str, user: u32) -> bool {
+    let mut numbers = line.split_whitespace().map(str::parse::<u64>);
+    let (Some(Ok(first)), Some(Ok(_)), Some(Ok(count))) = (numbers.next(), numbers.next(), numbers.next()) else {
+        return false;
+    };
+    (first..first + count).contains(&u64::from(user))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::covers;
+
+    #[test]
+    fn a_rootless_container_has_few_ids() {
+        assert!(covers("         0          0 4294967295", 1_900_000_000));
+        assert!(!covers("0 1000 1", 1_900_000_000) && !covers("0 100000 65536", 1_900_000_000));
+        assert!(!covers("", 1) && !covers("a b c", 1));
+    }
 }

@@ -4,6 +4,8 @@
 //! interpreter read-only and one small empty folder, no environment, no capabilities, and limits on time, memory, processes, file sizes and
 //! output. This is composed of util-linux (`unshare`, `mount`, `pivot_root`, `prlimit`, `setpriv`); nothing here is `unsafe`.
 //!
+//! System calls are not filtered: a hole in the kernel is one here too.
+//!
 //! [`Sandbox::open`] runs a probe for every one of these promises and refuses where one does not hold: there is no weaker way of running. A
 //! program's memory is limited per process; all its processes together stay below [`Limits::memory_bytes`] × [`Limits::processes`]. A program cannot pass by
 //! accident (by printing, by leaving early, by catching everything); one that was written to find and forge its own verdict could.

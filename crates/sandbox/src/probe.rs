@@ -67,12 +67,16 @@ fn network(sandbox: &Sandbox) -> Result<(), SandboxError> {
 
 /// Nothing of this machine can be written, and nothing but the interpreter read.
 fn files(sandbox: &Sandbox) -> Result<(), SandboxError> {
-    let here = python_path(&std::env::current_dir()?);
-    let temporary = python_path(&std::env::temp_dir());
+    let file = std::env::temp_dir().join(format!("secateur-probe-{}", std::process::id()));
+    std::fs::write(&file, "not to be seen")?;
+    let (here, temporary, seen) = (std::env::current_dir()?, std::env::temp_dir(), python_path(&file));
+    let folders = [here, temporary].map(|folder| python_path(&folder)).join(", ");
     let program = format!(
-        "import os\nfor folder in ['/', '/usr', '/usr/bin', '/dev', '/proc', '/old', {here}, {temporary}]:\n    try:\n        open(os.path.join(folder, 'secateur-probe'), 'w')\n    except OSError:\n        continue\n    raise SystemExit('wrote to ' + folder)\nfor path in ['/etc/passwd', '/home', '/proc/1', '/sys/kernel', {here}]:\n    assert not os.path.exists(path), path\nassert os.listdir('.') == []\nopen('x', 'w').write('x')"
+        "import os\nfor folder in ['/', '/usr', '/usr/bin', '/dev', '/proc', '/old', {folders}]:\n    try:\n        open(os.path.join(folder, 'secateur-probe'), 'w')\n    except OSError:\n        continue\n    raise SystemExit('wrote to ' + folder)\nfor path in ['/etc/passwd', '/home', '/proc/1', '/sys/kernel', {seen}]:\n    assert not os.path.exists(path), path\nassert os.listdir('.') == []\nopen('x', 'w').write('x')"
     );
-    expect(sandbox, "that files outside are out of reach", &program, true)
+    let checked = expect(sandbox, "that files outside are out of reach", &program, true);
+    std::fs::remove_file(&file)?;
+    checked
 }
 
 /// An expression for a path, whatever bytes it is made of.
