@@ -72,8 +72,10 @@ pub const CARDS: &[(&str, &str)] = &[
     ("medqa", include_str!("../../../datasets/cards/medqa.toml")),
     ("medmcqa", include_str!("../../../datasets/cards/medmcqa.toml")),
     ("mmlu", include_str!("../../../datasets/cards/mmlu.toml")),
+    ("multimedqa", include_str!("../../../datasets/cards/multimedqa.toml")),
     ("meqsum", include_str!("../../../datasets/cards/meqsum.toml")),
     ("kqa", include_str!("../../../datasets/cards/kqa.toml")),
+    ("medlfqa", include_str!("../../../datasets/cards/medlfqa.toml")),
     ("medhalt", include_str!("../../../datasets/cards/medhalt.toml")),
     ("medinst32", include_str!("../../../datasets/cards/medinst32.toml")),
     (

@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
+use crate::data_cards;
 use crate::error::{BadItem, DatasetError};
 use crate::record::{Record, describe};
+use crate::tasks::TaskSpec;
 
 /// A file that was read, and the hash of its bytes.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -82,6 +84,21 @@ impl Source {
     /// Something a reader of the results should know about the data.
     pub fn note(&mut self, note: impl Into<String>) {
         self.notes.push(note.into());
+    }
+
+    /// Reads files of another set, which lies in the folder beside this one: names become `../<set>/<name>`, and what is missing is
+    /// explained by that set's card.
+    pub(crate) fn beside<T>(&mut self, task: &TaskSpec, read: impl FnOnce(&mut Self) -> T) -> T {
+        let folder = self.directory.parent().map(|parent| parent.join(&task.set));
+        let directory = std::mem::replace(&mut self.directory, folder.unwrap_or_else(|| task.set.clone().into()));
+        let remedy = std::mem::replace(&mut self.remedy, data_cards::remedy(task));
+        let before = self.files.len();
+        let result = read(self);
+        for file in &mut self.files[before..] {
+            file.name = format!("../{}/{}", task.set, file.name);
+        }
+        (self.directory, self.remedy) = (directory, remedy);
+        result
     }
 
     /// The first of `names` that exists; the first one where none does.

@@ -259,3 +259,62 @@ fn medinst32_names_and_messages_are_those_of_the_reference_experiment() {
     }
     assert!(checked > 0);
 }
+
+#[test]
+fn a_group_holds_the_items_of_its_members() {
+    let Some(root) = shared::shared("data") else { return };
+    // Of the six subjects, two are not at hand; stand-ins make the group complete.
+    let directory = tempfile::tempdir().unwrap();
+    for (set, files) in [
+        ("pubmedqa", vec!["ori_pqal.json", "test_ground_truth.json"]),
+        ("medmcqa", vec!["dev.json"]),
+        ("medqa", vec!["phrases_no_exclude_test.jsonl"]),
+    ] {
+        std::fs::create_dir(directory.path().join(set)).unwrap();
+        for file in files {
+            std::fs::copy(root.join(set).join(file), directory.path().join(set).join(file)).unwrap();
+        }
+    }
+    let test = directory.path().join("mmlu/test");
+    std::fs::create_dir_all(&test).unwrap();
+    for subject in secateur_datasets::tasks::mmlu::MULTIMEDQA_SUBJECTS {
+        let name = format!("{subject}_test.csv");
+        let real = root.join("mmlu/test").join(&name);
+        if real.is_file() {
+            std::fs::copy(real, test.join(&name)).unwrap();
+        } else {
+            std::fs::write(test.join(&name), "Q?,a,b,c,d,A\n").unwrap();
+        }
+    }
+    let group = find("multimedqa", &[]).unwrap();
+    let load = |name: &str, set: &str| {
+        let task = find(name, &[]).unwrap();
+        task.load(&directory.path().join(set), &LoadOptions::default())
+    };
+    let data = load("multimedqa", "multimedqa").unwrap();
+    let members = data
+        .items
+        .iter()
+        .fold(BTreeMap::new(), |mut counts: BTreeMap<&str, usize>, item| {
+            *counts.entry(item.fields["task"].as_str()).or_default() += 1;
+            counts
+        });
+    println!("{members:?}");
+    assert_eq!(
+        (members.len(), members["medqa_4options"], members["pubmedqa"]),
+        (9, 800, 291)
+    );
+    assert_eq!(data.items[0].id, "pubmedqa/21645374");
+    assert!(
+        data.files
+            .iter()
+            .any(|file| file.name == "../mmlu/test/anatomy_test.csv")
+    );
+    assert!(group.definition().contains("mmlu_anatomy 1"));
+    std::fs::remove_file(directory.path().join("medqa/phrases_no_exclude_test.jsonl")).unwrap();
+    let message = load("multimedqa", "multimedqa").unwrap_err().to_string();
+    assert!(
+        message.contains("medqa/phrases_no_exclude_test.jsonl does not exist; "),
+        "{message}"
+    );
+}

@@ -1,4 +1,4 @@
-//! The counts of `secateur_metrics::evidence` on the fixtures of SciFact's official evaluator, where they are at hand.
+//! The counts of `secateur_metrics::evidence` on the fixtures of `SciFact`'s official evaluator, where they are at hand.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;

@@ -7,6 +7,7 @@ pub mod pubmedqa;
 pub mod medqa;
 pub mod medmcqa;
 pub mod mmlu;
+pub mod pooled;
 pub mod hellaswag;
 pub mod arc;
 pub mod piqa;
@@ -213,6 +214,7 @@ pub const TASKS: &[Entry] = &[
     medqa::ENTRY,
     medmcqa::ENTRY,
     mmlu::ENTRY,
+    pooled::ENTRY,
     meqsum::ENTRY,
     kqa::ENTRY,
     medhalt::ENTRY,

@@ -13,7 +13,7 @@ use secateur_datasets::python::value::PyValue;
 use secateur_datasets::reference_experiment::medhalt;
 use secateur_datasets::tasks::medhalt::Asked;
 use secateur_metrics::value::{Aspect, Definition, Direction};
-use secateur_metrics::{abstention, degeneration, letter};
+use secateur_metrics::{abstention, classification, degeneration, letter};
 
 use super::letter::{ACCURACY_PAPER, WRONG_ANSWER_RATE};
 use super::reply_fields::{self, first_of};
@@ -29,7 +29,6 @@ const REFUSAL_RATE: Definition = reliability("refusal_rate", "fraction");
 const REFUSAL_RATE_PAPER: Definition = reliability("refusal_rate_paper", "fraction");
 const MEDHALT_SCORE: Definition = reliability("medhalt_score", "points_per_item");
 const MEDHALT_SCORE_CODE: Definition = reliability("medhalt_score_authors_code", "points_over_100");
-const ACCURACY: Definition = reliability("accuracy", "fraction");
 const JUDGEMENT_ACCURACY: Definition = reliability("judgement_accuracy", "fraction");
 
 /// Points of one answer.
@@ -160,7 +159,7 @@ impl Scorer for MedHalt {
 
     fn metrics(&self, answers: &[Answer]) -> Vec<Metric> {
         let mut metrics = vec![
-            Metric::proportion(ACCURACY, "accuracy"),
+            Metric::proportion(classification::ACCURACY, "accuracy"),
             Metric::proportion(ACCURACY_PAPER, "accuracy_paper"),
             Metric::mean(MEDHALT_SCORE, "medhalt_score"),
             sum_over_100(),

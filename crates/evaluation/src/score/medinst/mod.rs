@@ -8,13 +8,15 @@
 //! - similarity: the paper reads whole numbers only (`2.0` is unreadable, `-5` is 5) and charges 25 for the unreadable; strictly, one
 //!   number from 0 to 5 with decimals is read, and the unreadable costs the largest error its reference allows.
 
+mod similarity;
+mod tags;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use secateur_datasets::item::{Body, Item};
 use secateur_datasets::tasks::medinst32::Answers;
 use secateur_metrics::counts::Counts;
 use secateur_metrics::reference_experiment::entities::{bag_f1, bracketed, label_list_f1};
-use secateur_metrics::reference_experiment::{labels, similarity};
 use secateur_metrics::rouge::{self, Stemmer};
 use secateur_metrics::value::{Aspect, Definition, Direction};
 use secateur_metrics::{classification, degeneration, exact_match, letter, mentions};
@@ -37,26 +39,10 @@ const ENTITY_F1_PAPER: Definition = utility("entity_f1_paper");
 const LABEL_F1: Definition = utility("label_f1");
 const LABEL_F1_PAPER: Definition = utility("label_f1_paper");
 const EXACT_MATCH_PAPER: Definition = utility("exact_match_paper");
-const TAG_MACRO_F1_PAPER: Definition = utility("tag_macro_f1_paper");
 const MSE: Definition = squared_error("mean_squared_error");
 const MSE_PAPER: Definition = squared_error("mean_squared_error_paper");
 
 const LISTED: Columns = ["listed_right", "listed_said", "listed_wanted"];
-/// Per tag of [`TAGS`]: right, said, wanted.
-const TAG_COUNTS: [&str; 9] = [
-    "tag_b_right",
-    "tag_b_said",
-    "tag_b_wanted",
-    "tag_i_right",
-    "tag_i_said",
-    "tag_i_wanted",
-    "tag_o_right",
-    "tag_o_said",
-    "tag_o_wanted",
-];
-const TAGS: [&str; 3] = ["[B]", "[I]", "[O]"];
-/// Ends of the scale of similarity.
-const SCALE: (f64, f64) = (0.0, 5.0);
 
 /// How a label or a phrase is folded before it is compared.
 type Fold = fn(&str) -> String;
@@ -104,8 +90,8 @@ impl Scorer for MedInst {
             Answers::Labels => label_list(&text, reference),
             Answers::Exact => exact(&text, reference),
             Answers::Entities => entities(&text, reference),
-            Answers::Tags => tags(&text, reference)?,
-            Answers::Similarity => squared(&text, reference)?,
+            Answers::Tags => tags::scores(&text, reference)?,
+            Answers::Similarity => similarity::scores(&text, reference)?,
             Answers::Text => {
                 let references = std::slice::from_ref(reference);
                 let mut scores = overlap::bleu_scores(&text, references);
@@ -147,7 +133,7 @@ impl Scorer for MedInst {
             }
             Answers::Tags => {
                 let mut metrics = entity_metrics();
-                metrics.insert(1, tag_macro_f1());
+                metrics.insert(1, tags::macro_f1());
                 metrics.push(Metric::proportion(degeneration::UNPARSABLE_RATE, "unparsable"));
                 metrics
             }
@@ -263,116 +249,5 @@ fn counts_of<T: PartialEq>(said: &[T], wanted: &[T]) -> Counts {
     }
 }
 
-fn tags(text: &str, reference: &str) -> Result<Scores, Mismatch> {
-    let (said, wanted) = (labels::tags(text), labels::tags(reference));
-    if wanted.is_empty() {
-        return Err(Mismatch {
-            found: format!("the reference {reference:?}"),
-            expected: "tags [B], [I] and [O]".into(),
-        });
-    }
-    let mut scores = micro::scores(LISTED, counts_of(&spans(&said), &spans(&wanted)));
-    let aligned: Vec<&str> = said
-        .iter()
-        .copied()
-        .chain(std::iter::repeat(""))
-        .take(wanted.len())
-        .collect();
-    for (tag, names) in TAGS.iter().zip(TAG_COUNTS.chunks_exact(3)) {
-        let of = |tags: &[&str]| tags.iter().filter(|other| *other == tag).count();
-        let both = aligned
-            .iter()
-            .zip(&wanted)
-            .filter(|(said, wanted)| said == wanted && *wanted == tag)
-            .count();
-        for (name, count) in names.iter().zip([both, of(&aligned), of(&wanted)]) {
-            scores.insert((*name).to_owned(), count as f64);
-        }
-    }
-    scores.insert("unparsable".into(), from_bool(said.is_empty()));
-    Ok(scores)
-}
-
-/// First and last word of every entity: `[B]` begins one, and so does `[I]` after anything that is none.
-fn spans(tags: &[&str]) -> Vec<(usize, usize)> {
-    let mut spans: Vec<(usize, usize)> = Vec::new();
-    let mut open = false;
-    for (at, tag) in tags.iter().enumerate() {
-        match *tag {
-            "[O]" => open = false,
-            "[I]" if open => {
-                if let Some(last) = spans.last_mut() {
-                    last.1 = at;
-                }
-            }
-            _ => {
-                spans.push((at, at));
-                open = true;
-            }
-        }
-    }
-    spans
-}
-
-/// Mean F1 of the tags that the references have, tag by tag over all items.
-fn tag_macro_f1() -> Metric {
-    let value = |rows: &[&[f64]]| {
-        let sum = |column: usize| rows.iter().map(|row| index(row[column])).sum::<usize>();
-        let counts = (0..TAGS.len()).map(|tag| Counts {
-            right: sum(3 * tag),
-            said: sum(3 * tag + 1),
-            wanted: sum(3 * tag + 2),
-        });
-        let present: Vec<f64> = counts
-            .filter(|count| count.wanted > 0)
-            .map(|count| count.scores().f1)
-            .collect();
-        (!present.is_empty()).then(|| present.iter().sum::<f64>() / present.len() as f64)
-    };
-    Metric {
-        definition: TAG_MACRO_F1_PAPER,
-        estimate: Estimate::whole(TAG_COUNTS.to_vec(), value),
-    }
-}
-
-fn squared(text: &str, reference: &str) -> Result<Scores, Mismatch> {
-    let gold = number(reference).ok_or_else(|| Mismatch {
-        found: format!("the reference {reference:?}"),
-        expected: "a number from 0 to 5".into(),
-    })?;
-    let said = number(text);
-    let worst = (gold - SCALE.0).max(SCALE.1 - gold);
-    let error = said.map_or(worst, |said| said - gold);
-    let paper = similarity::mean_squared_error(&[reference.to_owned()], &[text.to_owned()]);
-    let paper = paper.map_err(|error| Mismatch {
-        found: error.to_string(),
-        expected: "a reference and an answer".into(),
-    })?;
-    Ok(Scores::from([
-        ("squared_error".to_owned(), error * error),
-        ("squared_error_paper".to_owned(), paper),
-        ("unparsable".to_owned(), from_bool(said.is_none())),
-    ]))
-}
-
-/// The one number of a text, if it is on the scale. A number said twice is one.
-fn number(text: &str) -> Option<f64> {
-    let mut found: Option<f64> = None;
-    let runs = text.split(|c: char| !(c.is_ascii_digit() || c == '.' || c == '-'));
-    for run in runs {
-        let run = run.trim_end_matches(['.', '-']);
-        if !run.contains(|c: char| c.is_ascii_digit()) {
-            continue;
-        }
-        let value: f64 = run.parse().ok()?;
-        if found.is_some_and(|other| (other - value).abs() > 0.0) {
-            return None;
-        }
-        found = Some(value);
-    }
-    found.filter(|value| (SCALE.0..=SCALE.1).contains(value))
-}
-
 #[cfg(test)]
-#[path = "medinst_tests.rs"]
 mod tests;
