@@ -5,9 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use secateur_metrics::value::MetricValue;
+use secateur_metrics::value::{MetricValue, Resamples};
 
 use crate::answer::Answer;
+use crate::design;
 use crate::error::EvaluationError;
 use crate::summary::{Bootstrap, Metric, Rows, Unmeasured, broken};
 
@@ -25,20 +26,24 @@ pub fn compare(
     options: &Bootstrap,
 ) -> Result<(), EvaluationError> {
     let pairs = join(task, pruned, unpruned)?;
+    let options = design::of_task(task, options);
+    let clusters = design::clusters(pruned);
     for value in values {
         let Some(metric) = metrics.iter().find(|m| m.definition.name == value.name) else {
             continue;
         };
-        let rows: Vec<(Vec<f64>, Vec<f64>)> = pairs
-            .iter()
-            .filter_map(|(left, right)| Some((metric.estimate.row(left)?, metric.estimate.row(right)?)))
-            .collect();
-        let (own, others): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
-        value.paired = match metric.measure(&Rows(own), Some(&Rows(others)), options) {
-            Ok(measured) => measured.paired,
+        let row = |(left, right): &(&Answer, &Answer)| metric.estimate.row(right).zip(metric.estimate.row(left));
+        let rows: Vec<Option<(Vec<f64>, Vec<f64>)>> = pairs.iter().map(row).collect();
+        let entered: Vec<bool> = rows.iter().map(Option::is_some).collect();
+        let (before, after): (Vec<_>, Vec<_>) = rows.into_iter().flatten().unzip();
+        let clusters = clusters.restricted(&entered);
+        value.paired = match metric.difference((&Rows(before), &Rows(after)), &clusters, &options) {
+            Ok(paired) => Some(paired),
             Err(Unmeasured::Undefined(_)) => None,
             Err(Unmeasured::Broken(found)) => return Err(broken(task, metric, found)),
         };
+        // What relative margins need is the unpruned model's.
+        value.resamples = Resamples::default();
     }
     Ok(())
 }
@@ -138,8 +143,11 @@ mod tests {
         };
         for metric in [Metric::mean(ACCURACY, "x"), whole] {
             let paired = compared(metric, &same, &same).paired.unwrap();
-            assert_eq!((paired.difference, paired.interval), (0.0, (0.0, 0.0)));
+            assert_eq!(paired.difference, 0.0);
+            // 1 − 0.025^(1/3): three items that agree leave much open.
+            assert!((paired.interval.1 - 0.707_6).abs() < 1e-4 && (paired.interval.0 + 0.707_6).abs() < 1e-4);
             assert!((paired.p_value - 1.0).abs() < 1e-12);
+            assert_eq!(paired.resamples.0.len(), 2000);
         }
     }
 

@@ -13,6 +13,7 @@ pub mod requests;
 mod run;
 pub mod answer;
 pub mod score;
+pub mod design;
 pub mod summary;
 pub mod compare;
 pub mod evaluate;

@@ -3,15 +3,14 @@
 //! A metric is an expression over the scores of single items, so that it can be computed again on any resample of them.
 
 use secateur_metrics::error::MetricError;
-use secateur_metrics::measure;
 pub use secateur_metrics::statistics::Bootstrap;
-use secateur_metrics::value::{Definition, MetricValue};
+use secateur_metrics::statistics::Clusters;
+use secateur_metrics::value::{Definition, MetricValue, Paired};
+use secateur_metrics::{measure, measure_paired};
 
 use crate::answer::Answer;
+use crate::design;
 use crate::error::EvaluationError;
-
-/// A function of the items at some indices.
-type OfIndices<'a> = dyn Fn(&[usize]) -> Option<f64> + 'a;
 
 /// A function of the scores of several items: one row per item, one column per score asked for.
 type Whole = dyn Fn(&[&[f64]]) -> Option<f64>;
@@ -101,11 +100,11 @@ impl Rows {
     }
 
     /// The first column of scores that are 0 or 1.
-    fn outcomes(&self) -> Result<Vec<bool>, String> {
+    fn outcomes(&self) -> Result<Vec<bool>, Unmeasured> {
         let outcome = |row: &Vec<f64>| match row[0] {
             0.0 => Ok(false),
             1.0 => Ok(true),
-            other => Err(format!("a score of {other}, expected 0 or 1")),
+            other => Err(Unmeasured::Broken(format!("a score of {other}, expected 0 or 1"))),
         };
         self.0.iter().map(outcome).collect()
     }
@@ -129,13 +128,26 @@ pub fn summarise(
     answers: &[Answer],
     options: &Bootstrap,
 ) -> Result<(Vec<MetricValue>, Vec<String>), EvaluationError> {
+    let options = design::of_task(task, options);
+    let clusters = design::clusters(answers);
     let mut values = Vec::with_capacity(metrics.len());
     let mut warnings = Vec::new();
     for metric in metrics {
-        let rows = answers.iter().filter_map(|answer| metric.estimate.row(answer));
-        let rows = Rows(rows.collect());
-        match metric.measure(&rows, None, options) {
-            Ok(value) => values.push(value),
+        let rows: Vec<Option<Vec<f64>>> = answers.iter().map(|answer| metric.estimate.row(answer)).collect();
+        let entered: Vec<bool> = rows.iter().map(Option::is_some).collect();
+        let asked = design::asked(answers, &entered);
+        let rows = Rows(rows.into_iter().flatten().collect());
+        match metric.value(&rows, &clusters.restricted(&entered), &options) {
+            Ok(value) => {
+                if rows.len() < asked {
+                    let name = &metric.definition.name;
+                    warnings.push(format!(
+                        "`{name}` is undefined on {} of {asked} items",
+                        asked - rows.len()
+                    ));
+                }
+                values.push(MetricValue { items: asked, ..value });
+            }
             Err(Unmeasured::Undefined(reason)) => warnings.push(format!(
                 "`{}` is left out: {reason} ({} of {} items enter it)",
                 metric.definition.name,
@@ -174,33 +186,43 @@ impl From<MetricError> for Unmeasured {
 }
 
 impl Metric {
-    /// Value and interval on `rows`, and the difference to `unpruned` rows of the same items in the same order.
-    pub(crate) fn measure(
-        &self,
-        rows: &Rows,
-        unpruned: Option<&Rows>,
-        options: &Bootstrap,
-    ) -> Result<MetricValue, Unmeasured> {
+    /// Value and interval on `rows`, whose items are those of `clusters`.
+    fn value(&self, rows: &Rows, clusters: &Clusters, options: &Bootstrap) -> Result<MetricValue, Unmeasured> {
         let definition = &self.definition;
         if rows.len() == 0 {
             return Err(Unmeasured::Undefined("no item has what it needs".into()));
         }
         Ok(match &self.estimate {
+            Estimate::Proportion(_) => measure::proportion(definition, &rows.outcomes()?, clusters, options)?,
+            Estimate::Mean(_) => measure::mean(definition, &rows.first_column(), clusters, options)?,
+            Estimate::Whole { .. } => {
+                let of = |indices: &[usize]| self.estimate.value(&rows.at(indices));
+                measure::statistic(definition, clusters, options, &of)?
+            }
+        })
+    }
+
+    /// The difference of `pruned` rows to `unpruned` ones of the same items in the same order.
+    pub(crate) fn difference(
+        &self,
+        (unpruned, pruned): (&Rows, &Rows),
+        clusters: &Clusters,
+        options: &Bootstrap,
+    ) -> Result<Paired, Unmeasured> {
+        let definition = &self.definition;
+        Ok(match &self.estimate {
             Estimate::Proportion(_) => {
-                let outcomes = |rows: &Rows| rows.outcomes().map_err(Unmeasured::Broken);
-                let others = unpruned.map(outcomes).transpose()?;
-                measure::proportion(definition, &outcomes(rows)?, others.as_deref(), options)?
+                let (before, after) = (unpruned.outcomes()?, pruned.outcomes()?);
+                measure_paired::proportion(definition, &before, &after, clusters, options)?
             }
             Estimate::Mean(_) => {
-                let others = unpruned.map(Rows::first_column);
-                measure::mean(definition, &rows.first_column(), others.as_deref(), options)?
+                let (before, after) = (unpruned.first_column(), pruned.first_column());
+                measure_paired::mean(definition, &before, &after, clusters, options)?
             }
             Estimate::Whole { .. } => {
-                let of = |rows: &Rows, indices: &[usize]| self.estimate.value(&rows.at(indices));
-                let own = |indices: &[usize]| of(rows, indices);
-                let others = |indices: &[usize]| unpruned.and_then(|rows| of(rows, indices));
-                let others: Option<&OfIndices> = if unpruned.is_some() { Some(&others) } else { None };
-                measure::statistic(definition, rows.len(), options, &own, others)?
+                let before = |indices: &[usize]| self.estimate.value(&unpruned.at(indices));
+                let after = |indices: &[usize]| self.estimate.value(&pruned.at(indices));
+                measure_paired::statistic(definition, clusters, options, &before, &after)?
             }
         })
     }
@@ -240,8 +262,30 @@ mod tests {
         let metrics = [Metric::proportion(ACCURACY, "right")];
         let (values, warnings) = summarise("t", &metrics, &answers, &Bootstrap::default()).unwrap();
         assert_eq!((values[0].n, values[0].value), (2, 0.5));
+        assert_eq!((values[0].items, values[0].coverage()), (3, Some(2.0 / 3.0)));
         assert_eq!(values[0].interval_method, "wilson");
-        assert!(warnings.is_empty());
+        assert_eq!(warnings, ["`accuracy` is undefined on 1 of 3 items"]);
+    }
+
+    #[test]
+    fn items_of_one_document_are_one_observation() {
+        let mut answers: Vec<Answer> = (0..8)
+            .map(|i| answer(&i.to_string(), &[("right", f64::from(i / 4))]))
+            .collect();
+        let metrics = [Metric::proportion(ACCURACY, "right")];
+        let measured = |answers: &[Answer]| {
+            summarise("t", &metrics, answers, &Bootstrap::default())
+                .unwrap()
+                .0
+                .remove(0)
+        };
+        let alone = measured(&answers);
+        for (i, answer) in answers.iter_mut().enumerate() {
+            answer.fields.insert(design::CLUSTER.into(), (i / 2).to_string());
+        }
+        let shared = measured(&answers);
+        assert_eq!((alone.clusters, shared.clusters, shared.n), (8, 4, 8));
+        assert!(shared.interval.0 < alone.interval.0);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! missing class) is an [`error::MetricError`] or `None`, never a number.
 
 pub mod error;
+pub mod resamples;
 pub mod value;
 
 mod text;
@@ -42,4 +43,5 @@ pub mod reference_experiment;
 pub mod statistics;
 
 pub mod measure;
+pub mod measure_paired;
 pub mod registry;

@@ -1,109 +1,99 @@
-//! From per-item outcomes to a record's [`MetricValue`]: value, interval, and difference to the unpruned model.
+//! From per-item outcomes to a record's [`MetricValue`]: value and 95 % interval. The difference to the unpruned model is
+//! [`crate::measure_paired`]'s.
+//!
+//! Shares of items that stand alone have Wilson's interval; of items that share documents, Wilson's with the effective number
+//! of items; everything else has the expanded percentile interval of a bootstrap by document.
 
-use crate::error::{Result, not_empty, same_length};
-use crate::statistics::{self, Bootstrap, CONFIDENCE};
-use crate::value::{Definition, MetricValue, Paired};
+use crate::error::{Result, same_length};
+use crate::statistics::{self, Bootstrap, CONFIDENCE, Clusters, Resampled};
+use crate::value::{Definition, MetricValue};
 
 /// A statistic of the items at some indices, with repetitions; `None` where it is undefined on them.
 pub type Statistic<'a> = &'a dyn Fn(&[usize]) -> Option<f64>;
 
-/// A share of items, with Wilson's interval. With the unpruned model's outcomes on the same items, in the same order, also
-/// the difference with its paired bootstrap interval and `McNemar`'s exact p.
+/// A share of items.
 ///
 /// # Errors
-/// If there are no items or the lists differ in length.
+/// If there are no items or `clusters` has another number of them.
 pub fn proportion(
     definition: &Definition,
     outcomes: &[bool],
-    unpruned: Option<&[bool]>,
+    clusters: &Clusters,
     options: &Bootstrap,
 ) -> Result<MetricValue> {
-    not_empty(definition.name, outcomes)?;
+    same_length(definition.name, "items in clusters", clusters.items(), outcomes.len())?;
+    let numbers = numbers(outcomes);
+    let share = statistics::resample_mean(&numbers, clusters, options)?;
     let successes = outcomes.iter().filter(|&&outcome| outcome).count();
-    let interval = statistics::wilson(successes, outcomes.len(), CONFIDENCE)?;
-    let value = successes as f64 / outcomes.len() as f64;
-    let mut result = metric(definition, value, outcomes.len(), interval, "wilson");
-    if let Some(unpruned) = unpruned {
-        same_length(definition.name, "unpruned outcomes", unpruned.len(), outcomes.len())?;
-        let number = |list: &[bool]| -> Vec<f64> { list.iter().map(|&outcome| f64::from(u8::from(outcome))).collect() };
-        let difference = statistics::paired_bootstrap(&number(unpruned), &number(outcomes), options)?;
-        let flips = statistics::mcnemar(unpruned, outcomes)?;
-        result.paired = Some(Paired {
-            difference: difference.difference,
-            interval: difference.interval,
-            p_value: flips.p_value,
-            test: "mcnemar_exact".into(),
-            n: outcomes.len(),
-            right_to_wrong: Some(flips.right_to_wrong),
-            wrong_to_right: Some(flips.wrong_to_right),
-        });
-    }
-    Ok(result)
+    let (interval, method) = if clusters.are_singletons() {
+        (statistics::wilson(successes, outcomes.len(), CONFIDENCE)?, "wilson")
+    } else {
+        (
+            statistics::wilson_clustered(&share, outcomes.len(), CONFIDENCE)?,
+            "wilson_clustered",
+        )
+    };
+    Ok(metric(definition, &share, outcomes.len(), interval, method))
 }
 
-/// A mean over items, with the bootstrap's interval, and the paired bootstrap's difference where `unpruned` is given.
+/// A mean over items.
 ///
 /// # Errors
-/// If there are no items, a value is not finite, or the lists differ in length.
-pub fn mean(
-    definition: &Definition,
-    values: &[f64],
-    unpruned: Option<&[f64]>,
-    options: &Bootstrap,
-) -> Result<MetricValue> {
-    not_empty(definition.name, values)?;
-    let estimate = statistics::bootstrap_mean(values, options)?;
-    let mut result = metric(definition, estimate.value, estimate.n, estimate.interval, "bootstrap");
-    if let Some(unpruned) = unpruned {
-        result.paired = Some(statistics::paired_bootstrap(unpruned, values, options)?.into());
-    }
-    Ok(result)
+/// If there are no items, a value is not finite, or `clusters` has another number of items or only one unit.
+pub fn mean(definition: &Definition, values: &[f64], clusters: &Clusters, options: &Bootstrap) -> Result<MetricValue> {
+    same_length(definition.name, "items in clusters", clusters.items(), values.len())?;
+    crate::error::finite(definition.name, values)?;
+    let mean = statistics::resample_mean(values, clusters, options)?;
+    resampled(definition, mean, values.len())
 }
 
-/// Any statistic of `n` items (macro-F1, ECE, corpus BLEU …), given as a function of item indices.
+/// Any statistic (macro-F1, ECE, corpus BLEU …), given as a function of item indices.
 ///
 /// # Errors
-/// As [`statistics::bootstrap()`].
+/// As [`statistics::resample_statistic`] and [`Resampled::interval`].
 pub fn statistic(
     definition: &Definition,
-    n: usize,
+    clusters: &Clusters,
     options: &Bootstrap,
     of: Statistic<'_>,
-    unpruned: Option<Statistic<'_>>,
 ) -> Result<MetricValue> {
-    let estimate = statistics::bootstrap(n, options, of)?;
-    let mut result = metric(definition, estimate.value, n, estimate.interval, "bootstrap");
-    if let Some(unpruned) = unpruned {
-        let paired = statistics::paired_bootstrap_statistic(n, options, unpruned, of)?;
-        result.paired = Some(paired.into());
-    }
-    Ok(result)
+    let found = statistics::resample_statistic(clusters, options, of)?;
+    resampled(definition, found, clusters.items())
 }
 
-impl From<statistics::PairedEstimate> for Paired {
-    fn from(estimate: statistics::PairedEstimate) -> Self {
-        Self {
-            difference: estimate.difference,
-            interval: estimate.interval,
-            p_value: estimate.p_value,
-            test: "paired_bootstrap".into(),
-            n: estimate.n,
-            right_to_wrong: None,
-            wrong_to_right: None,
-        }
-    }
+pub(crate) fn numbers(outcomes: &[bool]) -> Vec<f64> {
+    outcomes.iter().map(|&outcome| f64::from(u8::from(outcome))).collect()
 }
 
-fn metric(definition: &Definition, value: f64, n: usize, interval: (f64, f64), method: &str) -> MetricValue {
+/// Whether values of a unit lie between 0 and 1.
+pub(crate) fn is_bounded(definition: &Definition) -> bool {
+    definition.unit == "fraction"
+}
+
+fn resampled(definition: &Definition, found: Resampled, n: usize) -> Result<MetricValue> {
+    let found = found.bounded(is_bounded(definition));
+    let (low, high) = found.interval(CONFIDENCE)?;
+    let interval = if found.bounded {
+        (low.clamp(0.0, 1.0), high.clamp(0.0, 1.0))
+    } else {
+        (low, high)
+    };
+    Ok(metric(definition, &found, n, interval, "expanded_percentile"))
+}
+
+fn metric(definition: &Definition, found: &Resampled, n: usize, interval: (f64, f64), method: &str) -> MetricValue {
     MetricValue {
         name: definition.name.into(),
         unit: definition.unit.into(),
         direction: definition.direction,
         aspect: definition.aspect,
-        value,
+        value: found.observed,
         n,
+        items: n,
+        clusters: found.units,
         interval,
         interval_method: method.into(),
+        resamples: found.into(),
         paired: None,
     }
 }
@@ -113,32 +103,46 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::classification::ACCURACY;
+    use crate::perplexity::BITS_PER_BYTE;
     use crate::rouge::ROUGE_L;
 
     #[test]
-    fn a_proportion_against_the_unpruned_model() {
+    fn a_share_has_wilsons_interval_and_documents_widen_it() {
         let options = Bootstrap::default();
-        let unpruned = [true, true, true, false];
-        let pruned = [true, false, false, false];
-        let value = proportion(&ACCURACY, &pruned, Some(&unpruned), &options).unwrap();
-        assert!((value.value - 0.25).abs() < 1e-15);
-        assert_eq!((value.n, value.interval_method.as_str()), (4, "wilson"));
-        let paired = value.paired.unwrap();
-        assert!((paired.difference + 0.5).abs() < 1e-15 && (paired.p_value - 0.5).abs() < 1e-12);
-        assert_eq!((paired.right_to_wrong, paired.wrong_to_right), (Some(2), Some(0)));
-        assert!(proportion(&ACCURACY, &pruned, Some(&[true]), &options).is_err());
+        let outcomes = [true, true, false, false, true, true, false, false];
+        let alone = proportion(&ACCURACY, &outcomes, &Clusters::singletons(8), &options).unwrap();
+        assert_eq!((alone.value, alone.n, alone.clusters), (0.5, 8, 8));
+        assert_eq!(alone.interval_method, "wilson");
+        assert_eq!(alone.resamples.0.len(), 2000);
+        let documents = Clusters::by_name(["a", "a", "b", "b", "c", "c", "d", "d"].map(Some));
+        let shared = proportion(&ACCURACY, &outcomes, &documents, &options).unwrap();
+        assert_eq!(
+            (shared.clusters, shared.interval_method.as_str()),
+            (4, "wilson_clustered")
+        );
+        assert!(shared.interval.0 < alone.interval.0 && shared.interval.1 > alone.interval.1);
+        assert!(proportion(&ACCURACY, &outcomes, &Clusters::singletons(7), &options).is_err());
     }
 
     #[test]
     fn a_mean_and_a_statistic_of_the_same_items_agree() {
         let options = Bootstrap::default();
-        let (unpruned, pruned) = ([0.5, 0.7, 0.9], [0.4, 0.7, 0.5]);
-        let by_mean = mean(&ROUGE_L, &pruned, Some(&unpruned), &options).unwrap();
-        let of = |values: [f64; 3]| move |i: &[usize]| Some(i.iter().map(|&i| values[i]).sum::<f64>() / i.len() as f64);
-        let (pruned, unpruned) = (of(pruned), of(unpruned));
-        let by_index = statistic(&ROUGE_L, 3, &options, &pruned, Some(&unpruned)).unwrap();
+        let values = [0.4, 0.7, 0.5];
+        let clusters = Clusters::singletons(3);
+        let by_mean = mean(&ROUGE_L, &values, &clusters, &options).unwrap();
+        let of = |i: &[usize]| Some(i.iter().map(|&i| values[i]).sum::<f64>() / i.len() as f64);
+        let by_index = statistic(&ROUGE_L, &clusters, &options, &of).unwrap();
         assert_eq!((by_mean.value, by_mean.interval), (by_index.value, by_index.interval));
-        let difference = by_mean.paired.unwrap().difference - by_index.paired.unwrap().difference;
-        assert!(difference.abs() < 1e-12);
+    }
+
+    #[test]
+    fn what_is_bounded_stays_within_and_keeps_its_doubt() {
+        let options = Bootstrap::default();
+        let clusters = Clusters::singletons(20);
+        let zero = mean(&ROUGE_L, &[0.0; 20], &clusters, &options).unwrap();
+        assert!(zero.interval.0 == 0.0 && zero.interval.1 > 0.15);
+        let bits = mean(&BITS_PER_BYTE, &[2.0; 20], &clusters, &options).unwrap();
+        assert_eq!(bits.interval, (2.0, 2.0));
+        assert!(mean(&ROUGE_L, &[0.5], &Clusters::singletons(1), &options).is_err());
     }
 }

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::resamples::Resamples;
+
 /// Which way is better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -39,13 +41,30 @@ pub struct MetricValue {
     pub value: f64,
     /// Items that entered it.
     pub n: usize,
+    /// Items that it is asked of; those beyond `n` could not be scored. 0 in records of layout 1, which did not say.
+    #[serde(default)]
+    pub items: usize,
+    /// Documents that the `n` items are of, which is `n` where items share none: the independent observations. 0 in layout 1.
+    #[serde(default)]
+    pub clusters: usize,
     /// 95 % interval, lower and upper end.
     pub interval: (f64, f64),
-    /// How the interval was made: `wilson`, `bootstrap`, ...
+    /// How the interval was made: `wilson`, `wilson_clustered`, `expanded_percentile`; `bootstrap` in layout 1.
     pub interval_method: String,
+    /// The value on resamples of the task's items; kept for the unpruned model alone, as the base of relative margins.
+    #[serde(default, skip_serializing_if = "Resamples::is_empty")]
+    pub resamples: Resamples,
     /// The difference to the unpruned model on the same items; absent for the unpruned model itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paired: Option<Paired>,
+}
+
+impl MetricValue {
+    /// Share of the items asked that entered; `None` where the record does not say.
+    #[must_use]
+    pub fn coverage(&self) -> Option<f64> {
+        (self.items > 0).then(|| self.n as f64 / self.items as f64)
+    }
 }
 
 /// A pruned cell against the unpruned model on the same items.
@@ -53,20 +72,39 @@ pub struct MetricValue {
 pub struct Paired {
     /// Pruned minus unpruned, in the metric's unit.
     pub difference: f64,
-    /// 95 % interval of the difference (paired bootstrap).
+    /// 95 % interval of the difference (paired bootstrap, by document where items share one).
     pub interval: (f64, f64),
-    /// Two-sided p-value: exact `McNemar` for binary outcomes, else the paired bootstrap's.
+    /// Standard error of the difference over items.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standard_error: Option<f64>,
+    /// Two-sided p-value: exact `McNemar` for binary outcomes of items that share no document, else the paired bootstrap's.
     pub p_value: f64,
     /// `mcnemar_exact` or `paired_bootstrap`.
     pub test: String,
+    /// `McNemar`'s mid-p, where `p_value` is his exact one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mid_p: Option<f64>,
+    /// Wilcoxon's signed-rank p of the items' (documents') differences; means only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wilcoxon_p: Option<f64>,
+    /// Smallest difference that this many items would show with a probability of 0.8 at a two-sided level of 0.05; absent
+    /// where they are too few for any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub minimum_detectable: Option<f64>,
     /// Items both answered.
     pub n: usize,
+    /// Documents they are of. 0 in records of layout 1.
+    #[serde(default)]
+    pub clusters: usize,
     /// Items that were right and became wrong; binary outcomes only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub right_to_wrong: Option<usize>,
     /// Items that were wrong and became right; binary outcomes only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wrong_to_right: Option<usize>,
+    /// The difference on resamples of the task's items: the same draws in every cell of the task.
+    #[serde(default, skip_serializing_if = "Resamples::is_empty")]
+    pub resamples: Resamples,
 }
 
 /// What a metric is, before it has a value: written once, beside the metric, and listed in [`crate::registry::METRICS`].

@@ -27,6 +27,8 @@ pub struct Point {
     pub seeds: usize,
     /// Items, summed over tasks, of one seed.
     pub n: usize,
+    /// Least share of the items asked that entered a task's metric, in any seed; charts mark points below 1.
+    pub coverage: f64,
     /// Retention of each task, by name; empty in a curve of one metric.
     pub tasks: BTreeMap<String, Estimate>,
 }
@@ -201,13 +203,15 @@ fn differing_inputs(a: &Record, b: &Record) -> String {
 type FractionBits = u64;
 /// Model, method.
 type Line = (String, String);
-/// Estimate and number of items of each seed, by task.
-type TaskSeeds = BTreeMap<String, Vec<(Estimate, usize)>>;
+/// Estimate, number of items and coverage of a seed.
+type Seed = (Estimate, usize, f64);
+/// Seeds by task.
+type TaskSeeds = BTreeMap<String, Vec<Seed>>;
 
 #[derive(Default)]
 struct MetricSeries {
     direction: Option<(Direction, Aspect, String)>,
-    by_fraction: BTreeMap<FractionBits, Vec<(Estimate, usize)>>,
+    by_fraction: BTreeMap<FractionBits, Vec<Seed>>,
 }
 
 struct Collected<'a> {
@@ -272,7 +276,11 @@ impl<'a> Collected<'a> {
         };
         let cell = &record.cell;
         let after = record.metrics.iter().find(|m| m.name == before.name);
-        let kept = after.and_then(|after| retention(before, after).zip(Some(after.n)));
+        let covered = coverage(before);
+        let kept = after.and_then(|after| {
+            let kept = retention(before, after)?;
+            Some((kept, after.n, covered.min(coverage(after))))
+        });
         let points = self
             .retention
             .entry((line.clone(), quadrant.clone(), aspect == Aspect::Reliability))
@@ -324,7 +332,7 @@ impl<'a> Collected<'a> {
                 };
                 // The unpruned model is one cell, however many pruned ones refer to it.
                 if fraction > 0.0 || seeds.is_empty() {
-                    seeds.push((estimate, metric.n));
+                    seeds.push((estimate, metric.n, coverage(metric)));
                 }
             }
         }
@@ -368,6 +376,15 @@ impl<'a> Collected<'a> {
     }
 }
 
+/// Records of layout 1 do not say, and are not marked.
+fn coverage(metric: &MetricValue) -> f64 {
+    metric.coverage().unwrap_or(1.0)
+}
+
+fn least_coverage<'a>(seeds: impl Iterator<Item = &'a Seed>) -> f64 {
+    seeds.map(|(.., coverage)| *coverage).fold(1.0, f64::min)
+}
+
 /// The first metric of an aspect.
 fn primary(record: &Record, aspect: Aspect) -> Option<&MetricValue> {
     record.metrics.iter().find(|m| m.aspect == aspect)
@@ -380,6 +397,7 @@ fn unpruned_point(tasks: &BTreeSet<String>) -> Point {
         estimate: whole,
         seeds: 1,
         n: 0,
+        coverage: 1.0,
         tasks: tasks.iter().map(|task| (task.clone(), whole)).collect(),
     }
 }
@@ -388,7 +406,7 @@ fn curve_point(fraction: f64, tasks: &TaskSeeds) -> Option<Point> {
     let mut by_task = BTreeMap::new();
     let mut n = 0;
     for (task, seeds) in tasks {
-        let estimates: Vec<_> = seeds.iter().map(|(estimate, _)| *estimate).collect();
+        let estimates: Vec<_> = seeds.iter().map(|(estimate, ..)| *estimate).collect();
         if let Some(estimate) = over_seeds(&estimates) {
             by_task.insert(task.clone(), estimate);
             n += seeds[0].1;
@@ -400,6 +418,7 @@ fn curve_point(fraction: f64, tasks: &TaskSeeds) -> Option<Point> {
         estimate: over_tasks(&estimates)?,
         seeds: tasks.values().map(Vec::len).min().unwrap_or(0),
         n,
+        coverage: least_coverage(tasks.values().flatten()),
         tasks: by_task,
     })
 }
@@ -427,12 +446,13 @@ fn metric_curve(
     let (direction, aspect, unit) = series.direction?;
     let mut points = Vec::new();
     for (bits, seeds) in series.by_fraction {
-        let estimates: Vec<_> = seeds.iter().map(|(estimate, _)| *estimate).collect();
+        let estimates: Vec<_> = seeds.iter().map(|(estimate, ..)| *estimate).collect();
         points.push(Point {
             fraction: f64::from_bits(bits),
             estimate: over_seeds(&estimates)?,
             seeds: seeds.len(),
             n: seeds[0].1,
+            coverage: least_coverage(seeds.iter()),
             tasks: BTreeMap::new(),
         });
     }

@@ -110,6 +110,16 @@ pub enum Error {
         /// Ours.
         known: u32,
     },
+    /// Something that decides what counts as safe makes no sense.
+    #[error("safe.{key} is {found}, but expected {expected}")]
+    SafeOption {
+        /// The key in `[safe]`.
+        key: String,
+        /// What stands there.
+        found: String,
+        /// What should.
+        expected: &'static str,
+    },
     /// An answer that has no JSON form.
     #[error("an answer for {} cannot be written as JSON: {source}", path.display())]
     Answer {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use secateur_metrics::value::{Aspect, Direction, MetricValue, Paired};
+use secateur_metrics::value::{Aspect, Direction, MetricValue, Paired, Resamples};
 
 use crate::key::RecordKey;
 use crate::record::{Cell, Cost, Record};
@@ -15,8 +15,11 @@ pub fn metric(name: &str, unit: &str, direction: Direction, aspect: Aspect, valu
         aspect,
         value,
         n: 200,
+        items: 200,
+        clusters: 200,
         interval: (value - 0.05, value + 0.05),
         interval_method: "wilson".to_owned(),
+        resamples: draws((value - 0.05, value + 0.05)),
         paired: None,
     }
 }
@@ -25,12 +28,24 @@ pub fn paired(difference: f64, interval: (f64, f64)) -> Paired {
     Paired {
         difference,
         interval,
+        standard_error: Some((interval.1 - interval.0) / 4.0),
         p_value: 0.01,
         test: "paired_bootstrap".to_owned(),
+        mid_p: None,
+        wilcoxon_p: None,
+        minimum_detectable: Some(0.7 * (interval.1 - interval.0)),
         n: 200,
+        clusters: 200,
         right_to_wrong: None,
         wrong_to_right: None,
+        resamples: draws(interval),
     }
+}
+
+/// 401 draws between the ends, evenly, in an order that jumps.
+fn draws((low, high): (f64, f64)) -> Resamples {
+    let at = |i: usize| low + (high - low) * (i * 173 % 401) as f64 / 400.0;
+    Resamples((0..401).map(|i| at(i) as f32).collect())
 }
 
 /// A record with an accuracy and an expected calibration error.
@@ -55,7 +70,7 @@ pub fn record(
         reliability.paired = Some(paired(ece - 0.2, (ece - 0.22, ece - 0.18)));
     }
     with_key(Record {
-        schema: 1,
+        schema: 2,
         key: String::new(),
         inputs: BTreeMap::new(),
         cell: Cell {

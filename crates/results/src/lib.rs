@@ -16,9 +16,10 @@ pub mod ranking_file;
 pub mod record;
 pub mod report;
 pub mod retention;
-pub mod safe_fraction;
+pub mod safe;
 pub mod store;
 pub mod tables;
+pub mod comparisons;
 
 #[cfg(test)]
 mod fixture;

@@ -26,8 +26,9 @@ use crate::error::Error;
 use crate::key::{RecordKey, sha256};
 use crate::record::Record;
 
-/// Layout version of records that this program writes.
-pub const RECORD_SCHEMA: u32 = 1;
+/// Layout version of records that this program writes: 2 since records say how many items a metric is asked of and keep
+/// resamples. Records of layout 1 are read; reports say what they lack.
+pub const RECORD_SCHEMA: u32 = 2;
 const LARGEST_RECORD: u64 = 64 << 20;
 
 /// Whose directory it is.
@@ -392,12 +393,9 @@ fn check(record: &Record) -> Result<RecordKey, Error> {
     if record.key != key.as_str() {
         return Err(bad(record, format!("key {}", record.key), "the hash of its inputs"));
     }
-    if record.schema != RECORD_SCHEMA {
-        return Err(bad(
-            record,
-            format!("schema {}", record.schema),
-            "the program's own schema (1)",
-        ));
+    if !(1..=RECORD_SCHEMA).contains(&record.schema) {
+        let found = format!("schema {}", record.schema);
+        return Err(bad(record, found, "a schema that this program knows, from 1 on"));
     }
     let fraction = record.cell.fraction_removed;
     if !(0.0..1.0).contains(&fraction) {
@@ -415,6 +413,16 @@ fn check(record: &Record) -> Result<RecordKey, Error> {
         if let Some(paired) = &metric.paired {
             numbers.extend([paired.difference, paired.interval.0, paired.interval.1]);
             numbers.push(paired.p_value);
+            numbers.extend(
+                [
+                    paired.standard_error,
+                    paired.mid_p,
+                    paired.wilcoxon_p,
+                    paired.minimum_detectable,
+                ]
+                .iter()
+                .flatten(),
+            );
         }
         if let Some(number) = numbers.iter().find(|n| !n.is_finite()) {
             let found = format!("metric `{}` with the number {number}", metric.name);

@@ -1,29 +1,39 @@
-//! Records as tables, CSV and Parquet: `metrics` has a row per cell and metric, `cells` a row per cell.
+//! Records as tables, CSV and Parquet: `metrics` has a row per cell and metric, `cells` a row per cell, `comparisons` a row per
+//! pruned model, metric and fraction with seeds put together, `safe` a row per safe fraction.
 //!
-//! Rows are ordered by model, method (the unpruned model first), profile, fraction, seed, corpus, task and, in `metrics`, the
+//! `p_holm` and `p_bh` of `metrics` correct `p_value` for all comparisons of the table that have one and speak of utility or
+//! reliability: the family, whose size is `family`. Rows are ordered by model, method (the unpruned model first), profile, fraction, seed, corpus, task and, in `metrics`, the
 //! record's order of metrics. In CSV, a text cell that a spreadsheet would take for a formula gets a `'` before it.
 
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 use polars::prelude::{Column, CsvWriter, DataFrame, NamedFrom, ParquetWriter, PolarsError, SerWriter, Series};
+use secateur_metrics::statistics::{benjamini_hochberg, holm};
 use secateur_metrics::value::{Aspect, Direction, MetricValue, Paired};
 
 use crate::atomic;
+use crate::comparisons::{Comparison, Difference, comparisons};
 use crate::error::Error;
 use crate::record::Record;
+use crate::safe::{Criterion, End, SafeFraction, words};
 
-/// Writes `metrics.csv`, `metrics.parquet`, `cells.csv` and `cells.parquet` into a directory; each replaces an older one at
-/// once or not at all. Returns their paths.
+/// Writes `metrics`, `cells`, `comparisons` and `safe`, each as `.csv` and `.parquet`, into a directory; each replaces an older
+/// one at once or not at all. Returns their paths.
 ///
 /// # Errors
 /// [`Error::Table`] from polars; [`Error::DiskFull`], [`Error::NotWritable`], [`Error::Io`].
-pub fn write_tables(directory: &Path, records: &[Record]) -> Result<Vec<PathBuf>, Error> {
+pub fn write_tables(directory: &Path, records: &[Record], safe: &[SafeFraction]) -> Result<Vec<PathBuf>, Error> {
     std::fs::create_dir_all(directory).map_err(|e| Error::io("write", directory, e))?;
     let sorted = in_order(records);
     let mut written = Vec::new();
-    for (name, table) in [("metrics", metrics as fn(&[&Record]) -> Table), ("cells", cells)] {
-        let table = table(&sorted);
+    let tables = [
+        ("metrics", metrics(&sorted)),
+        ("cells", cells(&sorted)),
+        ("comparisons", of_comparisons(&comparisons(records))),
+        ("safe", of_safe(safe)),
+    ];
+    for (name, table) in tables {
         for (extension, encode) in [
             ("csv", Table::csv as fn(&Table) -> Result<Vec<u8>, PolarsError>),
             ("parquet", Table::parquet),
@@ -149,7 +159,12 @@ fn metrics(records: &[&Record]) -> Table {
         let values = rows.iter().map(|(_, m)| m.paired.as_ref().and_then(cell));
         Values::Count(values.map(|v| v.map(|n| n as u64)).collect())
     };
+    let maybe = |cell: fn(&Paired) -> Option<f64>| {
+        let values = rows.iter().map(|(_, m)| m.paired.as_ref().and_then(cell));
+        Values::Number(values.collect())
+    };
     let test = |(_, m): &(_, &MetricValue)| m.paired.as_ref().map(|p| p.test.clone());
+    let adjusted = adjusted(&rows);
     let mut columns = identity(&rows, |r| r.0);
     columns.extend([
         ("metric", text(&rows, |r| &r.1.name)),
@@ -158,19 +173,141 @@ fn metrics(records: &[&Record]) -> Table {
         ("aspect", text(&rows, |r| aspect(r.1.aspect))),
         ("value", number(&rows, |r| r.1.value)),
         ("n", count(&rows, |r| r.1.n as u64)),
+        ("items", count(&rows, |r| r.1.items as u64)),
+        (
+            "coverage",
+            Values::Number(rows.iter().map(|r| r.1.coverage()).collect()),
+        ),
+        ("clusters", count(&rows, |r| r.1.clusters as u64)),
         ("interval_low", number(&rows, |r| r.1.interval.0)),
         ("interval_high", number(&rows, |r| r.1.interval.1)),
         ("interval_method", text(&rows, |r| &r.1.interval_method)),
         ("difference", paired(|p| p.difference)),
         ("difference_low", paired(|p| p.interval.0)),
         ("difference_high", paired(|p| p.interval.1)),
+        ("difference_error", maybe(|p| p.standard_error)),
         ("p_value", paired(|p| p.p_value)),
         ("test", optional_text(&rows, test)),
+        ("p_holm", adjusted.holm),
+        ("p_bh", adjusted.benjamini_hochberg),
+        ("family", adjusted.family),
+        ("mid_p", maybe(|p| p.mid_p)),
+        ("wilcoxon_p", maybe(|p| p.wilcoxon_p)),
+        ("minimum_detectable", maybe(|p| p.minimum_detectable)),
         ("paired_n", counted(|p| Some(p.n))),
         ("right_to_wrong", counted(|p| p.right_to_wrong)),
         ("wrong_to_right", counted(|p| p.wrong_to_right)),
     ]);
     Table(columns)
+}
+
+/// p-values corrected for the whole table.
+struct Adjusted {
+    holm: Values,
+    benjamini_hochberg: Values,
+    family: Values,
+}
+
+fn adjusted(rows: &[(&Record, &MetricValue)]) -> Adjusted {
+    let p = |m: &MetricValue| {
+        let speaks = m.aspect != Aspect::Diagnostic;
+        m.paired.as_ref().filter(|_| speaks).map(|paired| paired.p_value)
+    };
+    let all: Vec<Option<f64>> = rows.iter().map(|(_, m)| p(m)).collect();
+    let family: Vec<f64> = all.iter().flatten().copied().collect();
+    let spread = |adjust: fn(&[f64]) -> secateur_metrics::error::Result<Vec<f64>>| {
+        // A p-value that is none leaves the column empty.
+        let mut adjusted = adjust(&family).unwrap_or_default().into_iter();
+        Values::Number(all.iter().map(|p| p.and_then(|_| adjusted.next())).collect())
+    };
+    Adjusted {
+        holm: spread(holm),
+        benjamini_hochberg: spread(benjamini_hochberg),
+        family: Values::Count(all.iter().map(|p| p.map(|_| family.len() as u64)).collect()),
+    }
+}
+
+fn of_comparisons(rows: &[Comparison]) -> Table {
+    let found = |cell: &dyn Fn(&Difference) -> Option<f64>| {
+        Values::Number(rows.iter().map(|r| r.found.as_ref().ok().and_then(cell)).collect())
+    };
+    let counted = |cell: fn(&Difference) -> usize| {
+        Values::Count(
+            rows.iter()
+                .map(|r| r.found.as_ref().ok().map(|d| cell(d) as u64))
+                .collect(),
+        )
+    };
+    Table(vec![
+        ("model", text(rows, |r| &r.place.model)),
+        ("method", text(rows, |r| &r.place.method)),
+        ("domain", text(rows, |r| &r.place.domain)),
+        ("fraction_removed", number(rows, |r| r.fraction)),
+        ("task", text(rows, |r| &r.task)),
+        ("metric", text(rows, |r| &r.metric)),
+        ("unit", text(rows, |r| &r.unit)),
+        ("aspect", text(rows, |r| aspect(r.aspect))),
+        ("unpruned", number(rows, |r| r.unpruned)),
+        ("difference", found(&|d| Some(d.value))),
+        ("seeds", counted(|d| d.seeds)),
+        ("n", counted(|d| d.n)),
+        ("coverage", found(&|d| d.coverage)),
+        ("items_low", found(&|d| d.over_items.map(|i| i.0))),
+        ("items_high", found(&|d| d.over_items.map(|i| i.1))),
+        ("between_seeds", found(&|d| d.between_seeds)),
+        ("seed_lowest", found(&|d| Some(d.seed_range.0))),
+        ("seed_highest", found(&|d| Some(d.seed_range.1))),
+        ("low", found(&|d| d.over_both.map(|i| i.0))),
+        ("high", found(&|d| d.over_both.map(|i| i.1))),
+        ("minimum_detectable", found(&|d| d.minimum_detectable)),
+        (
+            "missing",
+            optional_text(rows, |r| r.found.as_ref().err().map(|why| (*why).to_owned())),
+        ),
+    ])
+}
+
+fn of_safe(rows: &[SafeFraction]) -> Table {
+    fn criterion(safe: &SafeFraction) -> Option<&Criterion> {
+        match &safe.end {
+            End::Missed { criterion, .. } => Some(criterion),
+            _ => None,
+        }
+    }
+    let ends = |cell: fn(&Criterion) -> f64| Values::Number(rows.iter().map(|r| criterion(r).map(cell)).collect());
+    let next = |safe: &SafeFraction| match safe.end {
+        End::Missed { fraction, .. } | End::Incomplete { fraction, .. } => Some(fraction),
+        End::Largest => None,
+    };
+    Table(vec![
+        ("model", text(rows, |r| &r.model)),
+        ("method", text(rows, |r| &r.method)),
+        ("domain", text(rows, |r| &r.domain)),
+        (
+            "in_domain",
+            optional_text(rows, |r| r.in_domain.map(|own| own.to_string())),
+        ),
+        ("safe_fraction", number(rows, |r| r.fraction)),
+        ("low", number(rows, |r| r.interval.0)),
+        ("high", number(rows, |r| r.interval.1)),
+        ("largest_evaluated", number(rows, |r| r.largest)),
+        ("seeds", count(rows, |r| r.seeds as u64)),
+        ("criteria", count(rows, |r| r.criteria as u64)),
+        ("reason", text(rows, |r| words::reason(&r.end))),
+        ("ends_at", Values::Number(rows.iter().map(next).collect())),
+        (
+            "metric",
+            optional_text(rows, |r| criterion(r).map(|c| c.metric.clone())),
+        ),
+        ("task", optional_text(rows, |r| criterion(r).map(|c| c.task.clone()))),
+        ("unpruned", ends(|c| c.unpruned)),
+        ("difference", ends(|c| c.difference)),
+        ("bound", ends(|c| c.bound)),
+        ("margin", ends(|c| c.margin)),
+        ("confirmable_margin", ends(|c| c.confirmable)),
+        ("n", ends(|c| c.n as f64)),
+        ("words", optional_text(rows, |r| Some(words::end(&r.end)))),
+    ])
 }
 
 fn cells(records: &[&Record]) -> Table {
@@ -233,10 +370,10 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let (one, two) = (directory.path().join("1"), directory.path().join("2"));
         let mut records = records();
-        let written = write_tables(&one, &records).unwrap();
+        let written = write_tables(&one, &records, &[]).unwrap();
         records.reverse();
-        write_tables(&two, &records).unwrap();
-        assert_eq!(written.len(), 4);
+        write_tables(&two, &records, &[]).unwrap();
+        assert_eq!(written.len(), 8);
         for path in written {
             let other = two.join(path.file_name().unwrap());
             assert_eq!(fs::read(&path).unwrap(), fs::read(other).unwrap());
@@ -246,7 +383,7 @@ mod tests {
     #[test]
     fn numbers_survive_csv_and_formulas_do_not() {
         let directory = tempfile::tempdir().unwrap();
-        write_tables(directory.path(), &records()).unwrap();
+        write_tables(directory.path(), &records(), &[]).unwrap();
         let csv = fs::read_to_string(directory.path().join("metrics.csv")).unwrap();
         let rows: Vec<Vec<&str>> = csv.lines().map(|l| l.split(',').collect()).collect();
         let column = |name| rows[0].iter().position(|c| *c == name).unwrap();
@@ -268,10 +405,10 @@ mod tests {
     fn parquet_keeps_text_as_it_is() {
         use polars::prelude::{ParquetReader, SerReader};
         let directory = tempfile::tempdir().unwrap();
-        write_tables(directory.path(), &records()).unwrap();
+        write_tables(directory.path(), &records(), &[]).unwrap();
         let file = fs::File::open(directory.path().join("metrics.parquet")).unwrap();
         let frame = ParquetReader::new(file).finish().unwrap();
-        assert_eq!(frame.shape(), (4, 29));
+        assert_eq!(frame.shape(), (4, 39));
         let task = frame.column("task").unwrap().str().unwrap().get(0);
         assert_eq!(task, Some("=cmd|calc"));
         let value = frame.column("value").unwrap().f64().unwrap().get(2);
@@ -281,7 +418,7 @@ mod tests {
     #[test]
     fn no_records_make_tables_with_headers_only() {
         let directory = tempfile::tempdir().unwrap();
-        write_tables(directory.path(), &[]).unwrap();
+        write_tables(directory.path(), &[], &[]).unwrap();
         let csv = fs::read_to_string(directory.path().join("cells.csv")).unwrap();
         assert_eq!(csv.lines().count(), 1);
     }

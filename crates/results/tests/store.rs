@@ -203,13 +203,13 @@ fn a_newer_layout_is_left_alone() {
     let store = Store::open(directory.path(), &sweep()).unwrap();
     let record = &records(&DEMO)[1];
     let mut value = serde_json::json!(record);
-    value["schema"] = 2.into();
+    value["schema"] = 3.into();
     let body = serde_json::json!({"answers": null, "record": value}).to_string();
     let file = format!("{{\"sha256\": \"{}\", {}", sha256(&body), &body[1..]);
     let path = store.record_path(&key(record));
     fs::write(&path, file).unwrap();
     let message = store.get(&key(record)).unwrap_err().to_string();
-    assert!(message.contains("layout 2"), "{message}");
+    assert!(message.contains("layout 3"), "{message}");
     assert!(path.exists());
 }
 

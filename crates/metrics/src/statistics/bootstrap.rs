@@ -64,7 +64,7 @@ pub struct PairedEstimate {
 }
 
 /// Resamples on which a statistic may be undefined, as a share, before the interval is refused.
-const UNDEFINED_ALLOWED: f64 = 0.1;
+pub(super) const UNDEFINED_ALLOWED: f64 = 0.1;
 
 /// Interval of a mean.
 ///
@@ -255,7 +255,7 @@ pub fn quantile(sorted: &[f64], share: f64) -> Option<f64> {
     (!sorted.is_empty() && (0.0..=1.0).contains(&share)).then(|| interpolate(sorted, share))
 }
 
-fn interpolate(sorted: &[f64], share: f64) -> f64 {
+pub(super) fn interpolate(sorted: &[f64], share: f64) -> f64 {
     let position = share * (sorted.len() - 1) as f64;
     // `share` is not negative.
     #[allow(clippy::cast_sign_loss)]

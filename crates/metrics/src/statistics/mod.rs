@@ -1,10 +1,24 @@
 //! How sure a number is, and whether two of them differ.
 
-pub mod proportion;
+pub mod clusters;
 
 pub mod bootstrap;
 
+pub mod resampling;
+
+pub mod proportion;
+
 pub mod mcnemar;
+
+pub mod wilcoxon;
+
+pub mod power;
+
+pub mod seeds;
+
+pub mod noninferiority;
+
+pub mod fixed_sequence;
 
 pub mod randomisation;
 
@@ -14,10 +28,13 @@ pub use bootstrap::{
     Bootstrap, Estimate, PairedEstimate, bootstrap, bootstrap_mean, bootstrap_over, paired_bootstrap,
     paired_bootstrap_statistic,
 };
-pub use mcnemar::{McNemar, mcnemar, mcnemar_exact};
+pub use clusters::Clusters;
+pub use mcnemar::{McNemar, mcnemar, mcnemar_exact, mcnemar_mid_p};
 pub use multiple::{benjamini_hochberg, holm};
-pub use proportion::wilson;
+pub use proportion::{wilson, wilson_clustered};
 pub use randomisation::paired_randomisation;
+pub use resampling::{Resampled, resample_flips, resample_mean, resample_statistic};
+pub use wilcoxon::{Wilcoxon, wilcoxon};
 
 use crate::error::{MetricError, Result};
 

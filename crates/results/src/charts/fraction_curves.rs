@@ -7,7 +7,7 @@ use secateur_metrics::value::Aspect;
 use super::palette::{AXIS, mark, style};
 use super::panel::{Axis, Frame, Panel};
 use super::scene::{Ink, Scene, WIDTH};
-use super::{HEAD, basis, capital, domains, legend, percent, titled, whole_percent};
+use super::{HEAD, basis, capital, coverage_note, domains, legend, percent, titled, uncovered, whole_percent};
 use crate::aggregate::{Aggregate, Curve};
 use crate::error::Error;
 
@@ -29,7 +29,8 @@ pub fn draw(all: &Aggregate, model: &str, kind: &str) -> Result<Scene, Error> {
     let below = top + 2.0 * ROW + BETWEEN + 52.0;
     let height = below + legend::methods_height(&methods);
     let title = format!("{model}, {kind}: what is kept as experts are removed");
-    let mut scene = titled(&title, &finding(all, model, kind), height)?;
+    let line = finding(all, model, kind) + coverage_note(all, model, kind);
+    let mut scene = titled(&title, &line, height)?;
     for (row, aspect) in [Aspect::Utility, Aspect::Reliability].into_iter().enumerate() {
         let shown: Vec<&Curve> = all
             .curves
@@ -108,8 +109,9 @@ fn lines(scene: &mut Scene, panel: &Panel, curves: &[&Curve], methods: &[String]
             .map(|p| panel.at(p.fraction, p.estimate.value))
             .collect();
         scene.dashed(&points, 1.8, look.ink, look.dashes);
-        for at in &points[1..] {
+        for (point, at) in curve.points.iter().zip(&points).skip(1) {
             mark(scene, look, *at, 3.2);
+            uncovered(scene, point.coverage, *at);
         }
     }
 }

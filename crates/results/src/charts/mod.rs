@@ -56,6 +56,27 @@ pub(crate) fn capital(text: &str) -> String {
     }
 }
 
+/// Says what a star means where a chart has one.
+pub(crate) fn coverage_note(all: &crate::aggregate::Aggregate, model: &str, kind: &str) -> &'static str {
+    let here = all
+        .curves
+        .iter()
+        .filter(|c| c.model == model && c.quadrant.kind == kind);
+    let mut points = here.flat_map(|c| &c.points);
+    if points.any(|p| p.coverage < 1.0) {
+        " *: not all items could be scored."
+    } else {
+        ""
+    }
+}
+
+/// Stars a point that not all items entered.
+pub(crate) fn uncovered(scene: &mut Scene, coverage: f64, (x, y): (f64, f64)) {
+    if coverage < 1.0 {
+        scene.text("*", (x + 5.0, y - 5.0), 11.5, Anchor::Start, TEXT);
+    }
+}
+
 /// The domains in which a model has curves of a kind, `biomedical` before `general`.
 pub(crate) fn domains(all: &crate::aggregate::Aggregate, model: &str, kind: &str) -> Vec<String> {
     let places = all

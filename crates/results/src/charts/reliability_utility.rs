@@ -5,7 +5,7 @@ use secateur_metrics::value::Aspect;
 use super::palette::{AXIS, QUIET, mark, style};
 use super::panel::{Axis, Frame, Panel};
 use super::scene::{Scene, WIDTH};
-use super::{HEAD, basis, capital, curves_in, domains, legend, titled};
+use super::{HEAD, basis, capital, coverage_note, curves_in, domains, legend, titled, uncovered};
 use crate::aggregate::Aggregate;
 use crate::error::Error;
 
@@ -13,8 +13,8 @@ const LEFT: f64 = 62.0;
 const GAP: f64 = 50.0;
 const HEIGHT: f64 = 330.0;
 
-/// One method's way: fraction, utility, reliability.
-type Path = Vec<(f64, f64, f64)>;
+/// One method's way: fraction, utility, reliability, coverage.
+type Path = Vec<(f64, f64, f64, f64)>;
 
 /// Draws the chart of a model for one kind of task.
 ///
@@ -30,7 +30,8 @@ pub fn draw(all: &Aggregate, model: &str, kind: &str) -> Result<Scene, Error> {
     let height = below + legend::methods_height(&methods);
     let title = format!("{model}, {kind}: reliability kept against utility kept");
     let line = "Paths start at the unpruned model; markers grow with the share removed. Below the dotted diagonal, reliability went first.";
-    let mut scene = titled(&title, line, height)?;
+    let line = line.to_owned() + coverage_note(all, model, kind);
+    let mut scene = titled(&title, &line, height)?;
     let paths: Vec<Vec<Path>> = domains
         .iter()
         .map(|d| methods.iter().map(|m| path(all, model, m, (d, kind))).collect())
@@ -83,7 +84,8 @@ fn path(all: &Aggregate, model: &str, method: &str, place: (&str, &str)) -> Path
     };
     let both = utility.points.iter().filter_map(|u| {
         let r = reliability.points.iter().find(|r| r.fraction == u.fraction)?;
-        Some((u.fraction, u.estimate.value, r.estimate.value))
+        let coverage = u.coverage.min(r.coverage);
+        Some((u.fraction, u.estimate.value, r.estimate.value, coverage))
     });
     both.collect()
 }
@@ -102,12 +104,13 @@ fn guides(scene: &mut Scene, panel: &Panel) {
 
 fn way(scene: &mut Scene, panel: &Panel, (index, method): (usize, &str), path: &Path) {
     let look = style(index, method);
-    let points: Vec<_> = path.iter().map(|(_, u, r)| panel.at(*u, *r)).collect();
+    let points: Vec<_> = path.iter().map(|(_, u, r, _)| panel.at(*u, *r)).collect();
     if points.len() < 2 {
         return;
     }
     scene.dashed(&points, 1.4, look.ink, look.dashes);
-    for ((fraction, ..), at) in path.iter().zip(&points).skip(1) {
+    for ((fraction, .., coverage), at) in path.iter().zip(&points).skip(1) {
         mark(scene, &look, *at, 1.8 + 3.2 * fraction);
+        uncovered(scene, *coverage, *at);
     }
 }

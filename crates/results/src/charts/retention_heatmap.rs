@@ -6,7 +6,7 @@ use secateur_metrics::value::Aspect;
 
 use super::palette::{EMPTY, LOSS_GAIN, QUIET, TEXT, ramp, readable_on};
 use super::scene::{Anchor, Scene, WIDTH, fit, text_width};
-use super::{HEAD, MARGIN, capital, curves_in, domains, legend, percent, titled, whole_percent};
+use super::{HEAD, MARGIN, capital, coverage_note, curves_in, domains, legend, percent, titled, whole_percent};
 use crate::aggregate::{Aggregate, Point};
 use crate::error::Error;
 
@@ -38,7 +38,8 @@ pub fn draw(all: &Aggregate, model: &str, kind: &str) -> Result<Scene, Error> {
         format!("{} ({d})", points.map(|p| p.n).max().unwrap_or(0))
     };
     let n: Vec<_> = domains.iter().map(n).collect();
-    let line = format!("Bold: the 95 % interval excludes 100 %. n = {}.", n.join(", "));
+    let note = coverage_note(all, model, kind);
+    let line = format!("Bold: the 95 % interval excludes 100 %. n = {}.{note}", n.join(", "));
     let mut scene = titled(&title, &line, height)?;
     let floor = floor(all, model, kind);
     for (row, aspect) in [Aspect::Utility, Aspect::Reliability].into_iter().enumerate() {
@@ -100,7 +101,8 @@ fn draw_cell(scene: &mut Scene, (x, y): (f64, f64), width: f64, point: Option<&P
     let kept = point.estimate;
     let paper = ramp(&LOSS_GAIN, 0.5 * (kept.value - floor) / (1.0 - floor));
     scene.rect((x, y), to, paper);
-    let number = whole_percent(kept.value);
+    let star = if point.coverage < 1.0 { "*" } else { "" };
+    let number = whole_percent(kept.value) + star;
     let ink = readable_on(paper);
     if kept.low > 1.0 || kept.high < 1.0 {
         scene.bold(&number, middle, 10.5, Anchor::Middle, ink);

@@ -1,8 +1,10 @@
 //! The report of a sweep, made from its files alone: `report/report.md`, `report/index.html`, `report/charts/`, and the tables
-//! in `tables/`.
+//! in `tables/`. It opens with [the answer](crate::safe).
 
+mod answers;
 mod figures;
 mod page;
+mod rows;
 mod warnings;
 
 use std::collections::BTreeSet;
@@ -14,7 +16,7 @@ use crate::atomic;
 use crate::error::Error;
 use crate::ranking_file;
 use crate::record::Record;
-use crate::safe_fraction::{DEFAULT_MARGIN, safe_fractions};
+use crate::safe::{SafeOptions, SafeSection, safe_fractions};
 use crate::store::Store;
 use crate::tables::write_tables;
 
@@ -24,8 +26,8 @@ pub(crate) use figures::Gallery;
 /// What the caller decides.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReportOptions {
-    /// Loss of retention that counts as safe, as a share.
-    pub margin: f64,
+    /// What counts as safe; what the sweep said in its manifest if `None`.
+    pub safe: Option<SafeOptions>,
     /// Fraction removed at which kept sets are compared.
     pub agreement_fraction: f64,
     /// The command that makes this report, for the reader who wants to make it again.
@@ -37,7 +39,7 @@ pub struct ReportOptions {
 impl Default for ReportOptions {
     fn default() -> Self {
         Self {
-            margin: DEFAULT_MARGIN,
+            safe: None,
             agreement_fraction: 0.5,
             command: "secateur report".to_owned(),
             only: None,
@@ -70,7 +72,11 @@ pub fn report(store: &Store, options: &ReportOptions) -> Result<Report, Error> {
         .filter(|r| options.only.as_ref().is_none_or(|o| o.contains(&r.key)))
         .collect();
     let all = aggregate(&records)?;
-    let safe = safe_fractions(&all, options.margin);
+    let rule = match &options.safe {
+        Some(rule) => rule.clone(),
+        None => said(store)?,
+    };
+    let safe = safe_fractions(&records, &rule);
     let (rankings, bad_rankings) = ranking_file::read_all(store.directory())?;
     warnings.extend(bad_rankings);
     warnings.extend(all.notes.iter().cloned());
@@ -79,17 +85,50 @@ pub fn report(store: &Store, options: &ReportOptions) -> Result<Report, Error> {
     let directory = store.directory().join("report");
     let mut written = Report {
         charts: write_charts(&directory.join("charts"), &figures)?,
-        tables: write_tables(&store.directory().join("tables"), &records)?,
+        tables: write_tables(&store.directory().join("tables"), &records, &safe)?,
         warnings,
         ..Report::default()
     };
-    let page = page::Page::new(store, options, &records, &all, &safe, &figures, &written.warnings)?;
+    let page = page::Page::new(
+        store,
+        &options.command,
+        &page::Content {
+            records: &records,
+            all: &all,
+            rule: &rule,
+            safe: &safe,
+            figures: &figures,
+            warnings: &written.warnings,
+        },
+    )?;
     for (name, text) in [("report.md", page.markdown()?), ("index.html", page.html()?)] {
         let path = directory.join(name);
         atomic::write_over(&path, text.as_bytes())?;
         written.pages.push(path);
     }
     Ok(written)
+}
+
+/// Key of `[safe]` in a sweep's manifest.
+pub const MANIFEST_SAFE: &str = "safe";
+
+/// What the sweep said of safety, as written; the defaults where it says nothing.
+///
+/// # Errors
+/// [`Error::Malformed`] if the manifest's section is none; [`Error::Io`].
+pub fn written_section(store: &Store) -> Result<SafeSection, Error> {
+    match store.manifest()?.remove(MANIFEST_SAFE) {
+        None => Ok(SafeSection::default()),
+        Some(value) => serde_json::from_value(value).map_err(|e| Error::Malformed {
+            path: store.directory().join("manifest.json"),
+            found: format!("`{MANIFEST_SAFE}`: {e}"),
+            expected: "what the sweep file says in [safe]",
+        }),
+    }
+}
+
+fn said(store: &Store) -> Result<SafeOptions, Error> {
+    SafeOptions::check(&written_section(store)?)
 }
 
 /// Writes the charts and removes those of an earlier report that are no longer drawn.

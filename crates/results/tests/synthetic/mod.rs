@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use secateur_metrics::value::{Aspect, Direction, MetricValue, Paired};
+use secateur_metrics::value::{Aspect, Direction, MetricValue, Paired, Resamples};
 use secateur_results::key::RecordKey;
 use secateur_results::ranking_file::{RankedLayer, RankingFile};
 use secateur_results::record::{Cell, Cost, Record};
@@ -82,18 +82,33 @@ fn metric(name: &str, direction: Direction, aspect: Aspect, (base, value): (f64,
         aspect,
         value,
         n: 300,
+        items: 300,
+        clusters: 300,
         interval: (value - width, value + width),
-        interval_method: "bootstrap".to_owned(),
+        interval_method: "expanded_percentile".to_owned(),
+        resamples: draws((value - width, value + width)),
         paired: pruned.then(|| Paired {
             difference: value - base,
             interval: (value - base - width, value - base + width),
+            standard_error: Some(width / 2.0),
             p_value: 0.03,
             test: "paired_bootstrap".to_owned(),
+            mid_p: None,
+            wilcoxon_p: Some(0.04),
+            minimum_detectable: Some(1.4 * width),
             n: 300,
+            clusters: 300,
             right_to_wrong: None,
             wrong_to_right: None,
+            resamples: draws((value - base - width, value - base + width)),
         }),
     }
+}
+
+/// 401 draws between the ends, evenly, in an order that jumps.
+fn draws((low, high): (f64, f64)) -> Resamples {
+    let at = |i: usize| low + (high - low) * (i * 173 % 401) as f64 / 400.0;
+    Resamples((0..401).map(|i| at(i) as f32).collect())
 }
 
 fn record(model: &str, method: Option<&str>, fraction: f64, seed: u64, task: (&str, &str, &str)) -> Record {
@@ -114,7 +129,7 @@ fn record(model: &str, method: Option<&str>, fraction: f64, seed: u64, task: (&s
     let profile = name.contains("(paper)");
     let inputs = BTreeMap::from([("cell".to_owned(), format!("{model}{name}{fraction}{seed}{task}"))]);
     Record {
-        schema: 1,
+        schema: 2,
         key: RecordKey::from_inputs(&inputs).to_string(),
         inputs,
         cell: Cell {

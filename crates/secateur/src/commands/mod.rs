@@ -11,6 +11,7 @@ mod logits;
 mod prune;
 mod rank;
 mod report;
+mod safe;
 mod sweep;
 mod tasks;
 
@@ -39,6 +40,8 @@ enum Command {
     Sweep(sweep::Arguments),
     /// Draw the report of a results directory again, from its records alone.
     Report(report::Arguments),
+    /// Print how far each method can prune each model before a loss cannot be ruled out, from a results directory's records.
+    Safe(safe::Arguments),
     /// Collect the statistics of a model on a corpus, and rank its experts.
     Calibrate(calibrate::Arguments),
     /// Rank experts by saved statistics, or read the mask or ranking of another tool; write either for other tools.
@@ -68,6 +71,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Sweep(arguments) => sweep::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),
+        Command::Safe(arguments) => safe::run(&arguments),
         Command::Calibrate(arguments) => calibrate::run(&arguments),
         Command::Rank(arguments) => rank::run(&arguments),
         Command::Agreement(arguments) => agreement::run(&arguments),

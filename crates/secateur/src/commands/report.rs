@@ -4,18 +4,18 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use secateur_results::report::{ReportOptions, report};
+use secateur_results::report::{ReportOptions, report, written_section};
 use secateur_results::store::Store;
 
 use super::command_line;
+use super::safe::Rule;
 
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// A sweep's results directory.
     directory: PathBuf,
-    /// Share of retention that may be lost while a model still counts as safe.
-    #[arg(long, default_value_t = 0.05)]
-    margin: f64,
+    #[command(flatten)]
+    rule: Rule,
     /// Fraction removed at which kept sets are compared.
     #[arg(long, default_value_t = 0.5)]
     agreement_at: f64,
@@ -24,7 +24,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let store = Store::open_existing(&arguments.directory)?;
     let options = ReportOptions {
-        margin: arguments.margin,
+        safe: Some(arguments.rule.over(written_section(&store)?)?),
         agreement_fraction: arguments.agreement_at,
         command: command_line(),
         only: None,

@@ -135,6 +135,7 @@ impl Question<'_> {
             ("dtype", setting.device.precision().name().to_owned()),
             ("device", setting.device.kind().name().to_owned()),
             ("program", env!("CARGO_PKG_VERSION").to_owned()),
+            ("record.layout", RECORD_SCHEMA.to_string()),
             ("cell.model", cell.model),
             ("cell.method", cell.method.unwrap_or_default()),
             ("cell.profile", cell.profile.unwrap_or_default()),

@@ -8,6 +8,7 @@ use secateur_datasets::corpora::CorpusSpec;
 use secateur_datasets::strict_toml;
 use secateur_model::{DeviceKind, Precision};
 use secateur_pruning::methods::{self, Method, Profile};
+use secateur_results::safe::{SafeOptions, SafeSection};
 use serde::{Deserialize, Serialize};
 
 /// The file, field by field. Paths are relative to the file.
@@ -35,9 +36,9 @@ struct SweepFile {
     /// Folders with cards of tasks of one's own.
     #[serde(default)]
     cards: Vec<PathBuf>,
-    /// Retention that may be lost while a model still counts as safe.
-    #[serde(default = "margin")]
-    margin: f64,
+    /// What counts as safe. No part of the definition: records do not depend on it.
+    #[serde(default, skip_serializing)]
+    safe: SafeSection,
     #[serde(default)]
     bootstrap_samples: Option<usize>,
     models: Vec<ModelEntry>,
@@ -89,10 +90,6 @@ fn data() -> PathBuf {
     PathBuf::from("../../datasets/downloads")
 }
 
-fn margin() -> f64 {
-    0.05
-}
-
 /// A method with the definition it is used in.
 #[derive(Clone, Copy)]
 pub struct Variant {
@@ -126,8 +123,8 @@ pub struct Sweep {
     pub data: PathBuf,
     /// Card folders.
     pub cards: Vec<PathBuf>,
-    /// Retention that may be lost.
-    pub margin: f64,
+    /// What counts as safe, checked except for the names of metrics, which depend on the tasks.
+    pub safe: SafeSection,
     /// Resamples of the bootstrap.
     pub bootstrap_samples: Option<usize>,
     /// Models.
@@ -179,9 +176,7 @@ impl Sweep {
         if let Some(bad) = written.ratios.iter().find(|ratio| !(0.0..1.0).contains(*ratio)) {
             bail!("ratios: {bad} is outside [0, 1): it is the share of each layer's experts to remove");
         }
-        if !(0.0..1.0).contains(&written.margin) {
-            bail!("margin: {} is outside [0, 1)", written.margin);
-        }
+        SafeOptions::check(&written.safe)?;
         let mut ratios: Vec<f64> = written.ratios.iter().copied().filter(|&ratio| ratio > 0.0).collect();
         ratios.sort_by(f64::total_cmp);
         let known: Vec<&str> = written.corpora.iter().map(|c| c.name.as_str()).collect();
@@ -205,7 +200,7 @@ impl Sweep {
             precision: written.precision,
             data: base.join(written.data),
             cards: written.cards.iter().map(|card| base.join(card)).collect(),
-            margin: written.margin,
+            safe: written.safe,
             bootstrap_samples: written.bootstrap_samples,
             models: written.models.into_iter().map(|model| resolve(model, base)).collect(),
             corpora: written.corpora,

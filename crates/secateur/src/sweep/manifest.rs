@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use secateur_results::report::MANIFEST_SAFE;
+use secateur_results::safe::SafeSection;
 use serde_json::{Value, json};
 
 use super::cell::Setting;
@@ -15,6 +17,7 @@ pub fn manifest(
     command: &str,
     subjects: &[Subject],
     tasks: &[LoadedTask],
+    safe: &SafeSection,
     seconds: u64,
 ) -> BTreeMap<String, Value> {
     let device = setting.device;
@@ -23,6 +26,7 @@ pub fn manifest(
     let program = format!("secateur {}", env!("CARGO_PKG_VERSION"));
     let device_name = format!("{} ({})", device.kind(), device.description());
     let entries = [
+        (MANIFEST_SAFE, json!(safe)),
         ("command", json!(command)),
         ("about", json!(setting.sweep.about)),
         ("program", json!(program)),

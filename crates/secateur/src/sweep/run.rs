@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use secateur_model::{Device, DeviceKind};
-use secateur_results::report::{Report, ReportOptions, report};
+use secateur_results::report::{Report, ReportOptions, report, written_section};
 use secateur_results::store::{Store, SweepIdentity};
 use serde_json::json;
 
@@ -15,7 +15,7 @@ use super::definition::Sweep;
 use super::manifest::manifest;
 use super::progress::Progress;
 use super::subject::Subject;
-use super::{estimate, grid, tasks};
+use super::{estimate, grid, safe, tasks};
 
 /// What the command line decides.
 #[derive(Debug, Clone)]
@@ -65,6 +65,7 @@ pub fn run(sweep: &Sweep, options: &RunOptions) -> anyhow::Result<Ending> {
         .collect::<anyhow::Result<Vec<_>>>()?;
     grid::check(sweep, &subjects)?;
     let tasks = tasks::load(sweep, options.limit)?;
+    let safe = safe::section(sweep, &tasks)?;
     for corpus in &sweep.corpora {
         corpus.check()?;
         corpus.load(sweep.base(), sweep.seeds[0])?;
@@ -89,14 +90,15 @@ pub fn run(sweep: &Sweep, options: &RunOptions) -> anyhow::Result<Ending> {
         return Ok(ending);
     }
     let page = directory.join("report").join("index.html");
-    if ending.evaluated + ending.shared == 0 && page.exists() {
+    let as_before = written_section(&store).is_ok_and(|written| written == safe);
+    if ending.evaluated + ending.shared == 0 && page.exists() && as_before {
         return Ok(Ending {
             report: Some(page),
             ..ending
         });
     }
     let seconds = started.elapsed().as_secs();
-    store.write_manifest(&manifest(&setting, &options.command, &subjects, &tasks, seconds))?;
+    store.write_manifest(&manifest(&setting, &options.command, &subjects, &tasks, &safe, seconds))?;
     let drawn = draw(&store, sweep, &options.command, Some(keys))?;
     Ok(Ending {
         report: drawn.pages.last().cloned(),
@@ -115,7 +117,7 @@ pub fn draw(store: &Store, sweep: &Sweep, command: &str, only: Option<BTreeSet<S
         .copied()
         .min_by(|a, b| (a - 0.5).abs().total_cmp(&(b - 0.5).abs()));
     let options = ReportOptions {
-        margin: sweep.margin,
+        safe: None,
         agreement_fraction: half.unwrap_or(0.5),
         command: command.to_owned(),
         only,

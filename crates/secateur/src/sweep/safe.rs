@@ -1,0 +1,52 @@
+//! What a sweep counts as safe, completed and checked against its tasks.
+
+use std::collections::BTreeSet;
+
+use anyhow::bail;
+use secateur_datasets::error::nearest_hint;
+use secateur_evaluation::score;
+use secateur_metrics::registry::METRICS;
+use secateur_results::safe::{SafeOptions, SafeSection};
+use serde_json::json;
+
+use super::definition::Sweep;
+use super::tasks::LoadedTask;
+
+/// `[safe]` with the domain filled in where one corpus of a domain's name is calibrated on.
+///
+/// # Errors
+/// If it names a metric that nothing reports, or a domain that no task is of.
+pub fn section(sweep: &Sweep, tasks: &[LoadedTask]) -> anyhow::Result<SafeSection> {
+    let mut section = sweep.safe.clone();
+    let file = sweep.file.display();
+    let reported = tasks.iter().flat_map(|task| score::metrics(&task.spec, &[]));
+    let mut metrics: BTreeSet<&str> = reported.map(|metric| metric.definition.name).collect();
+    metrics.extend(METRICS.iter().map(|metric| metric.name));
+    for name in SafeOptions::names(&section) {
+        if !metrics.contains(name) {
+            let hint = nearest_hint(name, metrics.iter().copied());
+            bail!("{file}: [safe] names the metric `{name}`, which no task reports{hint}");
+        }
+    }
+    let of = |task: &LoadedTask| json!(task.spec.domain).as_str().unwrap_or_default().to_owned();
+    let domains: BTreeSet<String> = tasks.iter().map(of).collect();
+    match &section.domain {
+        Some(domain) if !domains.contains(domain) => {
+            let hint = nearest_hint(domain, domains.iter().map(String::as_str));
+            let known: Vec<&str> = domains.iter().map(String::as_str).collect();
+            bail!(
+                "{file}: [safe] domain is `{domain}`, but the tasks are of {}{hint}",
+                known.join(", ")
+            );
+        }
+        Some(_) => {}
+        None => {
+            let corpora: BTreeSet<&String> = sweep.calibrate_on.iter().flatten().collect();
+            let only = corpora.first().filter(|_| corpora.len() == 1);
+            section.domain = only
+                .filter(|name| domains.contains(name.as_str()))
+                .map(|name| (*name).clone());
+        }
+    }
+    Ok(section)
+}
