@@ -2,9 +2,13 @@
 //!
 //! The cards are `datasets/cards/<set>.toml` of the repository, compiled in.
 
+use std::path::{Path, PathBuf};
+
 use serde::{Deserialize, Serialize};
 
-use crate::tasks::TaskSpec;
+use crate::error::DatasetError;
+use crate::strict_toml;
+use crate::tasks::{self, TaskSpec};
 
 /// The card of one data set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +59,9 @@ pub struct CardFile {
     /// Where the file can be downloaded, of a fixed revision where the host has them; empty where `how_to_get` must be followed.
     #[serde(default)]
     pub url: String,
+    /// Where `url` is an archive (.zip, .tar, .tar.gz, .gz): path of the file inside. Size and checksum are of the file.
+    #[serde(default)]
+    pub member: String,
     /// Size of the complete official file in bytes, where known.
     #[serde(default)]
     pub bytes: Option<u64>,
@@ -113,6 +120,71 @@ pub fn card(set: &str) -> Option<DataCard> {
     toml::from_str(text).ok()
 }
 
+/// All cards, by set name.
+#[must_use]
+pub fn all() -> Vec<DataCard> {
+    let mut cards: Vec<DataCard> = CARDS.iter().filter_map(|(set, _)| card(set)).collect();
+    cards.sort_by(|a, b| a.set.cmp(&b.set));
+    cards
+}
+
+/// Reads the card of a set of one's own.
+///
+/// # Errors
+/// If it cannot be read or parsed, its `set` is not its file name, or a checksum is none.
+pub fn open(path: &Path) -> Result<DataCard, DatasetError> {
+    let refused = |line: Option<usize>, message: String| DatasetError::Card {
+        path: path.to_owned(),
+        line: strict_toml::line_suffix(line),
+        message,
+    };
+    let text = std::fs::read_to_string(path).map_err(|source| DatasetError::Unreadable {
+        path: path.to_owned(),
+        source,
+    })?;
+    let card: DataCard = strict_toml::parse(&text).map_err(|(line, message)| refused(line, message))?;
+    if path.file_stem().is_none_or(|stem| stem != card.set.as_str()) {
+        let message = format!("`set` is `{}`, expected the name of the file without `.toml`", card.set);
+        return Err(refused(None, message));
+    }
+    let is_hash = |text: &str| text.is_empty() || (text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit()));
+    if let Some(file) = card.file.iter().find(|file| !is_hash(&file.sha256)) {
+        let message = format!(
+            "`sha256` of `{}` is `{}`, expected 64 hexadecimal digits",
+            file.name, file.sha256
+        );
+        return Err(refused(None, message));
+    }
+    Ok(card)
+}
+
+/// The cards in a folder, by set name.
+///
+/// # Errors
+/// If the folder cannot be read, or a card in it.
+pub fn in_folder(folder: &Path) -> Result<Vec<DataCard>, DatasetError> {
+    let unreadable = |source| DatasetError::Unreadable {
+        path: folder.to_owned(),
+        source,
+    };
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
+        paths.push(entry.map_err(unreadable)?.path());
+    }
+    paths.retain(|path: &PathBuf| path.extension().is_some_and(|extension| extension == "toml"));
+    paths.sort();
+    paths.iter().map(|path| open(path)).collect()
+}
+
+/// Built-in tasks that read a set, in the order of lists.
+#[must_use]
+pub fn tasks_of(set: &str) -> Vec<TaskSpec> {
+    let specs = tasks::names()
+        .into_iter()
+        .filter_map(|name| tasks::find(&name, &[]).ok());
+    specs.map(|task| task.spec()).filter(|spec| spec.set == set).collect()
+}
+
 /// What to do where a file of the task is missing.
 pub(crate) fn remedy(spec: &TaskSpec) -> String {
     match card(&spec.set) {
@@ -125,7 +197,6 @@ pub(crate) fn remedy(spec: &TaskSpec) -> String {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::tasks;
 
     #[test]
     fn every_card_parses_and_every_task_has_one() {
@@ -154,5 +225,28 @@ mod tests {
                 }
             }
         }
+    }
+    #[test]
+    fn own_cards_are_checked_as_they_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mine.toml");
+        let good = "set = \"mine\"\ntitle = \"\"\nsource = \"\"\nlicence = \"\"\ncitation = \"\"\nhow_to_get = \"\"\n\
+            loader_tested_on_real_data = \"no\"\n[[file]]\nname = \"a\"\n";
+        let message = |text: String| {
+            std::fs::write(&path, text).unwrap();
+            in_folder(folder.path()).unwrap_err().to_string()
+        };
+        assert!(message(good.replace("\"mine\"", "\"other\"")).contains("expected the name of the file"));
+        assert!(message(format!("{good}sha256 = \"12\"\n")).contains("64 hexadecimal digits"));
+        assert!(message(format!("{good}size = 3\n")).contains("line 10: unknown key `size`"));
+        std::fs::write(&path, good).unwrap();
+        assert_eq!(in_folder(folder.path()).unwrap()[0].set, "mine");
+    }
+
+    #[test]
+    fn a_set_knows_its_tasks() {
+        let names: Vec<String> = tasks_of("truthfulqa").into_iter().map(|spec| spec.name).collect();
+        assert!(names.contains(&"truthfulqa_mc1".to_owned()) && names.contains(&"truthfulqa_mc2".to_owned()));
+        assert!(all().windows(2).all(|pair| pair[0].set < pair[1].set));
     }
 }

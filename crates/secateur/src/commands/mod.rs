@@ -3,6 +3,7 @@
 mod agreement;
 mod calibrate;
 mod choice;
+mod datasets;
 mod demo;
 mod devices;
 mod doctor;
@@ -11,6 +12,7 @@ mod logits;
 mod prune;
 mod rank;
 mod report;
+mod rescore;
 mod safe;
 mod sweep;
 mod tasks;
@@ -40,6 +42,8 @@ enum Command {
     Sweep(sweep::Arguments),
     /// Draw the report of a results directory again, from its records alone.
     Report(report::Arguments),
+    /// Compute metrics anew on kept answers, of sweeps or of lm-evaluation-harness, without a model.
+    Rescore(rescore::Arguments),
     /// Print how far each method can prune each model before a loss cannot be ruled out, from a results directory's records.
     Safe(safe::Arguments),
     /// Collect the statistics of a model on a corpus, and rank its experts.
@@ -52,6 +56,8 @@ enum Command {
     Prune(prune::Arguments),
     /// Write the logits of a model, masked or not, for given tokens.
     Logits(logits::Arguments),
+    /// List public data sets, fetch them, and check what is here.
+    Datasets(datasets::Arguments),
     /// List tasks, or show one.
     Tasks(tasks::Arguments),
     /// Show which devices this build can use here.
@@ -71,12 +77,14 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Sweep(arguments) => sweep::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),
+        Command::Rescore(arguments) => rescore::run(&arguments),
         Command::Safe(arguments) => safe::run(&arguments),
         Command::Calibrate(arguments) => calibrate::run(&arguments),
         Command::Rank(arguments) => rank::run(&arguments),
         Command::Agreement(arguments) => agreement::run(&arguments),
         Command::Prune(arguments) => prune::run(&arguments),
         Command::Logits(arguments) => logits::run(&arguments),
+        Command::Datasets(arguments) => datasets::run(&arguments),
         Command::Tasks(arguments) => tasks::run(&arguments),
         Command::Devices => devices::run(),
         Command::Goldens(arguments) => goldens::run(&arguments),
