@@ -15,6 +15,7 @@ use secateur_metrics::mask_grid::{MaskGrid, MaskKey, Removed};
 use secateur_pruning::mask_files::read_kept;
 use secateur_pruning::methods::METHODS;
 use secateur_pruning::ranking::Ranking;
+use secateur_results::agreement::{Comparisons, Making, write};
 use secateur_results::ranking_file::RankingFile;
 
 /// Model of masks whose files do not say it.
@@ -77,6 +78,38 @@ pub fn collect(paths: &[PathBuf], fractions: &[f64]) -> anyhow::Result<Collectio
             .join(", ")
     );
     Ok(all)
+}
+
+/// Compares the masks of a sweep's rankings, in `report/agreement/` of its results directory; says where the page is, relative to the
+/// report. `None` where the sweep ranked nothing, or where the page could not be made: that is said, and the report goes on without it.
+pub fn agreement_page(directory: &Path, fractions: &[f64], command: &str) -> Option<String> {
+    let rankings = directory.join("rankings");
+    if fs::read_dir(&rankings).ok()?.next().is_none() {
+        return None;
+    }
+    match write_agreement(
+        rankings,
+        &directory.join("report").join("agreement"),
+        fractions,
+        command,
+    ) {
+        Ok(()) => Some("agreement/index.html".to_owned()),
+        Err(error) => {
+            eprintln!("warning: the report has no page on the agreement of masks: {error:#}");
+            None
+        }
+    }
+}
+
+fn write_agreement(rankings: PathBuf, output: &Path, fractions: &[f64], command: &str) -> anyhow::Result<()> {
+    let masks = collect(&[rankings], fractions)?;
+    let found = Comparisons::new(&masks.grid)?;
+    let making = Making {
+        command: command.to_owned(),
+        notes: masks.notes,
+    };
+    write(&masks.grid, &found, &making, output)?;
+    Ok(())
 }
 
 impl Collection {

@@ -30,6 +30,8 @@ pub struct ReportOptions {
     pub safe: Option<SafeOptions>,
     /// Fraction removed at which kept sets are compared.
     pub agreement_fraction: f64,
+    /// Page that compares the methods' masks, relative to the report, where it has been written.
+    pub agreement_page: Option<String>,
     /// The command that makes this report, for the reader who wants to make it again.
     pub command: String,
     /// Keys of the records to report; `None` for all. For directories that hold records of an older program version.
@@ -41,6 +43,7 @@ impl Default for ReportOptions {
         Self {
             safe: None,
             agreement_fraction: 0.5,
+            agreement_page: None,
             command: "secateur report".to_owned(),
             only: None,
         }
@@ -98,6 +101,7 @@ pub fn report(store: &Store, options: &ReportOptions) -> Result<Report, Error> {
             rule: &rule,
             safe: &safe,
             figures: &figures,
+            agreement_page: options.agreement_page.as_deref(),
             warnings: &written.warnings,
         },
     )?;

@@ -26,6 +26,7 @@ pub(super) struct Content<'a> {
     pub(super) rule: &'a SafeOptions,
     pub(super) safe: &'a [SafeFraction],
     pub(super) figures: &'a [Figure],
+    pub(super) agreement_page: Option<&'a str>,
     pub(super) warnings: &'a [String],
 }
 
@@ -49,6 +50,7 @@ pub(super) struct Page {
     fence: String,
     records: usize,
     manifest: Vec<(String, String)>,
+    agreement_page: Option<String>,
     warnings: Vec<String>,
 }
 
@@ -84,6 +86,7 @@ impl Page {
             definition: identity.definition.trim_end().to_owned(),
             records: content.records.len(),
             manifest: manifest.map(|(name, value)| (name, plain(&value))).collect(),
+            agreement_page: content.agreement_page.map(str::to_owned),
             warnings: content.warnings.to_vec(),
             places,
         })

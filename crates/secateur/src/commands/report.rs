@@ -9,6 +9,7 @@ use secateur_results::store::Store;
 
 use super::command_line;
 use super::safe::Rule;
+use crate::masks::agreement_page;
 
 #[derive(Debug, Args)]
 pub struct Arguments {
@@ -23,10 +24,12 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let store = Store::open_existing(&arguments.directory)?;
+    let command = command_line();
     let options = ReportOptions {
         safe: Some(arguments.rule.over(written_section(&store)?)?),
         agreement_fraction: arguments.agreement_at,
-        command: command_line(),
+        agreement_page: agreement_page(store.directory(), &fractions(&store)?, &command),
+        command,
         only: None,
     };
     let written = report(&store, &options)?;
@@ -37,4 +40,17 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         eprintln!("{} warnings; the report lists them", written.warnings.len());
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Shares removed that have been evaluated.
+fn fractions(store: &Store) -> anyhow::Result<Vec<f64>> {
+    let (stored, _) = store.read_all()?;
+    let mut fractions: Vec<f64> = stored
+        .iter()
+        .map(|stored| stored.record.cell.fraction_removed)
+        .collect();
+    fractions.retain(|&fraction| fraction > 0.0);
+    fractions.sort_by(f64::total_cmp);
+    fractions.dedup();
+    Ok(fractions)
 }

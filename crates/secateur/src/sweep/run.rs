@@ -9,6 +9,8 @@ use secateur_results::report::{Report, ReportOptions, report, written_section};
 use secateur_results::store::{Store, SweepIdentity};
 use serde_json::json;
 
+use crate::masks::agreement_page;
+
 use super::cell::Setting;
 use super::cells::Cells;
 use super::definition::Sweep;
@@ -119,6 +121,7 @@ pub fn draw(store: &Store, sweep: &Sweep, command: &str, only: Option<BTreeSet<S
     let options = ReportOptions {
         safe: None,
         agreement_fraction: half.unwrap_or(0.5),
+        agreement_page: agreement_page(store.directory(), &sweep.ratios, command),
         command: command.to_owned(),
         only,
     };
