@@ -543,3 +543,22 @@ fn a_model_is_found_in_the_hub_cache_by_its_id() {
         "{message}"
     );
 }
+
+#[test]
+fn generated_code_runs_only_when_asked_for() {
+    let sweep = Sweep::new();
+    sweep.definition(|text| text + "[[tasks]]\nname = \"humaneval\"\n");
+    let message = sweep.refusal();
+    assert!(
+        message.contains("task `humaneval` runs code that the model writes")
+            && message.contains("run_generated_code = true"),
+        "{message}"
+    );
+    // Asked for, it is the files that are missing; or the sandbox, where there can be none.
+    sweep.definition(|text| text + "[[tasks]]\nname = \"humaneval\"\nrun_generated_code = true\n");
+    let message = sweep.refusal();
+    assert!(
+        message.contains("HumanEval.jsonl.gz does not exist") || message.contains("generated code"),
+        "{message}"
+    );
+}
