@@ -217,7 +217,7 @@ fn multi_news_reads_all_files_in_order() {
 fn xsum_in_both_layouts() {
     let lines = r#"{"document": "Long.\nText.", "summary": "Short.", "id": "123"}"#;
     let hub = load("xsum", &[("test.jsonl", lines)], &LoadOptions::default()).unwrap();
-    let article = "[SN]URL[SN]\nhttp://x\n\n[SN]TITLE[SN]\nT\n\n[SN]FIRST-SENTENCE[SN]\nShort.\n\n[SN]RESTBODY[SN]\nLong.\nText.\n";
+    let article = "[SN]URL[SN]\nhttp://x\n\n[SN]TITLE[SN]\nT\n\n[SN]FIRST-SENTENCE[SN]\nShort.\n\n[SN]RESTBODY[SN]\nShare this with\nEmail\n\nLong.\n\nText.\n";
     let splits = r#"{"train": [], "validation": [], "test": ["123"]}"#;
     let split_file = "XSum-TRAINING-DEV-TEST-SPLIT-90-5-5.json";
     let files: Files = &[(split_file, splits), ("bbc-summary-data/123.summary", article)];

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::error::SandboxError;
 use crate::limits::Limits;
-use crate::sandbox::{Failure, Sandbox, Verdict};
+use crate::sandbox::{Failure, Sandbox, Verdict, random_token};
 
 /// For programs that end by themselves or by another limit.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -67,7 +67,7 @@ fn network(sandbox: &Sandbox) -> Result<(), SandboxError> {
 
 /// Nothing of this machine can be written, and nothing but the interpreter read.
 fn files(sandbox: &Sandbox) -> Result<(), SandboxError> {
-    let file = std::env::temp_dir().join(format!("secateur-probe-{}", std::process::id()));
+    let file = std::env::temp_dir().join(format!("secateur-probe-{}", random_token()));
     std::fs::write(&file, "not to be seen")?;
     let (here, temporary, seen) = (std::env::current_dir()?, std::env::temp_dir(), python_path(&file));
     let folders = [here, temporary].map(|folder| python_path(&folder)).join(", ");

@@ -102,7 +102,7 @@ impl Sandbox {
     /// # Errors
     /// If the sandbox could not be made; what the program does is never an error.
     pub fn run(&self, program: &str) -> Result<Verdict, SandboxError> {
-        let token = format!("{:016x}", RandomState::new().build_hasher().finish());
+        let token = random_token();
         let mut input = program.as_bytes().to_vec();
         input.extend_from_slice(token.as_bytes());
         let mut command = self.command(program.len());
@@ -179,6 +179,11 @@ impl Sandbox {
         let user = FIRST_NOBODY + (std::process::id() % 32_768) * 4096 + run;
         format!("--reuid={user} --regid={user} --clear-groups")
     }
+}
+
+/// Sixteen digits that nobody can guess.
+pub(crate) fn random_token() -> String {
+    format!("{:016x}", RandomState::new().build_hasher().finish())
 }
 
 fn verdict(report: &str, token: &str) -> Verdict {

@@ -1,10 +1,10 @@
 //! Multi-News+: several news articles on one event, summarised. Multi-News without the documents that do not belong to their cluster.
 //!
 //! Choi et al. 2024, <https://arxiv.org/abs/2404.09682>; Fabbri et al. 2019, <https://aclanthology.org/P19-1102>. Read, joined and asked as in the
-//! reference experiment (arXiv:2607.01444), with its settings: temperature 0.7, top-p 1, 1024 tokens. The experiment asks again,
-//! up to 10,000 times, until something is said; here an answer is asked for once and silence is counted. The files are the
-//! authors' `cleansed_data_*.json`, lists of clusters of all splits; those marked `test` are the items, and an
-//! item's source is what remains of its articles.
+//! reference experiment (arXiv:2607.01444), with its settings: temperature 0.7, top-p 1, 1024 tokens (it gives gpt-oss 2048, and forbids to
+//! end before 16, which is not done here). It asks again, up to 10,000 times, until something is said; here an answer is asked for
+//! once and silence is counted. The files are the authors' `cleansed_data_*.json`, lists of clusters of all splits; those marked
+//! `test` are the items, and an item's source is what remains of its articles.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -2,7 +2,8 @@
 //!
 //! Narayan et al. 2018, <https://arxiv.org/abs/1808.08745>. Read from a JSONL file with the fields `document`, `summary` and `id`, as the hub set
 //! `EdinburghNLP/xsum` has them; or from the authors' own folder `bbc-summary-data` with one file per article, in which `[SN]TITLE[SN]`,
-//! `[SN]FIRST-SENTENCE[SN]` and `[SN]RESTBODY[SN]` stand before the parts, and the split file. lm-evaluation-harness has no task
+//! `[SN]FIRST-SENTENCE[SN]` and `[SN]RESTBODY[SN]` stand before the parts, and the split file: blank lines and those of the page's buttons are
+//! left out, as in the hub set. lm-evaluation-harness has no task
 //! of this set, and the paper trains models instead of asking them: the prompt is ours.
 
 use std::collections::BTreeMap;
@@ -28,6 +29,21 @@ pub const ENTRY: Entry = Entry {
 const LINES: &str = "test.jsonl";
 const SPLITS: &str = "XSum-TRAINING-DEV-TEST-SPLIT-90-5-5.json";
 const ARTICLES: &str = "bbc-summary-data";
+
+/// Lines of the page around an article.
+const BUTTONS: [&str; 11] = [
+    "Share this with",
+    "Email",
+    "Facebook",
+    "Messenger",
+    "Twitter",
+    "Pinterest",
+    "WhatsApp",
+    "Linkedin",
+    "LinkedIn",
+    "Copy this link",
+    "These are external links and will open in a new window",
+];
 
 /// The task.
 #[derive(Debug)]
@@ -121,8 +137,12 @@ fn parts(mut record: Record, id: &str, text: &str) -> Result<Record, BadItem> {
         let Some((_, after)) = text.split_once(&marker) else {
             return Err(record.bad(field, "nothing", format!("text after `{marker}`")));
         };
-        let part = after.split("[SN]").next().unwrap_or_default().trim();
-        record.fields.insert(field.to_owned(), Value::from(part));
+        let part = after.split("[SN]").next().unwrap_or_default();
+        let lines = part
+            .lines()
+            .filter(|line| !line.trim().is_empty() && !BUTTONS.contains(line));
+        let part = lines.collect::<Vec<_>>().join("\n");
+        record.fields.insert(field.to_owned(), Value::from(part.trim()));
     }
     record.fields.insert("id".to_owned(), Value::from(id));
     Ok(record)

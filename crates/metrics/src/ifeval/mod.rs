@@ -9,6 +9,8 @@
 //! - Sentences are split by the same algorithm with abbreviations of our own: see [`sentences`].
 //! - Keywords and markers are text; the reference takes them for regular expressions, which is the same for the official prompts.
 //! - `NaN` and `Infinity` are not JSON.
+//!
+//! Words are counted as NLTK 3.10 counts them, see [`length::words`]; earlier versions differ on scripts with combining marks.
 
 pub mod keywords;
 pub mod length;
