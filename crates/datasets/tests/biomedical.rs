@@ -325,7 +325,7 @@ fn medec_references_are_what_the_reply_should_be() {
     assert_eq!(data.items[1].fields["cluster"], "ms-1");
     assert_eq!(
         data.notes,
-        ["1 texts need an agreement with their authors and are not asked"]
+        ["not asked, because their text needs an agreement with its authors: 1"]
     );
     let broken = rows.replace(",diagnosis,1,", ",diagnosis,4,");
     assert_refused("medec", &[(name, &broken)], &["field `Error Sentence ID`: found \"4\""]);

@@ -1,7 +1,8 @@
 //! `CareQA`: Spanish specialised health training examinations in English, with options and as open questions.
 //!
 //! Arias-Duart et al. 2025, <https://arxiv.org/abs/2502.06666>. Prompts: lm-evaluation-harness `careqa_en` and `careqa_open`, whose
-//! description ends in a quotation mark and a line break. `cop` counts from 1.
+//! description ends in a quotation mark and a line break. `cop` counts from 1. The harness fills in one record that was
+//! published without its question; here it is a bad item.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -56,7 +56,7 @@ impl Task for Medec {
         let (without, with): (Vec<_>, Vec<_>) = records.into_iter().partition(withheld);
         if !without.is_empty() {
             source.note(format!(
-                "{} texts need an agreement with their authors and are not asked",
+                "not asked, because their text needs an agreement with its authors: {}",
                 without.len()
             ));
         }

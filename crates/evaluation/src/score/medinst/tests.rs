@@ -162,3 +162,21 @@ fn strict_forms_by_hand() {
         ) > 99.0
     );
 }
+
+#[test]
+fn kinds_of_answers_are_those_of_the_paper() {
+    use secateur_datasets::tasks::medinst32::TESTS;
+    use secateur_metrics::reference_experiment::medinst32::kinds;
+    for (name, answers) in TESTS {
+        let expected = match answers {
+            Answers::Label => vec![Kind::Label],
+            Answers::Labels => vec![Kind::Labels],
+            Answers::Exact => vec![Kind::Exact],
+            Answers::Entities => vec![Kind::Entities],
+            Answers::Tags => vec![Kind::Tags],
+            Answers::Similarity => vec![Kind::Similarity],
+            Answers::Text => vec![],
+        };
+        assert_eq!(kinds(name), expected, "{name}");
+    }
+}
