@@ -135,19 +135,24 @@ fn medhalt_addresses_and_reviews() {
 
 #[test]
 fn medhalt_fake_keeps_its_scores() {
-    let rows =
-        "id,question,options\na,Q,\"{'0': 'x', '1': 'I do not know'}\"\nb,Q,\"{'0': 'x'}\"\nc,Q,\"{'0': 'x'}\"\n";
+    let rows = "id,question,options\na,Q,\"{'0': 'x', '1': 'I do not know'}\"\nb,Q,\"{'0': 'x'}\"\nc,Q,\"{'0': 'x'}\"\nd,Q,\"{'0': 'x'}\"\n";
     let files = [
         ("reasoning_fake.csv", rows),
         ("prompts/reasoning_Fake/prompts.json", PROMPTS),
     ];
-    let replies = ["{'cop': 'I do not know'}", "{'cop': 'Science fiction'}", "?"];
+    // The last is cut off; its refusal stands after a comma.
+    let replies = [
+        "{'cop': 'I do not know'}",
+        "{'cop': 'Science fiction'}",
+        "?",
+        "{'cop': 'Sorry, I do not know', 'why_correct': 'cut",
+    ];
     let (metrics, _) = scored("medhalt_fake", &files, &replies);
     let expected = [
-        ("refusal_rate", 1.0 / 3.0),
-        ("refusal_rate_paper", 2.0 / 3.0),
-        ("medhalt_score", 0.5 / 3.0),
-        ("medhalt_score_authors_code", 0.02),
+        ("refusal_rate", 0.5),
+        ("refusal_rate_paper", 0.5),
+        ("medhalt_score", 1.5 / 4.0),
+        ("medhalt_score_authors_code", 1.75 / 100.0),
     ];
     assert_metrics(&metrics, &expected);
 }

@@ -53,10 +53,11 @@ impl Scorer for MedHaltFake {
         let (Body::Generate(_), Output::Text(output)) = (&item.body, &mut answer.output) else {
             return Err(mismatch(item, "a question to be answered in words"));
         };
-        let fields = medhalt::parse_output(&output.text);
-        let cop = medhalt::field(&fields, "cop").map(String::from);
+        let paper = medhalt::parse_output(&output.text);
+        let fields = reply_fields::fields(&output.text);
+        let cop = first_of(&fields, &["cop"]).map(str::to_owned);
         let refused = cop.as_deref().is_some_and(abstention::is_abstention);
-        let refused_paper = medhalt::is_correct("fake", &PyValue::None, &fields).map_err(|error| Mismatch {
+        let refused_paper = medhalt::is_correct("fake", &PyValue::None, &paper).map_err(|error| Mismatch {
             found: error.to_string(),
             expected: "a reply to a fake question".into(),
         })?;
@@ -74,7 +75,7 @@ impl Scorer for MedHaltFake {
             ("medhalt_score".to_string(), points(refused)),
             ("unparsable".to_string(), from_bool(!parsed)),
         ]);
-        if parsed {
+        if medhalt::field(&paper, "cop").is_some() {
             answer
                 .scores
                 .insert("medhalt_points_paper".into(), points(refused_paper));

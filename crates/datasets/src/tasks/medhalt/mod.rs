@@ -191,6 +191,10 @@ impl Task for MedHalt {
             ])
             .reliability();
         spec.few_shot = 2;
+        if asked == Asked::Refusal {
+            // Since version 2 a reply that is cut off is read to the end of each value.
+            spec.version = 2;
+        }
         spec
     }
 
