@@ -393,3 +393,20 @@ fn careqa_counts_options_from_one_in_lists_and_lines() {
         "Instructions: The following text is a medical question. Answer it in the most factual, concise and informative way possible\"\nQ?"
     );
 }
+
+/// `str({"paper_abstract": text})` as Python 3.11 writes it, for a text with everything that it escapes.
+#[test]
+fn abstracts_are_written_as_python_writes_them() {
+    let rows = "PMID,Title,url,Abstract\n1,T,u/1,\"It's \"\"a\"\" test\u{a0}é\n→ x\\y\t\u{200b}\"\n";
+    let data = medhalt(
+        "medhalt_abstract2pubmedlink",
+        "IR_abstract2pubmedlink.csv",
+        "IR_abstract2pubmedlink",
+        rows,
+    )
+    .unwrap();
+    assert_eq!(
+        asked(&data.items[0]),
+        "P\nF\nInput: {'paper_abstract': 'It\\'s \"a\" test\\xa0é\\n→ x\\\\y\\t\\u200b'}\nOutput: "
+    );
+}
