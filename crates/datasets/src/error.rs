@@ -63,7 +63,7 @@ pub enum DatasetError {
     },
     /// A record that cannot be used.
     #[error(
-        "{task}: {item}; correct the file, or set `skip_bad_items` to leave such records out and have them counted"
+        "{task}: {item}; correct the file, or leave such records out and have them counted: --skip-bad-items, or `skip_bad_items = true` for the task in a sweep file"
     )]
     BadItem {
         /// The task.

@@ -107,7 +107,9 @@ impl Session<'_> {
         }
         match request.call() {
             Ok(response) => Ok(response),
-            Err(ureq::Error::Status(status, response)) => Err(refused(url, status, &response, token.is_some())),
+            Err(ureq::Error::Status(status, response)) => {
+                Err(refused(url, status, &response, self.advice(url, token.is_some())))
+            }
             Err(ureq::Error::Transport(error)) => Err(match error.kind() {
                 ErrorKind::InvalidUrl | ErrorKind::UnknownScheme | ErrorKind::InvalidProxyUrl => {
                     Trouble::Final(address(url.as_str(), &error.to_string()))
@@ -118,6 +120,18 @@ impl Session<'_> {
                     wait: None,
                 },
             }),
+        }
+    }
+
+    /// What to do where a server wants to know who asks.
+    fn advice(&self, url: &Url, with_token: bool) -> &'static str {
+        let hub = Url::parse(&self.settings.endpoint);
+        if with_token {
+            "the token has no access: accept the terms on the page of the data set, or use another HF_TOKEN"
+        } else if hub.is_ok_and(|hub| hub.origin() == url.origin()) {
+            "accept the terms on the page of the data set, then set HF_TOKEN to a token of your account"
+        } else {
+            "it is not given to everybody: see `source` and `how_to_get` of the data card (`secateur datasets show`)"
         }
     }
 
@@ -176,19 +190,14 @@ fn redirect(response: &Response) -> Option<String> {
     response.header("Location").filter(|_| moved).map(str::to_owned)
 }
 
-fn refused(url: &Url, status: u16, response: &Response, with_token: bool) -> Trouble {
+fn refused(url: &Url, status: u16, response: &Response, advice: &str) -> Trouble {
     let place = shown(url);
     let words = response.status_text();
     match status {
         401 | 403 => Trouble::Final(FetchError::Denied {
             url: place,
             status,
-            advice: if with_token {
-                "the token has no access: accept the terms on the page of the data set, or use another HF_TOKEN"
-            } else {
-                "accept the terms on the page of the data set, then set HF_TOKEN to a token of your account"
-            }
-            .to_owned(),
+            advice: advice.to_owned(),
         }),
         416 => Trouble::Range,
         408 | 425 | 429 | 500..=599 => Trouble::Passing {

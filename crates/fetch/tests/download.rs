@@ -256,8 +256,8 @@ fn silence_ends_too() {
 #[test]
 fn refusals_are_final_and_say_what_to_do() {
     for (status, words) in [
-        (401, "set HF_TOKEN"),
-        (403, "accept the terms"),
+        (401, "it is not given to everybody"),
+        (403, "it is not given to everybody"),
         (404, "the file has moved"),
         (418, "does not want to give it"),
         (204, "expected the file"),
@@ -270,6 +270,15 @@ fn refusals_are_final_and_say_what_to_do() {
         assert_eq!(server.requests().len(), 1, "{status}");
         assert!(!place.target().exists());
     }
+}
+
+#[test]
+fn the_hub_wants_a_token() {
+    let server = Server::new(|_, _| Reply::status(401));
+    let mut place = Place::new();
+    place.settings.endpoint = server.url("");
+    let error = place.fetch(&server.url("/a")).unwrap_err().to_string();
+    assert!(error.contains("set HF_TOKEN"), "{error}");
 }
 
 #[test]

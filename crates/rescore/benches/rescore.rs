@@ -151,7 +151,7 @@ fn mixed() -> Vec<(Batch, Scorings)> {
             metrics: metrics.iter().map(ToString::to_string).collect(),
             task: None,
         };
-        let scorings = scorings(&batch, &wish).unwrap();
+        let scorings = scorings(&batch, &wish);
         (batch, scorings)
     };
     vec![

@@ -28,8 +28,10 @@ pub struct Wish {
 pub struct Scorings {
     /// One per scoring.
     pub tasks: Vec<TaskSpec>,
-    /// Metrics to keep; all where empty.
+    /// Metrics to keep.
     pub metrics: BTreeSet<String>,
+    /// Metrics that the answers can have.
+    pub known: BTreeSet<String>,
 }
 
 /// Names under which lm-evaluation-harness has a metric, and names of several at once.
@@ -69,11 +71,9 @@ const WORDS: [&[&str]; 3] = [&["yes", "no", "maybe"], &["yes", "no"], &["true", 
 /// Most letters that name answers.
 const LETTERS: usize = 10;
 
-/// The scorings for a batch.
-///
-/// # Errors
-/// If a metric asked for is none that any fitting scoring reports.
-pub fn scorings(batch: &Batch, wish: &Wish) -> Result<Scorings, RescoreError> {
+/// The scorings for a batch; none where nothing that fits reports what is asked for.
+#[must_use]
+pub fn scorings(batch: &Batch, wish: &Wish) -> Scorings {
     let candidates = match &wish.task {
         Some(task) => vec![restricted(task.clone(), batch.unknown)],
         None => fitting(batch),
@@ -89,37 +89,47 @@ pub fn scorings(batch: &Batch, wish: &Wish) -> Result<Scorings, RescoreError> {
         })
         .collect();
     let known: BTreeSet<&str> = reported.iter().flat_map(|(_, names)| names.iter().copied()).collect();
-    let wanted = wanted(&wish.metrics, &known)?;
+    let wanted: BTreeSet<&str> = if wish.metrics.is_empty() {
+        known.clone()
+    } else {
+        wish.metrics.iter().flat_map(|name| meant(name, &known)).collect()
+    };
     let tasks = reported
         .into_iter()
         .filter(|(_, names)| names.iter().any(|name| wanted.contains(name)))
         .map(|(task, _)| task);
-    Ok(Scorings {
+    let owned = |names: &BTreeSet<&str>| names.iter().map(ToString::to_string).collect();
+    Scorings {
         tasks: tasks.collect(),
-        metrics: wanted.iter().map(ToString::to_string).collect(),
-    })
+        metrics: owned(&wanted),
+        known: owned(&known),
+    }
 }
 
-/// The metrics asked for among those that can be had; all of these where none is asked for.
-fn wanted<'a>(asked: &[String], known: &BTreeSet<&'a str>) -> Result<BTreeSet<&'a str>, RescoreError> {
-    if asked.is_empty() {
-        return Ok(known.clone());
+/// Refuses a metric asked for that none of the batches can have.
+///
+/// # Errors
+/// The first such metric.
+pub fn check(asked: &[String], scorings: &[Scorings]) -> Result<(), RescoreError> {
+    let known: BTreeSet<&str> = scorings
+        .iter()
+        .flat_map(|one| one.known.iter().map(String::as_str))
+        .collect();
+    match asked.iter().find(|name| meant(name, &known).is_empty()) {
+        None => Ok(()),
+        Some(name) => Err(RescoreError::UnknownMetric {
+            name: name.clone(),
+            hint: nearest_hint(name, known.iter().copied()),
+            known: known.into_iter().collect::<Vec<_>>().join(", "),
+        }),
     }
-    let mut wanted = BTreeSet::new();
-    for name in asked {
-        let other = OTHER_NAMES.iter().find(|(other, _)| other == name);
-        let names = other.map_or_else(|| vec![name.as_str()], |(_, names)| names.to_vec());
-        let found: Vec<&str> = known.iter().copied().filter(|known| names.contains(known)).collect();
-        if found.is_empty() {
-            return Err(RescoreError::UnknownMetric {
-                name: name.clone(),
-                hint: nearest_hint(name, known.iter().copied()),
-                known: known.iter().copied().collect::<Vec<_>>().join(", "),
-            });
-        }
-        wanted.extend(found);
-    }
-    Ok(wanted)
+}
+
+/// The known metrics that a name stands for.
+fn meant<'a>(name: &str, known: &BTreeSet<&'a str>) -> Vec<&'a str> {
+    let other = OTHER_NAMES.iter().find(|(other, _)| *other == name);
+    let names = other.map_or_else(|| vec![name], |(_, names)| names.to_vec());
+    known.iter().copied().filter(|known| names.contains(known)).collect()
 }
 
 /// Metrics that the file says too little for: left out, not made up.

@@ -16,8 +16,9 @@ use crate::choice::Scorings;
 use crate::error::RescoreError;
 use crate::kept::{Batch, Kept};
 
-/// Answers that one core takes at a time.
+/// Least answers that one core takes at a time, and pieces per core: a scorer may look at all items before it begins.
 const CHUNK: usize = 512;
+const PIECES: usize = 4;
 /// Differences of scores that count as none: files round.
 const TOLERANCE: f64 = 1e-9;
 
@@ -71,9 +72,10 @@ pub fn rescore(
     skip_bad_items: bool,
 ) -> Result<Rescored, RescoreError> {
     let items: Vec<Item> = batch.kept.iter().map(|kept| kept.item.clone()).collect();
+    let chunk = CHUNK.max(items.len().div_ceil(PIECES * rayon::current_num_threads()));
     let chunks: Vec<Vec<Answer>> = batch
         .kept
-        .par_chunks(CHUNK)
+        .par_chunks(chunk)
         .map(|chunk| {
             let scorers: Vec<_> = scorings.tasks.iter().map(|task| score::scorer(task, &items)).collect();
             chunk

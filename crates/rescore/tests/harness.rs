@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use secateur_evaluation::summary::Bootstrap;
-use secateur_rescore::choice::{Wish, scorings};
+use secateur_rescore::choice::{Wish, check, scorings};
 use secateur_rescore::harness::{ReadOptions, Run, SampleFile, read, sample_files, write};
 use secateur_rescore::score::{Rescored, rescore};
 use secateur_rescore::{Batch, RescoreError};
@@ -36,7 +36,8 @@ fn score(batch: Batch, metrics: &[&str]) -> Result<(Batch, Rescored), RescoreErr
         metrics: metrics.iter().map(ToString::to_string).collect(),
         task: None,
     };
-    let scorings = scorings(&batch, &wish)?;
+    let scorings = scorings(&batch, &wish);
+    check(&wish.metrics, std::slice::from_ref(&scorings))?;
     let rescored = rescore(&batch, &scorings, &bootstrap(), false)?;
     Ok((batch, rescored))
 }

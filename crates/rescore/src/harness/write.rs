@@ -96,28 +96,29 @@ fn file_time(time: SystemTime) -> String {
     text.trim_end_matches('Z').replace(':', "-")
 }
 
-/// As `sanitize_model_name` of the harness: anything that could lead elsewhere becomes `__`.
+/// As `sanitize_model_name` of the harness: what could lead elsewhere becomes `__`.
 fn sanitized(model: &str) -> String {
-    let name: String = model
-        .chars()
-        .map(|c| {
-            if "\"<>:/\\|?*[]".contains(c) || c.is_control() {
-                "__".to_owned()
-            } else {
-                c.to_string()
-            }
-        })
-        .collect();
-    if name.is_empty() || name.chars().all(|c| c == '.') {
-        "model".to_owned()
-    } else {
-        name
+    let mut name = String::new();
+    let mut inside = false;
+    for c in model.chars() {
+        let strange = "\"<>:/\\|?*[]".contains(c) || c.is_control();
+        if !strange {
+            name.push(c);
+        } else if !inside {
+            name.push_str("__");
+        }
+        inside = strange;
     }
+    if name.chars().all(|c| c == '.') {
+        name.insert_str(0, "model");
+    }
+    name
 }
 
-/// A task's name as part of a file name.
+/// As `sanitize_task_name` of the harness: letters, digits and `_`.
 fn file_name(task: &str) -> String {
-    task.replace(['/', '\\'], "__")
+    let plain = |c: char| if c.is_alphanumeric() { c } else { '_' };
+    task.chars().map(plain).collect()
 }
 
 /// The harness's name of a metric.
@@ -360,7 +361,9 @@ mod tests {
         let time = SystemTime::UNIX_EPOCH + Duration::from_micros(1_795_327_354_729_711);
         assert_eq!(file_time(time), "2026-11-22T06-02-34.729711");
         assert_eq!(sanitized("org/model:v1"), "org__model__v1");
-        assert_eq!(sanitized(".."), "model");
+        assert_eq!(sanitized("a://b"), "a__b");
+        assert_eq!(sanitized(".."), "model..");
+        assert_eq!(file_name("a/b-c"), "a_b_c");
         assert_eq!(name_there("accuracy"), "acc");
         assert_eq!(doc_id("7"), json!(7));
         assert_eq!(doc_id("007"), json!("007"));

@@ -28,6 +28,9 @@ pub struct Arguments {
     /// At most so many items per task: a quick look, kept apart from the full sweep.
     #[arg(long)]
     limit: Option<usize>,
+    /// Leave unusable records of all tasks out and count them, as `skip_bad_items = true` does for one task in the sweep file.
+    #[arg(long)]
+    skip_bad_items: bool,
     /// Print nothing but the end.
     #[arg(long)]
     quiet: bool,
@@ -47,6 +50,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         dry_run: arguments.dry_run,
         quiet: arguments.quiet,
         limit: arguments.limit,
+        skip_bad_items: arguments.skip_bad_items,
         command: command_line(),
     };
     let ending = run::run(&sweep, &options)?;

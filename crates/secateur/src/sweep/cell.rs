@@ -165,11 +165,13 @@ impl Question<'_> {
         if self.pruned.ranking.is_some() {
             self.compare_with_unpruned(setting, &evaluation.answers, &mut outcome.metrics)?;
         }
-        let skipped = self.task.data.skipped.len();
-        if skipped > 0 {
-            outcome
-                .warnings
-                .push(format!("{skipped} unusable records of the task's files were left out"));
+        let skipped = &self.task.data.skipped;
+        if let Some(first) = skipped.first() {
+            outcome.counts.insert("skipped_records".to_owned(), skipped.len());
+            outcome.warnings.push(format!(
+                "{} unusable records of the task's files were left out; the first: {first}",
+                skipped.len()
+            ));
         }
         let record = Record {
             schema: RECORD_SCHEMA,

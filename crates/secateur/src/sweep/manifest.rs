@@ -55,5 +55,6 @@ fn task(task: &LoadedTask) -> Value {
         "items": task.data.items.len(),
         "sha256": task.data.content_sha256,
         "notes": task.data.notes,
+        "skipped": task.data.skipped,
     })
 }

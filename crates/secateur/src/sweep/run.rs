@@ -32,6 +32,8 @@ pub struct RunOptions {
     pub quiet: bool,
     /// At most so many items per task, for a quick look.
     pub limit: Option<usize>,
+    /// Leave unusable records of every task out. Not part of the sweep's identity: what is asked is part of each cell's key.
+    pub skip_bad_items: bool,
     /// The command, for the report.
     pub command: String,
 }
@@ -66,7 +68,7 @@ pub fn run(sweep: &Sweep, options: &RunOptions) -> anyhow::Result<Ending> {
         .map(Subject::open)
         .collect::<anyhow::Result<Vec<_>>>()?;
     grid::check(sweep, &subjects)?;
-    let tasks = tasks::load(sweep, options.limit)?;
+    let tasks = tasks::load(sweep, options.limit, options.skip_bad_items)?;
     let safe = safe::section(sweep, &tasks)?;
     for corpus in &sweep.corpora {
         corpus.check()?;

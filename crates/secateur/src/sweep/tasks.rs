@@ -27,15 +27,16 @@ impl LoadedTask {
     }
 }
 
-/// Loads all tasks of a sweep, at most `limit` items of each.
+/// Loads all tasks of a sweep, at most `limit` items of each, without unusable records where these are skipped.
 ///
 /// # Errors
 /// If a task is unknown, or its files are missing or malformed.
-pub fn load(sweep: &Sweep, limit: Option<usize>) -> anyhow::Result<Vec<LoadedTask>> {
-    sweep.tasks.iter().map(|entry| load_one(sweep, entry, limit)).collect()
+pub fn load(sweep: &Sweep, limit: Option<usize>, skip: bool) -> anyhow::Result<Vec<LoadedTask>> {
+    let load = |entry| load_one(sweep, entry, limit, skip);
+    sweep.tasks.iter().map(load).collect()
 }
 
-fn load_one(sweep: &Sweep, entry: &TaskEntry, limit: Option<usize>) -> anyhow::Result<LoadedTask> {
+fn load_one(sweep: &Sweep, entry: &TaskEntry, limit: Option<usize>, skip: bool) -> anyhow::Result<LoadedTask> {
     let beside = sweep.base().join(&entry.name);
     let name = if beside.is_file() {
         beside.to_string_lossy().into_owned()
@@ -61,7 +62,7 @@ fn load_one(sweep: &Sweep, entry: &TaskEntry, limit: Option<usize>) -> anyhow::R
         few_shot: entry.few_shot,
         limit: entry.limit.into_iter().chain(limit).min(),
         seed: 0,
-        skip_bad_items: entry.skip_bad_items,
+        skip_bad_items: entry.skip_bad_items || skip,
     };
     let data = task.load(&tasks::data_directory(&sweep.data, &spec), &options)?;
     Ok(LoadedTask {

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 
 use clap::Args;
 use secateur_evaluation::summary::Bootstrap;
-use secateur_rescore::choice::{Wish, scorings};
+use secateur_rescore::choice::{Wish, check, scorings};
 use secateur_rescore::harness::{Run, write};
 use secateur_rescore::score::{Rescored, rescore};
 use secateur_rescore::{Batch, SCORER_VERSION};
@@ -71,13 +71,28 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         resamples: arguments.bootstrap_samples as usize,
         ..Bootstrap::default()
     };
+    let mut notes = found.notes;
     let mut models: BTreeMap<String, Vec<(Batch, Rescored)>> = BTreeMap::new();
+    let mut chosen = Vec::new();
     for (batch, task) in found.batches {
         let wish = Wish {
             metrics: arguments.metrics.clone(),
             task,
         };
-        let scorings = scorings(&batch, &wish)?;
+        chosen.push((scorings(&batch, &wish), batch));
+    }
+    check(
+        &arguments.metrics,
+        &chosen.iter().map(|(scorings, _)| scorings.clone()).collect::<Vec<_>>(),
+    )?;
+    for (scorings, batch) in chosen {
+        if scorings.tasks.is_empty() {
+            notes.push(format!(
+                "{}, {}: its answers have none of these metrics",
+                batch.model, batch.task
+            ));
+            continue;
+        }
         let rescored = rescore(&batch, &scorings, &bootstrap, arguments.skip_bad_items)?;
         models.entry(batch.model.clone()).or_default().push((batch, rescored));
     }
@@ -100,13 +115,13 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             "scorer_version": SCORER_VERSION,
             "scored": all.collect::<Vec<_>>(),
             "written": files.collect::<Vec<_>>(),
-            "notes": found.notes,
+            "notes": notes,
         });
         println!("{}", serde_json::to_string_pretty(&document)?);
         return Ok(ExitCode::SUCCESS);
     }
     models.values().flatten().for_each(print);
-    for note in &found.notes {
+    for note in &notes {
         println!("{note}");
     }
     for files in &written {
