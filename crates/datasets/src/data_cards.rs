@@ -111,6 +111,12 @@ pub const CARDS: &[(&str, &str)] = &[
         include_str!("../../../datasets/cards/multi_news_plus.toml"),
     ),
     ("xsum", include_str!("../../../datasets/cards/xsum.toml")),
+    ("winogrande", include_str!("../../../datasets/cards/winogrande.toml")),
+    ("boolq", include_str!("../../../datasets/cards/boolq.toml")),
+    ("nq_open", include_str!("../../../datasets/cards/nq_open.toml")),
+    ("squad2", include_str!("../../../datasets/cards/squad2.toml")),
+    ("selfaware", include_str!("../../../datasets/cards/selfaware.toml")),
+    ("halueval", include_str!("../../../datasets/cards/halueval.toml")),
 ];
 
 /// The card of a set.

@@ -33,6 +33,10 @@ pub enum Body {
 pub struct Choice {
     /// Few-shot examples and the question, as text; the chat template is applied by the evaluation if asked for.
     pub context: String,
+    /// Where the choices differ in what stands before one and the same continuation (`WinoGrande`): a context for each choice, and
+    /// `context` is what they share.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub contexts: Vec<String>,
     /// Continuations, delimiter included (`" yes"`), in the task's order.
     pub continuations: Vec<String>,
     /// The choices as `acc_norm` counts their length: without the delimiter.

@@ -36,6 +36,13 @@ pub fn sample<T>(all: Vec<T>, limit: Option<usize>, seed: u64) -> Vec<T> {
         .collect()
 }
 
+/// `count` fair tosses. The first ones do not depend on `count`.
+#[must_use]
+pub fn tosses(count: usize, seed: u64) -> Vec<bool> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    (0..count).map(|_| rng.random_range(0..2_u64) == 1).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -59,5 +66,14 @@ mod tests {
         assert_ne!(all, (0..50).collect::<Vec<_>>());
         all.sort_unstable();
         assert_eq!(all, (0..50).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn tosses_are_fair_seeded_and_nested() {
+        let thousand = tosses(1000, 5);
+        assert_eq!(thousand[..10], tosses(10, 5));
+        assert_ne!(thousand, tosses(1000, 6));
+        let heads = thousand.iter().filter(|&&head| head).count();
+        assert!((430..570).contains(&heads), "{heads}");
     }
 }

@@ -10,6 +10,7 @@ use crate::data_cards;
 use crate::error::{BadItem, DatasetError};
 use crate::record::{Record, describe};
 use crate::tasks::TaskSpec;
+use crate::tasks::few_shot::FewShotDraw;
 
 /// A file that was read, and the hash of its bytes.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -27,6 +28,7 @@ pub struct Source {
     directory: PathBuf,
     remedy: String,
     skip_bad_items: bool,
+    few_shot_draw: FewShotDraw,
     files: Vec<SourceFile>,
     skipped: Vec<BadItem>,
     notes: Vec<String>,
@@ -49,10 +51,24 @@ impl Source {
             directory: directory.to_owned(),
             remedy: remedy.to_owned(),
             skip_bad_items,
+            few_shot_draw: FewShotDraw::default(),
             files: Vec::new(),
             skipped: Vec::new(),
             notes: Vec::new(),
         }
+    }
+
+    /// With few-shot examples drawn so.
+    #[must_use]
+    pub fn drawing(mut self, few_shot_draw: FewShotDraw) -> Self {
+        self.few_shot_draw = few_shot_draw;
+        self
+    }
+
+    /// How few-shot examples are to be drawn.
+    #[must_use]
+    pub fn few_shot_draw(&self) -> FewShotDraw {
+        self.few_shot_draw
     }
 
     pub(crate) fn finish(self) -> Reading {

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use secateur_datasets::tasks::find;
+use secateur_datasets::tasks::{FewShotDraw, find};
 use secateur_datasets::{Body, DatasetError, LoadOptions, TaskData};
 
 type Files<'a> = &'a [(&'a str, &'a str)];
@@ -36,6 +36,13 @@ fn shots(count: usize) -> LoadOptions {
     LoadOptions {
         few_shot: Some(count),
         ..LoadOptions::default()
+    }
+}
+
+fn first_shots(count: usize) -> LoadOptions {
+    LoadOptions {
+        few_shot_draw: FewShotDraw::First,
+        ..shots(count)
     }
 }
 
@@ -217,7 +224,7 @@ fn hellaswag() {
     let data = load_with(
         "hellaswag",
         &[("hellaswag_val.jsonl", line), ("hellaswag_train.jsonl", &train)],
-        &shots(1),
+        &first_shots(1),
     )
     .unwrap();
     assert_eq!(
@@ -278,16 +285,17 @@ fn arc() {
 fn piqa() {
     let line = r#"{"goal": "G", "sol1": "x", "sol2": "y"}"#;
     let two = format!("{line}\n{line}\n");
+    let train = line.replace('G', "T");
     let files: Files = &[
         ("valid.jsonl", &two),
         ("valid-labels.lst", "1\n0\n"),
-        ("train.jsonl", line),
+        ("train.jsonl", &train),
         ("train-labels.lst", "1\n"),
     ];
-    let data = load_with("piqa", files, &shots(1)).unwrap();
+    let data = load_with("piqa", files, &first_shots(1)).unwrap();
     assert_eq!(
         choice(&data, 1).context,
-        "Question: G\nAnswer: y\n\nQuestion: G\nAnswer:"
+        "Question: T\nAnswer: y\n\nQuestion: G\nAnswer:"
     );
     assert_eq!((choice(&data, 0).gold[0], choice(&data, 1).gold[0]), (1, 0));
     assert_refused(

@@ -107,6 +107,9 @@ pub struct ChoiceAnswer {
 pub struct Continuation {
     /// As sent, delimiter included.
     pub text: String,
+    /// Its own context as sent, where the choices of an item differ in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context: Option<String>,
     /// Absent where it could not be scored.
     pub score: Option<Score>,
     /// Why it could not be scored.
@@ -135,6 +138,9 @@ pub struct TextAnswer {
     /// The answer proper, where the task parses one out of the text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parsed: Option<String>,
+    /// Σ ln p of the task's probe after the prompt ([`secateur_datasets::tasks::spec::Scoring::probe`]), where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe_log_probability: Option<f64>,
 }
 
 /// Log-probability of a text with nothing before it.

@@ -68,6 +68,7 @@ mod tests {
                 references: Vec::new(),
                 unanswerable,
                 parsed: None,
+                probe_log_probability: None,
             }),
             scores: Scores::new(),
             flags: std::collections::BTreeSet::new(),

@@ -172,6 +172,7 @@ fn sampling(
         max_new_tokens: settings.max_new_tokens,
         temperature: settings.temperature,
         top_p: settings.top_p,
+        probe: task.scoring.probe().map(str::to_owned),
         seed: options.seed,
     }))
 }

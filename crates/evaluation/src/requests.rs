@@ -38,6 +38,8 @@ pub struct Sampling {
     pub temperature: f64,
     /// Nucleus; 1 keeps everything.
     pub top_p: f64,
+    /// Text whose log-probability after each prompt is measured as well.
+    pub probe: Option<String>,
     /// Seed of the cell; each item draws from its own generator, so that neither order nor batch matters.
     pub seed: u64,
 }
@@ -56,8 +58,10 @@ pub enum RequestError {
 /// One multiple-choice item, ready to be scored.
 #[derive(Debug, Clone)]
 pub struct ChoiceRequests {
-    /// The context as text.
+    /// The context as text; what the contexts share where each choice has its own.
     pub prompt: String,
+    /// A context per continuation where they differ, else none.
+    pub contexts: Vec<String>,
     /// The continuations as text, in the task's order.
     pub continuations: Vec<String>,
     /// One per continuation.
@@ -82,6 +86,8 @@ pub struct GenerationRequest {
     pub request: Result<GenerateRequest, Unscorable>,
     /// Tokens dropped from the left of the prompt.
     pub dropped: usize,
+    /// The probe after the same prompt, where the task has one and it could be scored.
+    pub probe: Option<ScoreRequest>,
 }
 
 /// Requests of a multiple-choice item.
@@ -89,24 +95,39 @@ pub struct GenerationRequest {
 /// # Errors
 /// If the tokenizer or the template fails, or there is no template and one is asked for.
 pub fn choice(engine: &dyn Engine, choice: &Choice, options: &PromptOptions) -> Result<ChoiceRequests, RequestError> {
-    let (prompt, continuations) = if options.chat_template {
+    let context = |text: &str| -> Result<String, RequestError> {
+        if !options.chat_template {
+            return Ok(text.to_owned());
+        }
         let user = Message {
             role: "user".into(),
-            content: choice.context.clone(),
+            content: text.to_owned(),
         };
-        let prompt = engine.chat(&[user])?.ok_or(RequestError::NoChatTemplate)?;
-        (prompt, choice.choices.clone())
-    } else {
-        (choice.context.clone(), choice.continuations.clone())
+        engine.chat(&[user])?.ok_or(RequestError::NoChatTemplate)
+    };
+    let prompt = context(&choice.context)?;
+    let contexts = choice.contexts.iter().map(|text| context(text));
+    let contexts = contexts.collect::<Result<Vec<_>, _>>()?;
+    let continuations = match (options.chat_template, contexts.is_empty()) {
+        (false, _) => choice.continuations.clone(),
+        (true, true) => choice.choices.clone(),
+        (true, false) => {
+            let bare = choice
+                .continuations
+                .iter()
+                .map(|text| text.trim_start_matches(is_space));
+            bare.map(str::to_owned).collect()
+        }
     };
     let limit = options.limit(engine);
     let mut requests = Vec::with_capacity(continuations.len());
-    for continuation in &continuations {
-        let pair = encoding::encode_pair(engine, &prompt, continuation)?;
+    for (index, continuation) in continuations.iter().enumerate() {
+        let pair = encoding::encode_pair(engine, contexts.get(index).unwrap_or(&prompt), continuation)?;
         requests.push(encoding::fit(pair, limit));
     }
     Ok(ChoiceRequests {
         prompt,
+        contexts,
         continuations,
         requests,
     })
@@ -155,10 +176,20 @@ pub fn generation(
             seed: item_seed(sampling.seed, item),
         })
     };
+    let probe = match &sampling.probe {
+        Some(probe) if !prompt.is_empty() => {
+            let pair = encoding::encode_pair(engine, &prompt, probe)?;
+            encoding::fit(pair, options.limit(engine))
+                .ok()
+                .map(|fitted| fitted.request)
+        }
+        _ => None,
+    };
     Ok(GenerationRequest {
         prompt,
         request,
         dropped,
+        probe,
     })
 }
 
@@ -218,6 +249,7 @@ mod tests {
             max_new_tokens,
             temperature: 0.0,
             top_p: 1.0,
+            probe: None,
             seed: 1,
         }
     }
@@ -234,6 +266,7 @@ mod tests {
         let engine = BigramEngine::train("x", &[]).with_template();
         let item = Choice {
             context: "Q?".into(),
+            contexts: Vec::new(),
             continuations: vec![" yes".into(), " no".into()],
             choices: vec!["yes".into(), "no".into()],
             gold: vec![0],
@@ -250,6 +283,43 @@ mod tests {
             choice(&bare, &item, &template()),
             Err(RequestError::NoChatTemplate)
         ));
+    }
+
+    #[test]
+    fn choices_may_differ_in_their_context_alone() {
+        let engine = BigramEngine::train("x", &[]).with_template();
+        let item = Choice {
+            context: "Eg. ".into(),
+            contexts: vec!["Eg. The ox".into(), "Eg. The fly".into()],
+            continuations: vec![" is big.".into(), " is big.".into()],
+            choices: vec!["The ox".into(), "The fly".into()],
+            gold: vec![0],
+        };
+        let plain = choice(&engine, &item, &PromptOptions::default()).unwrap();
+        assert_eq!(plain.contexts, item.contexts);
+        let requests: Vec<_> = plain
+            .requests
+            .iter()
+            .map(|made| &made.as_ref().unwrap().request)
+            .collect();
+        assert_eq!(requests[0].continuation, requests[1].continuation);
+        assert_eq!(requests[1].context, engine.encode("Eg. The fly", false).unwrap());
+        let chat = choice(&engine, &item, &template()).unwrap();
+        assert_eq!(chat.continuations, ["is big.", "is big."]);
+        assert_eq!(chat.contexts[0], "<s>user: Eg. The ox\nassistant: ");
+    }
+
+    #[test]
+    fn the_probe_follows_the_same_prompt() {
+        let engine = BigramEngine::train("x", &[]);
+        let sampling = Sampling {
+            probe: Some(" none".into()),
+            ..sampling(6)
+        };
+        let made = generation(&engine, "1", &question(None), &PromptOptions::default(), &sampling).unwrap();
+        let probe = made.probe.unwrap();
+        assert_eq!(probe.context, made.request.unwrap().prompt);
+        assert_eq!(probe.continuation, engine.encode(" none", false).unwrap());
     }
 
     #[test]

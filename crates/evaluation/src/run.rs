@@ -115,6 +115,7 @@ impl<'a> Run<'a> {
                     to_score.extend(made.windows.iter().filter(|r| seen.insert(*r)).cloned());
                 }
                 Asked::Generation(made, ..) => {
+                    to_score.extend(made.probe.iter().filter(|r| seen.insert(*r)).cloned());
                     let request = made.request.iter().filter(|r| prompts.insert(key(r)));
                     to_generate.extend(request.cloned());
                 }
@@ -186,6 +187,7 @@ impl<'a> Run<'a> {
     fn collect_choice(&self, made: ChoiceRequests, gold: Vec<usize>) -> Result<Raw, EvaluationError> {
         let mut flags = BTreeSet::new();
         let mut continuations = Vec::with_capacity(made.continuations.len());
+        let mut contexts = made.contexts.into_iter();
         for (text, request) in made.continuations.into_iter().zip(made.requests) {
             let (score, unscorable) = match request {
                 Ok(Fitted { request, dropped }) => {
@@ -201,6 +203,7 @@ impl<'a> Run<'a> {
             };
             continuations.push(Continuation {
                 text,
+                context: contexts.next(),
                 score,
                 unscorable,
             });
@@ -251,6 +254,7 @@ impl<'a> Run<'a> {
         if made.dropped > 0 {
             flags.insert(Flag::PromptTruncated);
         }
+        let probe = made.probe.as_ref().map(|request| self.answer_to(request)).transpose()?;
         let (answer, prompt_tokens) = if let Ok(request) = &made.request {
             let answer = self.generations.get(&key(request)).cloned();
             let answer = answer.ok_or_else(|| self.unsound("none".into(), "an answer".into()))?;
@@ -274,6 +278,7 @@ impl<'a> Run<'a> {
             references,
             unanswerable,
             parsed: None,
+            probe_log_probability: probe.map(|score| score.log_probability),
         });
         Ok(Raw {
             prompt: made.prompt,
@@ -334,6 +339,10 @@ fn check_choice(choice: &Choice) -> Result<(), (String, &'static str)> {
     if choice.choices.len() != n {
         let found = format!("{n} continuations and {} choices", choice.choices.len());
         return Err((found, "one continuation per choice"));
+    }
+    if !choice.contexts.is_empty() && choice.contexts.len() != n {
+        let found = format!("{n} continuations and {} contexts", choice.contexts.len());
+        return Err((found, "one context per continuation, or one for all"));
     }
     match choice.gold.iter().find(|&&gold| gold >= n) {
         Some(gold) => Err((format!("gold index {gold}"), "an index of a choice")),

@@ -24,6 +24,7 @@ fn answer(item: &secateur_datasets::Item, text: &str) -> Answer {
             references: Vec::new(),
             unanswerable: false,
             parsed: None,
+            probe_log_probability: None,
         }),
         scores: Scores::new(),
         flags: BTreeSet::new(),

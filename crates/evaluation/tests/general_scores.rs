@@ -40,6 +40,7 @@ fn scored(task: &TaskSpec, item: &Item, text: &str) -> Answer {
             references: Vec::new(),
             unanswerable: false,
             parsed: None,
+            probe_log_probability: None,
         }),
         scores: Scores::new(),
         flags: BTreeSet::new(),

@@ -54,6 +54,7 @@ fn answer(item: &Item, text: &str) -> Answer {
             references: Vec::new(),
             unanswerable: false,
             parsed: None,
+            probe_log_probability: None,
         }),
         scores: Scores::new(),
         flags: std::collections::BTreeSet::new(),

@@ -11,6 +11,24 @@ pub const EXACT_MATCH: Definition =
 /// F1 of the bags of words.
 pub const TOKEN_F1: Definition = Definition::new("token_f1", "fraction", Direction::HigherIsBetter, Aspect::Utility);
 
+/// Share of answers equal to a reference in the form of lm-evaluation-harness's `nq_open`.
+pub const EXACT_MATCH_HARNESS: Definition = Definition::new(
+    "exact_match_harness",
+    "fraction",
+    Direction::HigherIsBetter,
+    Aspect::Utility,
+);
+
+/// An article and the blank after it, at the start of a word.
+static ARTICLE_AND_BLANK: Pattern = Pattern::new(|| text::pattern(r"\b(?:The |the |An |A |The |a |an )"));
+
+/// The form in which lm-evaluation-harness 0.4.13 compares answers of `nq_open`: white space off the ends of the answer, articles with
+/// the blank after them deleted, then lower case, then ASCII punctuation deleted. Inner white space stays as it is.
+#[must_use]
+pub fn normalise_harness(answer: &str) -> String {
+    text::lower_without_punctuation(&ARTICLE_AND_BLANK.replace_all(answer, ""))
+}
+
 /// Letters, digits and underscore: what Python's `\b` takes for a word. Combining marks are not in it.
 static WORD: Pattern = Pattern::new(|| text::pattern(r"[\p{L}\p{N}_]+"));
 
@@ -76,6 +94,13 @@ mod tests {
         assert_eq!(normalise("the-atre a_the"), "theatre athe");
         // A combining accent ends the word before it.
         assert_eq!(normalise("a\u{301}b"), "\u{301}b");
+    }
+
+    #[test]
+    fn the_harness_deletes_articles_before_it_lowers_case() {
+        assert_eq!(normalise_harness("The Theatre, an Otter"), "theatre otter");
+        assert_eq!(normalise_harness("THE  mill"), "the  mill");
+        assert_eq!(normalise_harness("in the"), "in the");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::value::Definition;
 use crate::{
     abstention, auroc, bleu, calibration, chrf, classification, degeneration, evidence, exact_match, gsm8k, ifeval,
-    mentions, pass_at_k, perplexity, probability_scores, rouge, selective, statements, support,
+    mentions, pass_at_k, perplexity, probability_scores, rouge, selective, squad2, statements, support, uncertainty,
 };
 
 /// Reports list metrics in this order.
@@ -20,6 +20,14 @@ pub const METRICS: &[Definition] = &[
     ifeval::PROMPT_LEVEL_LOOSE,
     ifeval::INSTRUCTION_LEVEL_LOOSE,
     pass_at_k::PASS_AT_1,
+    exact_match::EXACT_MATCH_HARNESS,
+    squad2::SQUAD2_EXACT,
+    squad2::SQUAD2_F1,
+    squad2::SQUAD2_HAS_ANSWER_EXACT,
+    squad2::SQUAD2_HAS_ANSWER_F1,
+    squad2::SQUAD2_NO_ANSWER_EXACT,
+    squad2::SQUAD2_BEST_EXACT,
+    squad2::SQUAD2_BEST_F1,
     rouge::ROUGE_1,
     rouge::ROUGE_2,
     rouge::ROUGE_L,
@@ -53,6 +61,9 @@ pub const METRICS: &[Definition] = &[
     statements::COMPREHENSIVENESS,
     statements::HALLUCINATION,
     statements::CONTRADICTIONS,
+    uncertainty::ABSTENTION_PRECISION_SIMILARITY,
+    uncertainty::ABSTENTION_RECALL_SIMILARITY,
+    uncertainty::ABSTENTION_F1_SIMILARITY,
     support::SUPPORT,
     support::ENTITY_SUPPORT,
     support::NUMBER_SUPPORT,

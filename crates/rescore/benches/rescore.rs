@@ -73,6 +73,7 @@ fn choice(line: usize) -> Kept {
     let choices: Vec<String> = (0..4).map(|i| text(line + i, 3)).collect();
     let continuations: Vec<String> = choices.iter().map(|text| format!(" {text}")).collect();
     let scored = |(i, text): (usize, &String)| Continuation {
+        context: None,
         text: text.clone(),
         score: Some(Score {
             log_probability: -((draw(line * 7 + i) % 1000) as f64) / 50.0 - 0.1,
@@ -88,6 +89,7 @@ fn choice(line: usize) -> Kept {
         predicted: None,
     });
     let body = Body::Choice(Choice {
+        contexts: Vec::new(),
         context: String::new(),
         continuations,
         choices,
@@ -106,6 +108,7 @@ fn said(line: usize, text: String, reference: String) -> Kept {
         references: vec![reference.clone()],
         unanswerable: false,
         parsed: None,
+        probe_log_probability: None,
     });
     let body = Body::Generate(Generate {
         messages: Vec::new(),

@@ -155,6 +155,7 @@ fn rebuilt(answer: &Answer) -> Item {
             let continuations: Vec<String> = output.continuations.iter().map(|c| c.text.clone()).collect();
             Body::Choice(Choice {
                 context: answer.prompt.clone(),
+                contexts: output.continuations.iter().filter_map(|c| c.context.clone()).collect(),
                 choices: without_delimiter(&continuations),
                 continuations,
                 gold: output.gold.clone(),

@@ -1,8 +1,8 @@
 //! ARC: grade-school science, easy and challenge sets.
 //!
 //! Clark et al. 2018, <https://arxiv.org/abs/1803.05457>. Prompt: lm-evaluation-harness `arc_easy` and `arc_challenge`: option texts are the
-//! choices, the right one is the position of `answerKey` among the labels (A to E, or 1 to 5). Examples are the first of the
-//! development file.
+//! choices, the right one is the position of `answerKey` among the labels (A to E, or 1 to 5). Examples are drawn
+//! from the training file.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,7 +11,8 @@ use crate::error::{BadItem, DatasetError};
 use crate::item::Item;
 use crate::record::{Record, describe};
 use crate::source::Source;
-use crate::tasks::harness::{Layout, Question, check_answers, first};
+use crate::tasks::few_shot::{Example, Sampler, Shots, items};
+use crate::tasks::harness::{Layout, Question, check_answers};
 use crate::tasks::spec::{ChoiceMetric, Domain, FileSpec, TaskSpec};
 use crate::tasks::{Entry, Task};
 
@@ -55,20 +56,33 @@ impl Task for ArcTask {
         .about("grade-school science, three to five options")
         .reads(vec![
             FileSpec::items(self.file("Test")),
-            FileSpec::few_shot(self.file("Dev")),
+            FileSpec::few_shot(self.file("Train")).or(&self.file("Dev")),
         ])
+        .revised(2)
     }
 
     fn read(&self, source: &mut Source, few_shot: usize, _seed: u64) -> Result<Vec<Item>, DatasetError> {
         let records = source.jsonl(&self.file("Test"))?;
         let questions = source.each(&records, question)?;
-        let mut examples = Vec::new();
+        let mut pool = Vec::new();
+        let (train, dev) = (self.file("Train"), self.file("Dev"));
+        let from = source.first_present(&[&train, &dev]);
         if few_shot > 0 {
-            let records = source.jsonl(&self.file("Dev"))?;
-            let all = source.each(&records, question)?;
-            examples = first(source.task(), all, few_shot, &self.file("Dev"))?;
+            if from == dev {
+                source.note(format!("few-shot examples are from {dev}: there is no {train}"));
+            }
+            let records = source.jsonl(from)?;
+            pool = source.each(&records, |record| {
+                question(record).map(|question| Example::from(&question))
+            })?;
         }
-        Ok(Layout::default().items(&examples, questions))
+        let shots = Shots {
+            sampler: Sampler::Random,
+            pool,
+            from,
+            count: few_shot,
+        };
+        items(source, &Layout::default(), &shots, questions)
     }
 }
 

@@ -114,13 +114,16 @@ impl Layout {
             .collect()
     }
 
-    fn item(&self, preamble: &str, question: Question) -> Item {
+    /// The item of `question` behind `preamble`.
+    #[must_use]
+    pub fn item(&self, preamble: &str, question: Question) -> Item {
         let continuations = question
             .choices
             .iter()
             .map(|choice| format!("{}{choice}", self.target_delimiter));
         let choice = Choice {
             context: format!("{preamble}{}", question.prompt),
+            contexts: Vec::new(),
             continuations: continuations.collect(),
             choices: question.choices,
             gold: question.gold,

@@ -13,7 +13,8 @@ use crate::item::Item;
 use crate::python::text::{capitalize, strip};
 use crate::record::{Record, describe};
 use crate::source::Source;
-use crate::tasks::harness::{Layout, Question, check_answers, first};
+use crate::tasks::few_shot::{Example, Sampler, Shots, items};
+use crate::tasks::harness::{Layout, Question, check_answers};
 use crate::tasks::spec::{ChoiceMetric, Domain, FileSpec, TaskSpec};
 use crate::tasks::{Entry, Task};
 
@@ -47,18 +48,26 @@ impl Task for HellaSwag {
         )
         .about("the most likely next sentence, four endings")
         .reads(vec![FileSpec::items(VALIDATION).or(SAMPLE), FileSpec::few_shot(TRAIN)])
+        .revised(2)
     }
 
     fn read(&self, source: &mut Source, few_shot: usize, _seed: u64) -> Result<Vec<Item>, DatasetError> {
         let records = source.jsonl(source.first_present(&[VALIDATION, SAMPLE]))?;
         let questions = source.each(&records, question)?;
-        let mut examples = Vec::new();
+        let mut pool = Vec::new();
         if few_shot > 0 {
             let records = source.jsonl(TRAIN)?;
-            let all = source.each(&records, question)?;
-            examples = first(source.task(), all, few_shot, TRAIN)?;
+            pool = source.each(&records, |record| {
+                question(record).map(|question| Example::from(&question))
+            })?;
         }
-        Ok(Layout::default().items(&examples, questions))
+        let shots = Shots {
+            sampler: Sampler::RandomOthers,
+            pool,
+            from: TRAIN,
+            count: few_shot,
+        };
+        items(source, &Layout::default(), &shots, questions)
     }
 }
 

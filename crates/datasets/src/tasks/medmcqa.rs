@@ -12,7 +12,8 @@ use crate::error::{BadItem, DatasetError};
 use crate::item::Item;
 use crate::record::{Record, describe};
 use crate::source::Source;
-use crate::tasks::harness::{LETTERS, Layout, Question, first, letter_items, letter_spec, no_examples};
+use crate::tasks::few_shot::{Example, Sampler, Shots, items};
+use crate::tasks::harness::{LETTERS, Layout, Question, letter_items, letter_spec, no_examples};
 use crate::tasks::spec::{ChoiceMetric, Domain, FileSpec, TaskSpec};
 use crate::tasks::{Entry, Task};
 
@@ -46,6 +47,7 @@ impl Task for MedMcqa {
         };
         spec.about("medical entrance examinations, four options")
             .reads(vec![FileSpec::items(VALIDATION), FileSpec::few_shot(TRAIN)])
+            .revised(if self.letter { 1 } else { 2 })
     }
 
     fn read(&self, source: &mut Source, few_shot: usize, _seed: u64) -> Result<Vec<Item>, DatasetError> {
@@ -54,12 +56,17 @@ impl Task for MedMcqa {
             no_examples(source.task(), few_shot, "the letter form is zero-shot")?;
             return Ok(letter_items(questions));
         }
-        let mut examples = Vec::new();
+        let mut pool = Vec::new();
         if few_shot > 0 {
-            let train = self::questions(source, TRAIN)?;
-            examples = first(source.task(), train, few_shot, TRAIN)?;
+            pool = self::questions(source, TRAIN)?.iter().map(Example::from).collect();
         }
-        Ok(Layout::default().items(&examples, questions))
+        let shots = Shots {
+            sampler: Sampler::Random,
+            pool,
+            from: TRAIN,
+            count: few_shot,
+        };
+        items(source, &Layout::default(), &shots, questions)
     }
 }
 

@@ -8,7 +8,8 @@ use crate::error::{BadItem, DatasetError};
 use crate::item::Item;
 use crate::record::Record;
 use crate::source::Source;
-use crate::tasks::harness::{LETTERS, Layout, Question, first, letter_items, letter_spec, no_examples};
+use crate::tasks::few_shot::{Example, Sampler, Shots, items};
+use crate::tasks::harness::{LETTERS, Layout, Question, letter_items, letter_spec, no_examples};
 use crate::tasks::spec::{ChoiceMetric, Domain, FileSpec, TaskSpec};
 use crate::tasks::{Entry, Task};
 
@@ -23,6 +24,7 @@ pub const ENTRY: Entry = Entry {
 };
 
 const TEST: &str = "phrases_no_exclude_test.jsonl";
+const TRAIN: &str = "phrases_no_exclude_train.jsonl";
 const DEV: &str = "phrases_no_exclude_dev.jsonl";
 
 /// The task, by log-likelihood or by letter.
@@ -41,7 +43,8 @@ impl Task for MedQa {
             TaskSpec::choice("medqa_4options", "medqa", Domain::Biomedical, &metrics)
         };
         spec.about("USMLE questions, four options")
-            .reads(vec![FileSpec::items(TEST), FileSpec::few_shot(DEV)])
+            .reads(vec![FileSpec::items(TEST), FileSpec::few_shot(TRAIN).or(DEV)])
+            .revised(if self.letter { 1 } else { 2 })
     }
 
     fn read(&self, source: &mut Source, few_shot: usize, _seed: u64) -> Result<Vec<Item>, DatasetError> {
@@ -51,13 +54,24 @@ impl Task for MedQa {
             no_examples(source.task(), few_shot, "the letter form is zero-shot")?;
             return Ok(letter_items(questions));
         }
-        let mut examples = Vec::new();
+        let mut pool = Vec::new();
+        let from = source.first_present(&[TRAIN, DEV]);
         if few_shot > 0 {
-            let records = source.jsonl(DEV)?;
-            let all = source.each(&records, question)?;
-            examples = first(source.task(), all, few_shot, DEV)?;
+            if from == DEV {
+                source.note(format!("few-shot examples are from {DEV}: there is no {TRAIN}"));
+            }
+            let records = source.jsonl(from)?;
+            pool = source.each(&records, |record| {
+                question(record).map(|question| Example::from(&question))
+            })?;
         }
-        Ok(Layout::default().items(&examples, questions))
+        let shots = Shots {
+            sampler: Sampler::Random,
+            pool,
+            from,
+            count: few_shot,
+        };
+        items(source, &Layout::default(), &shots, questions)
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod spec;
 pub mod harness;
 pub mod ask;
+pub mod few_shot;
 pub mod pubmedqa;
 pub mod medqa;
 pub mod medmcqa;
@@ -17,6 +18,13 @@ pub mod humaneval;
 pub mod ifeval;
 pub mod multi_news_plus;
 pub mod xsum;
+pub mod truthfulqa_gen;
+pub mod winogrande;
+pub mod boolq;
+pub mod nq_open;
+pub mod squad2;
+pub mod selfaware;
+pub mod halueval;
 pub mod meqsum;
 pub mod kqa;
 pub mod medhalt;
@@ -43,6 +51,7 @@ use crate::error::{BadItem, DatasetError, nearest_hint};
 use crate::item::{Body, Item};
 use crate::sampling;
 use crate::source::{Source, SourceFile, sha256_hex};
+pub use few_shot::FewShotDraw;
 pub use spec::TaskSpec;
 
 /// How a task is to be read.
@@ -51,6 +60,8 @@ pub use spec::TaskSpec;
 pub struct LoadOptions {
     /// Few-shot examples before each question; the task's default where absent.
     pub few_shot: Option<usize>,
+    /// Who draws them.
+    pub few_shot_draw: FewShotDraw,
     /// At most so many items, a seeded sample in file order; all where absent.
     pub limit: Option<usize>,
     /// For the sample, and for few-shot examples where a task draws them.
@@ -131,7 +142,8 @@ fn load<T: Task + ?Sized>(task: &T, files: &Path, options: &LoadOptions) -> Resu
         &directory,
         &data_cards::remedy(&spec),
         options.skip_bad_items,
-    );
+    )
+    .drawing(options.few_shot_draw);
     let items = task.read(&mut source, few_shot, options.seed)?;
     let items = unique(&mut source, items)?;
     let reading = source.finish();
@@ -236,6 +248,13 @@ pub const TASKS: &[Entry] = &[
     ifeval::ENTRY,
     multi_news_plus::ENTRY,
     xsum::ENTRY,
+    truthfulqa_gen::ENTRY,
+    winogrande::ENTRY,
+    boolq::ENTRY,
+    nq_open::ENTRY,
+    squad2::ENTRY,
+    selfaware::ENTRY,
+    halueval::ENTRY,
 ];
 
 /// Names of all built-in tasks.

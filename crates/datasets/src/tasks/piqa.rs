@@ -9,7 +9,8 @@ use crate::error::{BadItem, DatasetError};
 use crate::item::Item;
 use crate::record::Record;
 use crate::source::Source;
-use crate::tasks::harness::{Layout, Question, check_answers, first};
+use crate::tasks::few_shot::{Example, Sampler, Shots, items};
+use crate::tasks::harness::{Layout, Question, check_answers};
 use crate::tasks::spec::{ChoiceMetric, Domain, FileSpec, TaskSpec};
 use crate::tasks::{Entry, Task};
 
@@ -39,16 +40,22 @@ impl Task for Piqa {
         )
         .about("physical common sense, two solutions")
         .reads(files)
+        .revised(2)
     }
 
     fn read(&self, source: &mut Source, few_shot: usize, _seed: u64) -> Result<Vec<Item>, DatasetError> {
         let questions = questions(source, "valid")?;
-        let mut examples = Vec::new();
+        let mut pool = Vec::new();
         if few_shot > 0 {
-            let train = self::questions(source, "train")?;
-            examples = first(source.task(), train, few_shot, "train.jsonl")?;
+            pool = self::questions(source, "train")?.iter().map(Example::from).collect();
         }
-        Ok(Layout::default().items(&examples, questions))
+        let shots = Shots {
+            sampler: Sampler::RandomOthers,
+            pool,
+            from: "train.jsonl",
+            count: few_shot,
+        };
+        items(source, &Layout::default(), &shots, questions)
     }
 }
 

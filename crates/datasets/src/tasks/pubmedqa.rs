@@ -1,8 +1,8 @@
 //! PubMedQA: does the abstract answer the question with yes, no or maybe?
 //!
 //! Jin et al. 2019, <https://aclanthology.org/D19-1259>. Prompt: lm-evaluation-harness `pubmedqa`; letter form: arXiv:2607.01444.
-//! The test split is by membership: the PMIDs of `test_ground_truth.json`. The harness has no fixed examples; here the first labelled
-//! records outside the test split serve.
+//! The test split is by membership: the PMIDs of `test_ground_truth.json`. The harness draws examples from the 450
+//! training records of fold 0, whose list is not in these files; here from all labelled records outside the test split.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,7 +11,8 @@ use crate::error::{BadItem, DatasetError};
 use crate::item::Item;
 use crate::record::Record;
 use crate::source::Source;
-use crate::tasks::harness::{Layout, Question, first, letter_items, letter_spec, no_examples};
+use crate::tasks::few_shot::{Example, Sampler, Shots, items};
+use crate::tasks::harness::{Layout, Question, letter_items, letter_spec, no_examples};
 use crate::tasks::spec::{ChoiceMetric, Domain, FileSpec, TaskSpec};
 use crate::tasks::{Entry, Task};
 
@@ -45,6 +46,7 @@ impl Task for PubMedQa {
         };
         spec.about("yes, no or maybe from a PubMed abstract")
             .reads(vec![FileSpec::items(RECORDS), FileSpec::items(TEST)])
+            .revised(if self.letter { 1 } else { 2 })
     }
 
     fn read(&self, source: &mut Source, few_shot: usize, _seed: u64) -> Result<Vec<Item>, DatasetError> {
@@ -70,13 +72,13 @@ impl Task for PubMedQa {
         } else {
             Vec::new()
         };
-        let examples = first(
-            source.task(),
-            others,
-            few_shot,
-            "labelled records outside the test split",
-        )?;
-        Ok(Layout::default().items(&examples, questions))
+        let shots = Shots {
+            sampler: Sampler::Random,
+            pool: others.iter().map(Example::from).collect(),
+            from: "labelled records outside the test split",
+            count: few_shot,
+        };
+        items(source, &Layout::default(), &shots, questions)
     }
 }
 

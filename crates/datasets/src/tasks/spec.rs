@@ -168,6 +168,16 @@ pub enum Scoring {
         /// The answer ends at its first code fence.
         until_fence: bool,
     },
+    /// `HaluEval`: `Yes` where the answer shown is hallucinated, `No` where it is not.
+    HaluEval,
+    /// `SelfAware`: abstaining where no answer is right.
+    SelfAware,
+    /// A short answer equal to an accepted one, in the authors' form and in that of lm-evaluation-harness.
+    ShortAnswer,
+    /// `SQuAD` 2.0: its authors' measures, and abstaining where there is no answer.
+    Squad2,
+    /// `TruthfulQA`: overlap with true answers against overlap with false ones.
+    TruthfulQaGen,
 }
 
 impl Scoring {
@@ -175,6 +185,15 @@ impl Scoring {
     #[must_use]
     pub fn runs_generated_code(&self) -> bool {
         matches!(self, Self::UnitTests { .. })
+    }
+
+    /// A continuation whose log-probability after the prompt is measured beside the answer.
+    #[must_use]
+    pub fn probe(&self) -> Option<&'static str> {
+        match self {
+            Self::Squad2 => Some(" unanswerable"),
+            _ => None,
+        }
     }
 }
 
@@ -327,7 +346,9 @@ impl TaskSpec {
         generation: GenerationSettings,
     ) -> Self {
         let kind = match scoring {
-            Scoring::LetterAnswer { .. } | Scoring::MedHalt { .. } | Scoring::MedHaltFake => TaskKind::Classification,
+            Scoring::LetterAnswer { .. } | Scoring::MedHalt { .. } | Scoring::MedHaltFake | Scoring::HaluEval => {
+                TaskKind::Classification
+            }
             _ => TaskKind::Generation,
         };
         Self {
@@ -342,6 +363,13 @@ impl TaskSpec {
     #[must_use]
     pub fn about(mut self, about: impl Into<String>) -> Self {
         self.about = about.into();
+        self
+    }
+
+    /// In this version.
+    #[must_use]
+    pub fn revised(mut self, version: u32) -> Self {
+        self.version = version;
         self
     }
 

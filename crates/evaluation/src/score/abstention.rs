@@ -53,12 +53,21 @@ pub(super) fn metrics(answers: &[Answer]) -> Vec<Metric> {
 }
 
 fn whole(definition: Definition, value: fn(&Abstentions) -> Option<f64>) -> Metric {
+    whole_of(definition, "abstained", value)
+}
+
+/// A function of the counts of abstentions, where the score `abstained` says which items abstain.
+pub(super) fn whole_of(
+    definition: Definition,
+    abstained: &'static str,
+    value: fn(&Abstentions) -> Option<f64>,
+) -> Metric {
     let counted = move |rows: &[&[f64]]| {
         let column = |i: usize| rows.iter().map(|row| row[i] > 0.5).collect::<Vec<_>>();
         value(&Abstentions::new(&column(0), &column(1)).ok()?)
     };
     Metric {
         definition,
-        estimate: Estimate::whole(vec!["abstained", "unanswerable"], counted),
+        estimate: Estimate::whole(vec![abstained, "unanswerable"], counted),
     }
 }

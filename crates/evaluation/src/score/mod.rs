@@ -22,6 +22,11 @@ mod statements;
 mod gsm8k;
 pub mod ifeval;
 pub mod unit_tests;
+mod halueval;
+mod selfaware;
+mod short_answer;
+mod squad2;
+mod truthfulqa_gen;
 mod perplexity;
 
 use secateur_datasets::item::Item;
@@ -88,6 +93,11 @@ pub fn scorer(task: &TaskSpec, items: &[Item]) -> Box<dyn Scorer> {
         Scoring::Gsm8k => Box::new(gsm8k::Gsm8k),
         Scoring::IfEval => Box::new(ifeval::IfEval),
         Scoring::UnitTests { until_fence } => Box::new(unit_tests::UnitTests::reader(*until_fence)),
+        Scoring::HaluEval => Box::new(halueval::HaluEval),
+        Scoring::SelfAware => Box::new(selfaware::SelfAware),
+        Scoring::ShortAnswer => Box::new(short_answer::ShortAnswer),
+        Scoring::Squad2 => Box::new(squad2::Squad2),
+        Scoring::TruthfulQaGen => Box::new(truthfulqa_gen::TruthfulQaGen),
     }
 }
 

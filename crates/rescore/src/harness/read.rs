@@ -307,6 +307,7 @@ impl<'a> Line<'a> {
                 let output = choice_output(&continuations, scores, gold.clone());
                 let choice = Choice {
                     context: context.clone(),
+                    contexts: Vec::new(),
                     continuations,
                     choices,
                     gold,
@@ -358,6 +359,7 @@ fn text_parts(prompt: String, said: String, source: Option<String>, references: 
         references: references.clone(),
         unanswerable: false,
         parsed: None,
+        probe_log_probability: None,
     });
     let body = Body::Generate(Generate {
         messages: vec![Message {
@@ -376,6 +378,7 @@ fn choice_output(continuations: &[String], scores: Vec<Score>, gold: Vec<usize>)
     let sums: Vec<f64> = scores.iter().map(|score| score.log_probability).collect();
     let one = |(text, score): (&String, Score)| Continuation {
         text: text.clone(),
+        context: None,
         score: Some(score),
         unscorable: None,
     };

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use secateur_datasets::corpora::CorpusSpec;
 use secateur_datasets::strict_toml;
+use secateur_datasets::tasks::FewShotDraw;
 use secateur_model::{DeviceKind, Precision};
 use secateur_pruning::methods::{self, Method, Profile};
 use secateur_results::safe::{SafeOptions, SafeSection};
@@ -68,6 +69,9 @@ pub struct TaskEntry {
     /// Few-shot examples; the task's default where absent.
     #[serde(default)]
     pub few_shot: Option<usize>,
+    /// Who draws them: lm-evaluation-harness's sampler, or the first of the file.
+    #[serde(default)]
+    pub few_shot_draw: FewShotDraw,
     /// Longest answer in tokens, where answers are generated; the task's default where absent.
     #[serde(default)]
     pub max_new_tokens: Option<usize>,

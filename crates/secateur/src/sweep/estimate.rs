@@ -98,9 +98,10 @@ fn tokens(engine: &dyn Engine, task: &LoadedTask) -> anyhow::Result<(usize, usiz
     for item in &task.data.items {
         match &item.body {
             Body::Choice(choice) => {
-                let context = count(&choice.context)?;
-                for continuation in &choice.continuations {
-                    read += context + count(continuation)?;
+                let shared = count(&choice.context)?;
+                for (index, continuation) in choice.continuations.iter().enumerate() {
+                    let own = choice.contexts.get(index).map(|context| count(context)).transpose()?;
+                    read += own.unwrap_or(shared) + count(continuation)?;
                 }
             }
             Body::Generate(generate) => {

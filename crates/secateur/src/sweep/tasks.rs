@@ -60,6 +60,7 @@ fn load_one(sweep: &Sweep, entry: &TaskEntry, limit: Option<usize>, skip: bool) 
     }
     let options = LoadOptions {
         few_shot: entry.few_shot,
+        few_shot_draw: entry.few_shot_draw,
         limit: entry.limit.into_iter().chain(limit).min(),
         seed: 0,
         skip_bad_items: entry.skip_bad_items || skip,

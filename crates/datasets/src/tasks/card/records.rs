@@ -76,6 +76,7 @@ impl CardTask {
         let continuations = choices.iter().map(|choice| format!("{delimiter}{choice}")).collect();
         Ok(Choice {
             context,
+            contexts: Vec::new(),
             continuations,
             choices,
             gold,

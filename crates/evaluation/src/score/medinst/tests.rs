@@ -49,6 +49,7 @@ fn answer(id: &str, text: &str) -> Answer {
             references: Vec::new(),
             unanswerable: false,
             parsed: None,
+            probe_log_probability: None,
         }),
         scores: Scores::new(),
         flags: BTreeSet::new(),
