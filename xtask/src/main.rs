@@ -14,6 +14,8 @@ cargo xtask COMMAND
   goldens DIR [--only NAME,…]  check Secateur against a directory of reference values
   demo data                    write the demo's tasks and calibration text from its knowledge files
   demo train [--model NAME]    train the demo models from scratch, or go on
+  safe DIR [OPTIONS]           print how far each model can be pruned, from the records of a results directory
+  simulate                     put the statistics to 2,000 simulated sweeps of known truth; writes results/statistics.md
   test [ARGUMENTS]             run all tests
   check                        format, lints, tests, documentation: what CI runs
   run ARGUMENTS                any other `secateur` command, e.g. `cargo xtask run tasks`
@@ -53,7 +55,7 @@ fn run(mut words: Vec<String>) -> anyhow::Result<u8> {
             }
             secateur("sweep", &words)
         }
-        command @ ("report" | "goldens" | "demo") => secateur(command, &words),
+        command @ ("report" | "goldens" | "demo" | "safe") => secateur(command, &words),
         "run" if !words.is_empty() => {
             let command = words.remove(0);
             secateur(&command, &words)
@@ -66,6 +68,7 @@ fn run(mut words: Vec<String>) -> anyhow::Result<u8> {
             .concat(),
         ),
         "check" => check(),
+        "simulate" => simulate(),
         other => bail!("unknown command `{other}`\n\n{USAGE}"),
     }
 }
@@ -89,6 +92,19 @@ fn secateur(command: &str, words: &[String]) -> anyhow::Result<u8> {
     arguments.extend(["--", command]);
     arguments.extend(words.iter().map(String::as_str));
     cargo(&arguments)
+}
+
+/// The long form of the simulation tests, which links nothing heavy.
+fn simulate() -> anyhow::Result<u8> {
+    let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("results/statistics.md");
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+    let words = "test --release --package secateur-metrics --test simulation -- --ignored --nocapture";
+    let status = Command::new(cargo)
+        .args(words.split(' '))
+        .env("SECATEUR_STATISTICS_PAGE", page)
+        .status()
+        .context("cannot start cargo")?;
+    Ok(u8::from(!status.success()))
 }
 
 fn check() -> anyhow::Result<u8> {

@@ -146,6 +146,10 @@ pub fn summarise(
                         asked - rows.len()
                     ));
                 }
+                if value.interval_method == measure::NO_INTERVAL {
+                    let name = &metric.definition.name;
+                    warnings.push(format!("`{name}` has no interval: all its items are of one document"));
+                }
                 values.push(MetricValue { items: asked, ..value });
             }
             Err(Unmeasured::Undefined(reason)) => warnings.push(format!(

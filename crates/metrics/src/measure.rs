@@ -8,6 +8,10 @@ use crate::error::{Result, same_length};
 use crate::statistics::{self, Bootstrap, CONFIDENCE, Clusters, Resampled};
 use crate::value::{Definition, MetricValue};
 
+/// `interval_method` where all items are of one document: nothing is known of others. The ends are 0 and 1 where the value lies
+/// between, else the value itself.
+pub const NO_INTERVAL: &str = "none";
+
 /// A statistic of the items at some indices, with repetitions; `None` where it is undefined on them.
 pub type Statistic<'a> = &'a dyn Fn(&[usize]) -> Option<f64>;
 
@@ -24,6 +28,9 @@ pub fn proportion(
     same_length(definition.name, "items in clusters", clusters.items(), outcomes.len())?;
     let numbers = numbers(outcomes);
     let share = statistics::resample_mean(&numbers, clusters, options)?;
+    if share.units < 2 && outcomes.len() > 1 {
+        return Ok(metric(definition, &share, outcomes.len(), (0.0, 1.0), NO_INTERVAL));
+    }
     let successes = outcomes.iter().filter(|&&outcome| outcome).count();
     let (interval, method) = if clusters.are_singletons() {
         (statistics::wilson(successes, outcomes.len(), CONFIDENCE)?, "wilson")
@@ -39,7 +46,7 @@ pub fn proportion(
 /// A mean over items.
 ///
 /// # Errors
-/// If there are no items, a value is not finite, or `clusters` has another number of items or only one unit.
+/// If there are no items, a value is not finite, or `clusters` has another number of items.
 pub fn mean(definition: &Definition, values: &[f64], clusters: &Clusters, options: &Bootstrap) -> Result<MetricValue> {
     same_length(definition.name, "items in clusters", clusters.items(), values.len())?;
     crate::error::finite(definition.name, values)?;
@@ -72,6 +79,14 @@ pub(crate) fn is_bounded(definition: &Definition) -> bool {
 
 fn resampled(definition: &Definition, found: Resampled, n: usize) -> Result<MetricValue> {
     let found = found.bounded(is_bounded(definition));
+    if found.units < 2 {
+        let all = if found.bounded {
+            (0.0, 1.0)
+        } else {
+            (found.observed, found.observed)
+        };
+        return Ok(metric(definition, &found, n, all, NO_INTERVAL));
+    }
     let (low, high) = found.interval(CONFIDENCE)?;
     let interval = if found.bounded {
         (low.clamp(0.0, 1.0), high.clamp(0.0, 1.0))
@@ -143,6 +158,13 @@ mod tests {
         assert!(zero.interval.0 == 0.0 && zero.interval.1 > 0.15);
         let bits = mean(&BITS_PER_BYTE, &[2.0; 20], &clusters, &options).unwrap();
         assert_eq!(bits.interval, (2.0, 2.0));
-        assert!(mean(&ROUGE_L, &[0.5], &Clusters::singletons(1), &options).is_err());
+        let one = mean(&ROUGE_L, &[0.5], &Clusters::singletons(1), &options).unwrap();
+        assert_eq!((one.interval, one.interval_method.as_str()), ((0.0, 1.0), NO_INTERVAL));
+        let document = Clusters::by_name([Some("a"), Some("a")]);
+        let shared = proportion(&ACCURACY, &[true, true], &document, &options).unwrap();
+        assert_eq!(
+            (shared.interval, shared.interval_method.as_str()),
+            ((0.0, 1.0), NO_INTERVAL)
+        );
     }
 }

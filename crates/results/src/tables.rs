@@ -2,7 +2,7 @@
 //! pruned model, metric and fraction with seeds put together, `safe` a row per safe fraction.
 //!
 //! `p_holm` and `p_bh` of `metrics` correct `p_value` for all comparisons of the table that have one and speak of utility or
-//! reliability: the family, whose size is `family`. Rows are ordered by model, method (the unpruned model first), profile, fraction, seed, corpus, task and, in `metrics`, the
+//! reliability: the family, whose size is `p_family`. Rows are ordered by model, method (the unpruned model first), profile, fraction, seed, corpus, task and, in `metrics`, the
 //! record's order of metrics. In CSV, a text cell that a spreadsheet would take for a formula gets a `'` before it.
 
 use std::io::Cursor;
@@ -190,7 +190,7 @@ fn metrics(records: &[&Record]) -> Table {
         ("test", optional_text(&rows, test)),
         ("p_holm", adjusted.holm),
         ("p_bh", adjusted.benjamini_hochberg),
-        ("family", adjusted.family),
+        ("p_family", adjusted.family),
         ("mid_p", maybe(|p| p.mid_p)),
         ("wilcoxon_p", maybe(|p| p.wilcoxon_p)),
         ("minimum_detectable", maybe(|p| p.minimum_detectable)),

@@ -177,6 +177,66 @@ fn a_sweep_ends_in_a_report_and_a_finished_one_does_nothing() {
 }
 
 #[test]
+fn the_answer_is_printed_from_records_alone() {
+    let sweep = Sweep::new();
+    stdout(&sweep.run());
+    let safe = |words: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_secateur"));
+        command
+            .current_dir(sweep.folder.path())
+            .args(["safe", "results/tiny"])
+            .args(words);
+        command.output().unwrap()
+    };
+    let printed = stdout(&safe(&[]));
+    for part in [
+        "Margins: shares 0.05",
+        "tiny-olmoe, biomedical",
+        "tiny-olmoe, general",
+        "ends at 25 %: ",
+    ] {
+        assert!(printed.contains(part), "no `{part}` in\n{printed}");
+    }
+    let answers: serde_json::Value =
+        serde_json::from_str(&stdout(&safe(&["--json", "--margin", "1", "--alpha", "0.1"]))).unwrap();
+    let answers = answers["answers"].as_array().unwrap();
+    assert_eq!(answers.len(), 6);
+    assert!(
+        answers.iter().all(|answer| answer["safe_fraction"] == 0.5),
+        "no loss exceeds the whole: {answers:?}"
+    );
+    let refused = safe(&["--margin", "acuracy=0.1"]);
+    let message = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(
+        !refused.status.success() && message.contains("did you mean `accuracy`"),
+        "{message}"
+    );
+    // Other margins: nothing is evaluated, the report is drawn again.
+    sweep.definition(|text| text.replace("[[models]]", "[safe]\nmargins = { default = 0.25 }\n[[models]]"));
+    assert!(stdout(&sweep.run()).starts_with("0 cells evaluated"));
+    let page = fs::read_to_string(sweep.folder.path().join("results/tiny/report/report.md")).unwrap();
+    assert!(page.contains("Margins: 0.25."), "{page}");
+}
+
+#[test]
+fn what_counts_as_safe_is_checked_before_anything_runs() {
+    let sweep = Sweep::new();
+    for (section, part) in [
+        (
+            "reliability = [\"expected_calibration_eror\"]",
+            "did you mean `expected_calibration_error`",
+        ),
+        ("margins = { accuracy = \"much\" }", "safe.margins.accuracy is \"much\""),
+        ("alfa = 0.05", "did you mean `alpha`"),
+        ("domain = \"biomedicine\"", "the tasks are of biomedical, general"),
+    ] {
+        sweep.definition(|text| text.replace("[[models]]", &format!("[safe]\n{section}\n[[models]]")));
+        let message = sweep.refusal();
+        assert!(message.contains(part) && message.contains("sweep.toml"), "{message}");
+    }
+}
+
+#[test]
 fn equal_masks_are_evaluated_once() {
     let sweep = Sweep::new();
     // Of 8 experts both fractions remove 2.
