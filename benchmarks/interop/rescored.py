@@ -30,8 +30,8 @@ def latest(folder: Path) -> tuple[dict, list[str]]:
     """The newest results below a folder, and its sample files, found by the harness's rules."""
     files = [str(path) for path in folder.rglob("*") if path.is_file()]
     results = get_latest_filename(get_results_filenames(files))
-    time = get_file_datetime(results)
-    samples = [name for name in get_sample_results_filenames(files) if get_file_datetime(name) == time]
+    time = get_file_datetime(results).removesuffix(".json")
+    samples = [name for name in get_sample_results_filenames(files) if get_file_datetime(name).startswith(time)]
     return json.loads(Path(results).read_text()), samples
 
 
@@ -53,6 +53,7 @@ def main() -> int:
             if abs(value - other) > TOLERANCE * max(1.0, abs(value)):
                 failed += 1
                 print(f"{task} {key}: {value} there, {other} here")
+    failed += len(our_samples) != len(their_samples)
     for name in our_samples:
         task = get_file_task_name(Path(name).name)
         rows = load_dataset("json", data_files=name, split="train")

@@ -346,7 +346,8 @@ fn rescored(root: &Path, colours: &[Value]) {
         "{}",
         err(&new)
     );
-    let nothing = secateur(root, &["rescore", "."]);
+    fs::create_dir(root.join("empty")).unwrap();
+    let nothing = secateur(root, &["rescore", "empty"]);
     assert_eq!(nothing.status.code(), Some(1));
     assert!(err(&nothing).contains("no kept answers"), "{}", err(&nothing));
 }
