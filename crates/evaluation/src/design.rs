@@ -9,6 +9,9 @@ use crate::answer::{Answer, Output};
 /// The field that names the document an item is of; items without it stand alone.
 pub const CLUSTER: &str = "cluster";
 
+/// The field that names the kind of an item where metrics speak of one kind alone: hallucinated answers shown and right ones.
+pub const GROUP: &str = "group";
+
 /// Items by document.
 #[must_use]
 pub fn clusters(answers: &[Answer]) -> Clusters {
@@ -31,15 +34,16 @@ pub fn of_task(task: &str, options: &Bootstrap) -> Bootstrap {
     }
 }
 
-/// Number of items that a metric is asked of, given which entered it. Questions with an answer and questions without one have
-/// metrics of their own: a metric that no item of such a group enters is not asked of the group. Within a group every item
-/// counts, also one that could not be put to the model.
+/// Number of items that a metric is asked of, given which entered it. Questions with an answer and questions without one, and items
+/// of different [`GROUP`]s, have metrics of their own: a metric that no item of such a group enters is not asked of the group. Within a
+/// group every item counts, also one that could not be put to the model.
 #[must_use]
 pub fn asked(answers: &[Answer], entered: &[bool]) -> usize {
     let unanswerable = |answer: &Answer| matches!(&answer.output, Output::Text(output) if output.unanswerable);
-    let mut groups: BTreeMap<bool, (usize, bool)> = BTreeMap::new();
+    let mut groups: BTreeMap<(bool, Option<&str>), (usize, bool)> = BTreeMap::new();
     for (answer, &enters) in answers.iter().zip(entered) {
-        let group = groups.entry(unanswerable(answer)).or_default();
+        let kind = (unanswerable(answer), answer.fields.get(GROUP).map(String::as_str));
+        let group = groups.entry(kind).or_default();
         group.0 += 1;
         group.1 |= enters;
     }

@@ -1,5 +1,6 @@
 //! Scores of general question answering on answers written by hand.
-#![allow(clippy::unwrap_used)]
+// Shares of one or two answers are exact.
+#![allow(clippy::unwrap_used, clippy::float_cmp)]
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -49,7 +50,7 @@ fn answered(task: &str, item: &Item, text: &str, probe: Option<f64>) -> Answer {
         scores: Scores::new(),
         flags: BTreeSet::new(),
         unsupported: Vec::new(),
-        fields: BTreeMap::new(),
+        fields: item.fields.clone(),
     };
     let spec = find(task, &[]).unwrap().spec();
     score::scorer(&spec, &[]).score(item, &mut answer).unwrap();
@@ -182,7 +183,8 @@ fn selfaware_has_two_rules_of_abstention() {
 
 #[test]
 fn halueval_has_a_paper_form() {
-    let (hallucinated, right) = (item("a", &["Yes"], false, &[]), item("b", &["No"], false, &[]));
+    let hallucinated = item("a", &["Yes"], false, &[("group", "hallucinated")]);
+    let right = item("b", &["No"], false, &[("group", "right")]);
     let answers = [
         answered("halueval_qa", &hallucinated, " Yes, it does.", None),
         answered("halueval_qa", &hallucinated, " I would say Yes", None),

@@ -84,9 +84,7 @@ pub fn collect(paths: &[PathBuf], fractions: &[f64]) -> anyhow::Result<Collectio
 /// report. `None` where the sweep ranked nothing, or where the page could not be made: that is said, and the report goes on without it.
 pub fn agreement_page(directory: &Path, fractions: &[f64], command: &str) -> Option<String> {
     let rankings = directory.join("rankings");
-    if fs::read_dir(&rankings).ok()?.next().is_none() {
-        return None;
-    }
+    fs::read_dir(&rankings).ok()?.next()?.ok()?;
     match write_agreement(
         rankings,
         &directory.join("report").join("agreement"),

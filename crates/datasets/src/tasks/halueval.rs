@@ -160,7 +160,7 @@ impl HaluEval {
                 source: None,
                 unanswerable: false,
             }),
-            fields: BTreeMap::from([("shown".to_owned(), shown.to_owned())]),
+            fields: BTreeMap::from([("group".to_owned(), shown.to_owned())]),
         })
     }
 }

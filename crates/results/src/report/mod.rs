@@ -101,7 +101,7 @@ pub fn report(store: &Store, options: &ReportOptions) -> Result<Report, Error> {
             rule: &rule,
             safe: &safe,
             figures: &figures,
-            agreement_page: options.agreement_page.as_deref(),
+            agreement: options.agreement_page.as_deref(),
             warnings: &written.warnings,
         },
     )?;

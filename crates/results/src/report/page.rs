@@ -26,7 +26,7 @@ pub(super) struct Content<'a> {
     pub(super) rule: &'a SafeOptions,
     pub(super) safe: &'a [SafeFraction],
     pub(super) figures: &'a [Figure],
-    pub(super) agreement_page: Option<&'a str>,
+    pub(super) agreement: Option<&'a str>,
     pub(super) warnings: &'a [String],
 }
 
@@ -50,7 +50,7 @@ pub(super) struct Page {
     fence: String,
     records: usize,
     manifest: Vec<(String, String)>,
-    agreement_page: Option<String>,
+    agreement: Option<String>,
     warnings: Vec<String>,
 }
 
@@ -86,7 +86,7 @@ impl Page {
             definition: identity.definition.trim_end().to_owned(),
             records: content.records.len(),
             manifest: manifest.map(|(name, value)| (name, plain(&value))).collect(),
-            agreement_page: content.agreement_page.map(str::to_owned),
+            agreement: content.agreement.map(str::to_owned),
             warnings: content.warnings.to_vec(),
             places,
         })

@@ -117,9 +117,12 @@ pub(super) fn differences(records: &[Record]) -> Vec<DifferenceRow> {
     primary.map(row).collect()
 }
 
+/// Model, task and metric.
+type Measured<'a> = (&'a str, &'a str, &'a str);
+
 /// Metrics below full coverage, with the cell that lacks most.
 pub(super) fn uncovered(records: &[Record]) -> Vec<UncoveredRow> {
-    let mut groups: BTreeMap<(&str, &str, &str), Vec<(f64, String)>> = BTreeMap::new();
+    let mut groups: BTreeMap<Measured<'_>, Vec<(f64, String)>> = BTreeMap::new();
     for record in records {
         for metric in &record.metrics {
             if let Some(coverage) = metric.coverage().filter(|coverage| *coverage < 1.0) {
@@ -132,7 +135,7 @@ pub(super) fn uncovered(records: &[Record]) -> Vec<UncoveredRow> {
             }
         }
     }
-    let row = |((model, task, metric), cells): ((&str, &str, &str), Vec<(f64, String)>)| {
+    let row = |((model, task, metric), cells): (Measured<'_>, Vec<(f64, String)>)| {
         let count = cells.len();
         let least = cells
             .into_iter()

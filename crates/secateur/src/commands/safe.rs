@@ -32,7 +32,7 @@ pub struct Arguments {
 /// What counts as safe, where the command line says otherwise than the sweep.
 #[derive(Debug, Args)]
 pub struct Rule {
-    /// The loss that is accepted, for all metrics or for one: 0.05, accuracy=0.02, rouge_l=5%; may be repeated.
+    /// The loss that is accepted, for all metrics or for one: `0.05`, `accuracy=0.02`, `rouge_l=5%`; may be repeated.
     #[arg(long, value_name = "[METRIC=]MARGIN")]
     margin: Vec<String>,
     /// Level of each test, one-sided.
