@@ -216,6 +216,11 @@ fn the_answer_is_printed_from_records_alone() {
     assert!(stdout(&sweep.run()).starts_with("0 cells evaluated"));
     let page = fs::read_to_string(sweep.folder.path().join("results/tiny/report/report.md")).unwrap();
     assert!(page.contains("Margins: 0.25."), "{page}");
+    // A margin of a metric that no task of the sweep has.
+    let margins = "[safe]\nmargins = { default = 0.25, bits_per_byte = \"10 %\" }\n[[models]]";
+    sweep.definition(|text| text.replace("[[models]]", margins));
+    assert!(stdout(&sweep.run()).starts_with("0 cells evaluated"));
+    assert!(stdout(&safe(&[])).contains("bits_per_byte 10 %"));
 }
 
 #[test]

@@ -1,9 +1,12 @@
 //! `secateur safe`.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use secateur_datasets::error::nearest_hint;
+use secateur_metrics::registry::METRICS;
 use secateur_results::report::written_section;
 use secateur_results::safe::{
     Criterion, End, Over, SafeFraction, SafeOptions, SafeSection, WrittenMargin, safe_fractions, words,
@@ -124,15 +127,27 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Refuses metrics that no record has.
+/// Refuses chosen metrics that no record has, and margins of metrics that do not exist.
 fn known(rule: &SafeOptions, records: &[secateur_results::record::Record]) -> anyhow::Result<()> {
     let metrics = records.iter().flat_map(|record| &record.metrics);
-    let known: std::collections::BTreeSet<&str> = metrics.map(|metric| metric.name.as_str()).collect();
-    let chosen = rule.utility.iter().chain(&rule.reliability).flatten();
-    for name in chosen.chain(rule.margins.keys()) {
-        if !known.contains(name.as_str()) && !known.is_empty() {
-            let hint = secateur_datasets::error::nearest_hint(name, known.iter().copied());
-            anyhow::bail!("no record has the metric `{name}`{hint}");
+    let recorded: BTreeSet<&str> = metrics.map(|metric| metric.name.as_str()).collect();
+    if recorded.is_empty() {
+        return Ok(());
+    }
+    let refuse = |name: &str, known: &BTreeSet<&str>| {
+        let hint = nearest_hint(name, known.iter().copied());
+        anyhow::bail!("no record has the metric `{name}`{hint}")
+    };
+    for name in rule.utility.iter().chain(&rule.reliability).flatten() {
+        if !recorded.contains(name.as_str()) {
+            return refuse(name, &recorded);
+        }
+    }
+    // A sweep file may hold margins for tasks that this sweep does not have.
+    let all: BTreeSet<&str> = METRICS.iter().map(|metric| metric.name).chain(recorded).collect();
+    for name in rule.margins.keys() {
+        if !all.contains(name.as_str()) {
+            return refuse(name, &all);
         }
     }
     Ok(())
