@@ -268,6 +268,8 @@ fn bad_records_stop_a_sweep_or_are_counted_and_its_answers_are_scored_again() {
             (&record["counts"]["evaluated"], &record["counts"]["skipped_records"]),
             (&Value::from(7), &Value::from(1))
         );
+        let metric = &record["metrics"][0];
+        assert_eq!((&metric["n"], &metric["items"]), (&Value::from(7), &Value::from(8)));
     }
     rescored(root, &colours);
     assert_eq!(records(), before);

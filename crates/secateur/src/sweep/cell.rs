@@ -168,6 +168,12 @@ impl Question<'_> {
         let skipped = &self.task.data.skipped;
         if let Some(first) = skipped.first() {
             outcome.counts.insert("skipped_records".to_owned(), skipped.len());
+            // A record that was left out lowers coverage; of a sample, as many as it would have held.
+            let data = &self.task.data;
+            let missing = (skipped.len() * data.items.len()).div_ceil(data.available);
+            for metric in &mut outcome.metrics {
+                metric.items += missing;
+            }
             outcome.warnings.push(format!(
                 "{} unusable records of the task's files were left out; the first: {first}",
                 skipped.len()
