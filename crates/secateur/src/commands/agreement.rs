@@ -66,9 +66,14 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 }
 
 fn print(summary: &ModelSummary) {
+    let domain = if summary.domain.is_empty() {
+        "without calibration"
+    } else {
+        &summary.domain
+    };
     println!(
-        "{}, {}: {} masks, {} layers, {} experts",
-        summary.model, summary.domain, summary.masks, summary.layers, summary.experts
+        "{}, {domain}: {} masks, {} layers, {} experts",
+        summary.model, summary.masks, summary.layers, summary.experts
     );
     let both = |row: &Alike| {
         let at = |removed: &Removed| {
