@@ -220,18 +220,17 @@ mod tests {
         for name in tasks::names() {
             let spec = tasks::find(&name, &[]).unwrap().spec();
             let card = card(&spec.set).unwrap_or_else(|| panic!("{name} has no card"));
-            if spec.set != "mmlu" {
-                for file in &spec.files {
-                    let listed = card.file.iter().any(|listed| listed.name == file.name);
-                    assert!(
-                        listed || file.usage == tasks::spec::FileUse::FewShot,
-                        "{name}: {}",
-                        file.name
-                    );
-                }
+            for file in &spec.files {
+                let listed = card.file.iter().any(|listed| listed.name == file.name);
+                assert!(
+                    listed || file.usage == tasks::spec::FileUse::FewShot,
+                    "{name}: {}",
+                    file.name
+                );
             }
         }
     }
+
     #[test]
     fn own_cards_are_checked_as_they_are_read() {
         let folder = tempfile::tempdir().unwrap();
