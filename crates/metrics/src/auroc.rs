@@ -2,10 +2,11 @@
 
 use crate::error::{MetricError, Result, finite, not_empty, same_length};
 use crate::ties::tied;
-use crate::value::{Aspect, Definition, Direction};
+use crate::value::{Aspect, Definition, Direction, PROBABILITIES};
 
-/// Area under the ROC curve.
-pub const AUROC: Definition = Definition::new("auroc", "fraction", Direction::HigherIsBetter, Aspect::Reliability);
+/// Area under the ROC curve: in records, of the model's confidence for being right.
+pub const AUROC: Definition =
+    Definition::new("auroc", "fraction", Direction::HigherIsBetter, Aspect::Reliability).by(PROBABILITIES);
 
 /// Probability that a positive item scores above a negative one, ties counting half (Mann–Whitney U / (P·N)).
 ///

@@ -6,21 +6,28 @@
 //! ECE = Σ_b n_b/N · |accuracy_b − confidence_b|,  MCE = max_b |accuracy_b − confidence_b|
 //! ```
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::{MetricError, Result, not_empty, probabilities, same_length};
 use crate::ties::tied;
-use crate::value::{Aspect, Definition, Direction};
+use crate::value::{Aspect, Definition, Direction, PROBABILITIES};
 
-/// Expected calibration error.
+/// Expected calibration error, bins of equal width.
 pub const ECE: Definition = reliability("expected_calibration_error");
+/// Expected calibration error, bins of equal mass.
+pub const ECE_EQUAL_MASS: Definition = reliability("expected_calibration_error_equal_mass");
 /// Maximum calibration error.
 pub const MCE: Definition = reliability("maximum_calibration_error");
 
 const fn reliability(name: &'static str) -> Definition {
-    Definition::new(name, "fraction", Direction::LowerIsBetter, Aspect::Reliability)
+    Definition::new(name, "fraction", Direction::LowerIsBetter, Aspect::Reliability).by(PROBABILITIES)
 }
 
+/// Bins of the errors that records keep and of the diagrams beside them.
+pub const BINS: usize = 10;
+
 /// One bar of a reliability diagram.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Bin {
     /// Position among all bins, empty ones counted.
     pub index: usize,
@@ -58,6 +65,15 @@ pub enum Binning {
 /// If there are no items or bins, the lists differ in length, or a confidence is outside [0, 1].
 pub fn expected_calibration_error(confidences: &[f64], right: &[bool], bins: usize) -> Result<f64> {
     let diagram = reliability_diagram(confidences, right, bins, Binning::EqualWidth)?;
+    Ok(expected(&diagram))
+}
+
+/// ECE over `bins` bins of equal mass.
+///
+/// # Errors
+/// As [`expected_calibration_error`].
+pub fn expected_calibration_error_equal_mass(confidences: &[f64], right: &[bool], bins: usize) -> Result<f64> {
+    let diagram = reliability_diagram(confidences, right, bins, Binning::EqualMass)?;
     Ok(expected(&diagram))
 }
 

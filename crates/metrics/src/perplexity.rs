@@ -9,7 +9,7 @@
 
 use crate::error::{MetricError, Result, not_empty};
 use crate::text;
-use crate::value::{Aspect, Definition, Direction};
+use crate::value::{Aspect, Definition, Direction, PROBABILITIES};
 
 /// Perplexity per token.
 pub const TOKEN_PERPLEXITY: Definition = utility("perplexity_per_token", "perplexity");
@@ -21,7 +21,7 @@ pub const BYTE_PERPLEXITY: Definition = utility("perplexity_per_byte", "perplexi
 pub const BITS_PER_BYTE: Definition = utility("bits_per_byte", "bits");
 
 const fn utility(name: &'static str, unit: &'static str) -> Definition {
-    Definition::new(name, unit, Direction::LowerIsBetter, Aspect::Utility)
+    Definition::new(name, unit, Direction::LowerIsBetter, Aspect::Utility).by(PROBABILITIES)
 }
 
 /// The log-likelihood of one text and its size.

@@ -1,7 +1,7 @@
 //! Brier score and negative log-likelihood of predicted class probabilities: proper scores, best for honest probabilities.
 
 use crate::error::{MetricError, Result, not_empty, probabilities, same_length};
-use crate::value::{Aspect, Definition, Direction};
+use crate::value::{Aspect, Definition, Direction, PROBABILITIES};
 
 /// Brier score summed over classes, in [0, 2].
 pub const BRIER: Definition = Definition::new(
@@ -9,14 +9,16 @@ pub const BRIER: Definition = Definition::new(
     "squared_probability",
     Direction::LowerIsBetter,
     Aspect::Reliability,
-);
+)
+.by(PROBABILITIES);
 /// Negative log-likelihood of the right class.
 pub const NLL: Definition = Definition::new(
     "negative_log_likelihood",
     "nats",
     Direction::LowerIsBetter,
     Aspect::Reliability,
-);
+)
+.by(PROBABILITIES);
 
 /// Sums of probabilities may miss 1 by this much.
 const SUM_TOLERANCE: f64 = 1e-6;
@@ -65,6 +67,18 @@ pub fn negative_log_likelihood(rows: &[Vec<f64>], labels: &[usize]) -> Result<f6
     mean_of("negative log-likelihood", rows, labels, |row, label| {
         Ok(-row[label].clamp(f64::EPSILON, 1.0 - f64::EPSILON).ln())
     })
+}
+
+/// Brier score and negative log-likelihood of one answer held with `confidence`, its two classes being right and wrong:
+/// `2·(confidence − right)²` and `−ln` of the probability of what came true, kept within [ε, 1 − ε] as above.
+///
+/// # Errors
+/// If `confidence` is no probability.
+pub fn outcome_scores(confidence: f64, right: bool) -> Result<(f64, f64)> {
+    probabilities("Brier score", &[confidence])?;
+    let came_true = if right { confidence } else { 1.0 - confidence };
+    let surprise = -came_true.clamp(f64::EPSILON, 1.0 - f64::EPSILON).ln();
+    Ok((2.0 * (1.0 - came_true).powi(2), surprise))
 }
 
 /// Probabilities of choices from their log-probabilities: the softmax.
@@ -133,6 +147,15 @@ mod tests {
         let binary = brier_binary(&[0.7], &[true]).unwrap();
         let summed = brier(&[vec![0.3, 0.7]], &[1]).unwrap();
         assert!((summed - 2.0 * binary).abs() < 1e-15);
+    }
+
+    #[test]
+    fn an_outcome_has_two_classes() {
+        let (squares, surprise) = outcome_scores(0.7, false).unwrap();
+        assert!((squares - brier(&[vec![0.7, 0.3]], &[1]).unwrap()).abs() < 1e-15);
+        assert!((surprise + 0.3_f64.ln()).abs() < 1e-15);
+        assert!((outcome_scores(1.0, false).unwrap().1 - 36.043_653_389_117_15).abs() < 1e-9);
+        assert!(outcome_scores(f64::NAN, true).is_err() && outcome_scores(1.1, true).is_err());
     }
 
     #[test]

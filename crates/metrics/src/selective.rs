@@ -12,12 +12,25 @@
 
 use crate::error::{MetricError, Result, finite, not_empty, same_length};
 use crate::ties::tied;
-use crate::value::{Aspect, Definition, Direction};
+use crate::value::{Aspect, Definition, Direction, PROBABILITIES};
 
 /// Area under the risk–coverage curve.
-pub const AURC: Definition = Definition::new("aurc", "fraction", Direction::LowerIsBetter, Aspect::Reliability);
+pub const AURC: Definition = reliability("aurc", Direction::LowerIsBetter);
 /// AURC above that of the best ranking of the same errors.
-pub const E_AURC: Definition = Definition::new("e_aurc", "fraction", Direction::LowerIsBetter, Aspect::Reliability);
+pub const E_AURC: Definition = reliability("e_aurc", Direction::LowerIsBetter);
+/// Largest share of items that can be answered with at most 5 % of them wrong.
+pub const COVERAGE_AT_RISK_05: Definition = reliability("coverage_at_risk_05", Direction::HigherIsBetter);
+/// Largest share of items that can be answered with at most 10 % of them wrong.
+pub const COVERAGE_AT_RISK_10: Definition = reliability("coverage_at_risk_10", Direction::HigherIsBetter);
+/// Share of items answered wrong with a confidence of at least [`CONFIDENT`].
+pub const CONFIDENT_ERROR_RATE: Definition = reliability("confident_error_rate", Direction::LowerIsBetter);
+
+/// Confidence from which on an error counts as confident.
+pub const CONFIDENT: f64 = 0.9;
+
+const fn reliability(name: &'static str, direction: Direction) -> Definition {
+    Definition::new(name, "fraction", direction, Aspect::Reliability).by(PROBABILITIES)
+}
 
 /// One point of the curve: a threshold on confidence that the data can tell apart.
 #[derive(Debug, Clone, Copy, PartialEq)]

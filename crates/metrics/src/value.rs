@@ -1,5 +1,8 @@
 //! The form in which every number leaves this crate.
 
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
 use serde::{Deserialize, Serialize};
 
 pub use crate::resamples::Resamples;
@@ -49,6 +52,10 @@ pub struct MetricValue {
     pub clusters: usize,
     /// 95 % interval, lower and upper end.
     pub interval: (f64, f64),
+    /// What made the number: `rules` (comparison of texts by rule), `probabilities` (the model's own), or the scorer and its
+    /// identity. Empty in records of layout 2 and before, which did not say.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub scorer: String,
     /// How the interval was made: `wilson`, `wilson_clustered`, `expanded_percentile`; `bootstrap` in layout 1.
     pub interval_method: String,
     /// The value on resamples of the task's items; kept for the unpruned model alone, as the base of relative margins.
@@ -118,7 +125,14 @@ pub struct Definition {
     pub direction: Direction,
     /// Utility, reliability or neither.
     pub aspect: Aspect,
+    /// What makes the number, see [`MetricValue::scorer`].
+    pub scorer: &'static str,
 }
+
+/// Comparison of texts by rule.
+pub const RULES: &str = "rules";
+/// The model's own probabilities.
+pub const PROBABILITIES: &str = "probabilities";
 
 impl Definition {
     /// A definition.
@@ -129,6 +143,26 @@ impl Definition {
             unit,
             direction,
             aspect,
+            scorer: RULES,
         }
     }
+
+    /// Made by `scorer`.
+    #[must_use]
+    pub const fn by(self, scorer: &'static str) -> Self {
+        Self { scorer, ..self }
+    }
+}
+
+/// `name` for as long as the program runs: names of metrics that a sweep file chooses. Each name is kept once.
+#[must_use]
+pub fn interned(name: &str) -> &'static str {
+    static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+    let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = names.get(name) {
+        return known;
+    }
+    let kept: &'static str = Box::leak(name.to_owned().into_boxed_str());
+    names.insert(kept);
+    kept
 }

@@ -18,10 +18,6 @@ use crate::error::{MetricError, Result};
 /// If `n` is 0, there are more successes than trials, or `confidence` is not strictly between 0 and 1.
 pub fn wilson(successes: usize, n: usize, confidence: f64) -> Result<(f64, f64)> {
     let metric = "Wilson interval";
-    check_confidence(metric, confidence)?;
-    if n == 0 {
-        return Err(MetricError::Empty { metric });
-    }
     if successes > n {
         return Err(MetricError::Option {
             metric,
@@ -30,8 +26,18 @@ pub fn wilson(successes: usize, n: usize, confidence: f64) -> Result<(f64, f64)>
             expected: "at most the number of trials",
         });
     }
+    wilson_of_share(successes as f64 / n as f64, n, confidence)
+}
+
+/// Interval of a share that need not be a whole number of `n`: ties are halves.
+pub(crate) fn wilson_of_share(share: f64, n: usize, confidence: f64) -> Result<(f64, f64)> {
+    let metric = "Wilson interval";
+    check_confidence(metric, confidence)?;
+    if n == 0 {
+        return Err(MetricError::Empty { metric });
+    }
     let z = Normal::standard().inverse_cdf(f64::midpoint(1.0, confidence));
-    Ok(score_interval(successes as f64 / n as f64, n as f64, z))
+    Ok(score_interval(share, n as f64, z))
 }
 
 /// Interval of a proportion whose items share documents: Wilson's with the number of independent items that would scatter as

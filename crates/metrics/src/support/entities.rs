@@ -110,7 +110,28 @@ pub struct Entity {
     pub written: String,
     /// Lower case, hyphens and slashes as blanks.
     pub normalised: String,
-    start: usize,
+    /// Byte at which it begins.
+    pub start: usize,
+}
+
+/// Texts that names are looked up in.
+#[derive(Debug, Clone, Default)]
+pub struct Known(Vec<String>);
+
+impl Known {
+    /// The texts.
+    #[must_use]
+    pub fn new(sources: &[&str]) -> Self {
+        let forms = |source: &&str| [format!(" {} ", normalise(source)), format!(" {} ", joined(source))];
+        Self(sources.iter().flat_map(forms).collect())
+    }
+
+    /// Whether the words of `written` stand in a row in one of them.
+    #[must_use]
+    pub fn has(&self, written: &str) -> bool {
+        let forms = [format!(" {} ", normalise(written)), format!(" {} ", joined(written))];
+        forms.iter().any(|form| self.0.iter().any(|text| text.contains(form)))
+    }
 }
 
 struct Word<'a> {
@@ -124,10 +145,7 @@ struct Word<'a> {
 /// The names of `generated` against `sources`. A name mentioned twice counts once.
 #[must_use]
 pub fn support(generated: &str, sources: &[&str], terms: &[&str]) -> Support {
-    let known: Vec<String> = sources
-        .iter()
-        .flat_map(|source| [format!(" {} ", normalise(source)), format!(" {} ", joined(source))])
-        .collect();
+    let known = Known::new(sources);
     let mut seen = BTreeSet::new();
     let mut result = Support::default();
     for entity in extract(generated, terms) {
@@ -135,11 +153,7 @@ pub fn support(generated: &str, sources: &[&str], terms: &[&str]) -> Support {
             continue;
         }
         result.mentions += 1;
-        let forms = [
-            format!(" {} ", entity.normalised),
-            format!(" {} ", joined(&entity.written)),
-        ];
-        if !forms.iter().any(|form| known.iter().any(|text| text.contains(form))) {
+        if !known.has(&entity.written) {
             result.unsupported.push(entity.written);
         }
     }
@@ -276,7 +290,8 @@ fn is_gene_like(word: &str) -> bool {
     (starts_with_letter || (has_capital && !after.is_empty())) && !unit
 }
 
-fn is_drug(word: &str) -> bool {
+/// Ends in a stem of [`DRUG_STEMS`].
+pub(crate) fn is_drug(word: &str) -> bool {
     let lower = strip_possessive(word).to_lowercase();
     lower.len() >= 6
         && lower.bytes().all(|b| b.is_ascii_lowercase())
@@ -286,7 +301,7 @@ fn is_drug(word: &str) -> bool {
             .any(|stem| lower.len() >= stem.len() + 2 && lower.ends_with(stem))
 }
 
-fn strip_possessive(word: &str) -> &str {
+pub(crate) fn strip_possessive(word: &str) -> &str {
     word.strip_suffix("'s")
         .or_else(|| word.strip_suffix("’s"))
         .unwrap_or(word)

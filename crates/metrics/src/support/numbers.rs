@@ -98,7 +98,8 @@ pub struct Number {
     pub unit: Option<&'static str>,
     /// As written, with its unit.
     pub written: String,
-    start: usize,
+    /// Byte at which it begins.
+    pub start: usize,
 }
 
 impl Number {
