@@ -118,6 +118,12 @@ impl Settings {
 }
 
 impl Proxies {
+    /// From the environment of this process.
+    #[must_use]
+    pub fn from_environment() -> Self {
+        Self::from_variables(&|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+    }
+
     fn from_variables(set: &dyn Fn(&str) -> Option<String>) -> Self {
         let either = |name: &str| set(&name.to_ascii_lowercase()).or_else(|| set(name));
         let all = either("ALL_PROXY");

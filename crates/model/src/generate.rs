@@ -38,6 +38,8 @@ pub struct Generated {
     pub tokens: Vec<u32>,
     /// ln p of each under the model at temperature 1.
     pub log_probabilities: Vec<f64>,
+    /// ln p of the end token, where one ended it.
+    pub end_log_probability: Option<f64>,
     /// The model ended it with one of the end tokens.
     pub ended: bool,
     /// The caller's stop rule ended it.
@@ -101,22 +103,28 @@ impl Model {
         stop: &mut StopRule<'_>,
         finish: &mut dyn FnMut(Running<'a>),
     ) -> Result<(), ModelError> {
-        let prompts: Vec<&[u32]> = running.iter().map(|r| r.options.prompt.as_slice()).collect();
+        // Neighbours with one prompt (samples of one question) read it once.
+        let mut prompts: Vec<&[u32]> = Vec::new();
+        let mut rows = Vec::with_capacity(running.len());
+        for sequence in &running {
+            let prompt = sequence.options.prompt.as_slice();
+            if prompts.last() != Some(&prompt) {
+                prompts.push(prompt);
+            }
+            rows.push(prompts.len() - 1);
+        }
         let mut batch = Batch::left_padded(&prompts);
         let mut cache = Cache::default();
         while !running.is_empty() {
             let hidden = self.decoder.forward(&batch, Some(&mut cache), &mut Watch::Nobody)?;
             let last: Vec<usize> = (0..batch.batch).map(|row| (row + 1) * batch.length - 1).collect();
-            let rows = hidden.select(0, indices(&last, self.device()));
-            let logits = host_f64(self.decoder.logits(rows), "logits")?;
+            let hidden = hidden.select(0, indices(&last, self.device()));
+            let logits = host_f64(self.decoder.logits(hidden), "logits")?;
+            let width = self.vocabulary();
             let mut going_on = Vec::with_capacity(running.len());
             let (mut kept_rows, mut ids, mut positions) = (Vec::new(), Vec::new(), Vec::new());
-            for (row, (mut sequence, logits)) in running
-                .into_iter()
-                .zip(logits.chunks_exact(self.vocabulary()))
-                .enumerate()
-            {
-                let token = sequence.next(logits)?;
+            for (mut sequence, row) in running.into_iter().zip(rows) {
+                let token = sequence.next(&logits[row * width..(row + 1) * width])?;
                 if sequence.is_done(token, stop)? {
                     finish(sequence);
                     continue;
@@ -126,10 +134,11 @@ impl Model {
                 positions.push(sequence.options.prompt.len() + sequence.generated.tokens.len() - 1);
                 going_on.push(sequence);
             }
-            if kept_rows.len() < batch.batch {
+            if !kept_rows.iter().copied().eq(0..batch.batch) {
                 cache.select(&kept_rows, self.device());
             }
             running = going_on;
+            rows = (0..running.len()).collect();
             batch = Batch::step(ids, positions);
         }
         Ok(())
@@ -156,7 +165,7 @@ impl Running<'_> {
 
     fn is_done(&mut self, token: u32, stop: &mut StopRule<'_>) -> Result<bool, ModelError> {
         if self.options.end_tokens.contains(&token) {
-            self.generated.log_probabilities.pop();
+            self.generated.end_log_probability = self.generated.log_probabilities.pop();
             self.generated.ended = true;
             return Ok(true);
         }

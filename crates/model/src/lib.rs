@@ -20,6 +20,7 @@ pub mod observe;
 pub mod decoder;
 pub mod model;
 pub mod score;
+pub mod divergence;
 pub mod generate;
 pub mod states;
 pub mod export;

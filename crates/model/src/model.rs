@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::batch::Batch;
 use crate::blocks::linear::Linear;
 use crate::blocks::moe::Moe;
-use crate::blocks::router::host_f64;
+use crate::blocks::router::{Router, host_f64};
 use crate::checkpoint::Checkpoint;
 use crate::decoder::{Cache, Decoder, Watch};
 use crate::device::Device;
@@ -183,6 +183,39 @@ impl Model {
             }
         }
         Ok(())
+    }
+
+    /// The mask that is set: the layers that lost experts. Empty for the unpruned model.
+    #[must_use]
+    pub fn mask(&self) -> ExpertMask {
+        let kept = |(index, layer): (usize, &crate::decoder::Layer)| {
+            let flags = layer.moe()?.router.kept.as_ref()?;
+            let ids = flags.iter().enumerate().filter(|(_, kept)| **kept);
+            Some((index, ids.map(|(id, _)| ExpertId(id)).collect()))
+        };
+        let layers = self.decoder.layers.iter().enumerate();
+        ExpertMask {
+            kept: layers.filter_map(kept).collect(),
+        }
+    }
+
+    /// What `ask` says of the unpruned model. The mask that is set is set again afterwards, also where `ask` fails.
+    ///
+    /// # Errors
+    /// What `ask` fails with.
+    pub fn unmasked<T, E>(&mut self, ask: impl FnOnce(&Self) -> Result<T, E>) -> Result<T, E> {
+        let set: Vec<Option<Vec<bool>>> = self.swap_masks(|router| router.kept.take());
+        let answer = ask(self);
+        let mut set = set.into_iter();
+        self.swap_masks(|router| router.kept = set.next().flatten());
+        answer
+    }
+
+    /// Does something to the router of every `MoE` layer, in order.
+    fn swap_masks<T>(&mut self, change: impl FnMut(&mut Router) -> T) -> Vec<T> {
+        let layers = self.decoder.layers.iter_mut();
+        let routers = layers.filter_map(|layer| Some(&mut layer.moe_mut()?.router));
+        routers.map(change).collect()
     }
 
     fn check_mask(&self, mask: &ExpertMask) -> Result<(), ModelError> {

@@ -161,6 +161,11 @@ impl Tokenizer {
         self.inner.id_to_token(id)
     }
 
+    /// The library's tokenizer and the file it came from.
+    pub(super) fn into_parts(self) -> (tokenizers::Tokenizer, PathBuf) {
+        (self.inner, self.file)
+    }
+
     /// Entries of the vocabulary with the added tokens.
     #[must_use]
     pub fn vocabulary_size(&self) -> usize {
@@ -168,7 +173,7 @@ impl Tokenizer {
     }
 }
 
-fn cannot_encode(text: &str, reason: String) -> TextError {
+pub(super) fn cannot_encode(text: &str, reason: String) -> TextError {
     TextError::Failed {
         action: format!("encode a text of {} characters", text.chars().count()),
         reason,
@@ -176,7 +181,7 @@ fn cannot_encode(text: &str, reason: String) -> TextError {
 }
 
 /// Runs a call of the tokenizers library; its panics become errors (a merge longer than every vocabulary entry causes one).
-fn guarded<T>(call: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+pub(super) fn guarded<T>(call: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| {
         let text = panic
             .downcast_ref::<String>()
