@@ -33,6 +33,32 @@ pub enum DatasetError {
         /// `": did you mean …?"`, or empty.
         hint: String,
     },
+    /// No form of that name.
+    #[error("task `{task}@{form}`: unknown form `{form}`{hint}; there are {known}")]
+    UnknownForm {
+        /// The task.
+        task: String,
+        /// The form asked for.
+        form: String,
+        /// `": did you mean …?"`, or empty.
+        hint: String,
+        /// All forms.
+        known: String,
+    },
+    /// A form that the task cannot be put in.
+    #[error("task `{task}@{form}`: {found}, but the form needs {expected}; it works on {works_on}")]
+    UnsuitedForm {
+        /// The task.
+        task: String,
+        /// The form.
+        form: String,
+        /// What stands in the way.
+        found: String,
+        /// What the form needs.
+        expected: String,
+        /// Tasks that have it.
+        works_on: String,
+    },
     /// A file that the task reads does not exist.
     #[error("{task}: {path} does not exist; {remedy}")]
     MissingFile {

@@ -29,20 +29,60 @@ pub enum Body {
 }
 
 /// A question scored by log-likelihood.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Choice {
     /// Few-shot examples and the question, as text; the chat template is applied by the evaluation if asked for.
     pub context: String,
-    /// Where the choices differ in what stands before one and the same continuation (`WinoGrande`): a context for each choice, and
-    /// `context` is what they share.
+    /// Where the choices differ in what stands before them: a context for each choice (`WinoGrande`), or for each of equally long
+    /// runs of choices ([`crate::forms`]). `context` then is what they share, or the first of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub contexts: Vec<String>,
+    /// Where the contexts are conversations: the turns of each, which a chat template puts into the model's own form. `contexts`
+    /// then are the same conversations as plain text. One per context, or none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conversations: Vec<Vec<Message>>,
     /// Continuations, delimiter included (`" yes"`), in the task's order.
     pub continuations: Vec<String>,
     /// The choices as `acc_norm` counts their length: without the delimiter.
     pub choices: Vec<String>,
     /// Indices of the right choices: one for most tasks, several for `TruthfulQA` mc2. Never empty.
     pub gold: Vec<usize>,
+    /// The pieces of the question where its options stand in the prompt by letter, so that [`crate::forms`] can put it again. Not
+    /// kept: `context` says what is asked.
+    #[serde(skip)]
+    pub lettered: Option<Lettered>,
+}
+
+/// A question with its options below it, one per line behind a letter.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Lettered {
+    /// Description and worked examples.
+    pub preamble: String,
+    /// The question, up to its first option.
+    pub before: String,
+    /// Texts of the options, in the order of the letters.
+    pub options: Vec<String>,
+    /// What follows the options and cues the answer.
+    pub after: String,
+}
+
+impl Lettered {
+    /// The whole context, with these texts behind the letters.
+    #[must_use]
+    pub fn context(&self, options: &[String]) -> String {
+        let lines = lettered(options);
+        [self.preamble.as_str(), &self.before, &lines, &self.after].concat()
+    }
+}
+
+/// `A. x`, `B. y`, … one per line.
+#[must_use]
+pub fn lettered(options: &[String]) -> String {
+    let lines = options
+        .iter()
+        .zip('A'..='Z')
+        .map(|(text, letter)| format!("{letter}. {text}"));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// A question answered in words.

@@ -5,6 +5,7 @@
 
 pub mod item;
 pub mod tasks;
+pub mod forms;
 pub mod corpora;
 pub mod data_cards;
 pub mod template;

@@ -141,11 +141,21 @@ impl Source {
                 source,
             },
         })?;
-        self.files.push(SourceFile {
+        let file = SourceFile {
             name: name.to_owned(),
             sha256: sha256_hex(&bytes),
-        });
+        };
+        // A file that is read again is still one file.
+        if !self.files.contains(&file) {
+            self.files.push(file);
+        }
         Ok(bytes)
+    }
+
+    /// The files read until now, in the order of reading.
+    #[must_use]
+    pub fn read_so_far(&self) -> Vec<SourceFile> {
+        self.files.clone()
     }
 
     /// The SHA-256 of a file read before.

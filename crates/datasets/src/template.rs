@@ -6,6 +6,7 @@
 use serde_json::Value;
 
 use crate::error::BadItem;
+use crate::item::lettered;
 use crate::python::text::strip;
 use crate::record::{Record, describe};
 
@@ -108,8 +109,7 @@ fn filled(record: &Record, path: &str, filter: Filter) -> Result<String, BadItem
         if list.len() > 26 {
             return Err(record.bad(path, format!("{} choices", list.len()), "at most 26, one per letter"));
         }
-        let lines = list.iter().zip('A'..).map(|(text, letter)| format!("{letter}. {text}"));
-        return Ok(lines.collect::<Vec<_>>().join("\n"));
+        return Ok(lettered(&list));
     }
     let text =
         plain(value).ok_or_else(|| record.bad(path, describe(value), "a string, a number, or a list of them"))?;

@@ -8,6 +8,7 @@ pub mod error;
 pub mod invented;
 pub mod passages;
 mod relation_files;
+pub mod truth;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

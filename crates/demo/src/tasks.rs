@@ -25,6 +25,9 @@ use card::Card;
 /// Everything below is drawn with this seed.
 const SEED: u64 = 20_260_101;
 
+/// Other wordings of a question beside its own: every relation has at least so many in training.
+const PARAPHRASES: usize = 2;
+
 /// One task of one domain: its card and the lines of its file.
 struct Task {
     card: Card,

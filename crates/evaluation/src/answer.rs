@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::encoding::Unscorable;
-use crate::engine::{Finish, Score};
+use crate::engine::{Divergence, Finish, Score};
 
 /// Per-item numbers by name. Every aggregate is computed from these alone.
 pub type Scores = BTreeMap<String, f64>;
@@ -48,19 +48,22 @@ pub enum Flag {
     Unparsable,
     /// The model said that it does not know.
     Abstained,
+    /// The model declined to answer.
+    Refused,
     /// No request could be made of the item; it has no scores.
     Unscorable,
 }
 
 impl Flag {
     /// All flags, in the order of counts and tables.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Empty,
         Self::Looping,
         Self::Truncated,
         Self::PromptTruncated,
         Self::Unparsable,
         Self::Abstained,
+        Self::Refused,
         Self::Unscorable,
     ];
 
@@ -74,12 +77,13 @@ impl Flag {
             Self::PromptTruncated => "prompt_truncated",
             Self::Unparsable => "unparsable",
             Self::Abstained => "abstained",
+            Self::Refused => "refused",
             Self::Unscorable => "unscorable",
         }
     }
 }
 
-/// The three ways to answer.
+/// The ways to answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Output {
@@ -89,6 +93,8 @@ pub enum Output {
     Text(TextAnswer),
     /// Log-probability of a text.
     Likelihood(LikelihoodAnswer),
+    /// Distance to the unpruned model on a text.
+    Divergence(DivergenceAnswer),
 }
 
 /// Log-probabilities of the choices of one item.
@@ -107,7 +113,7 @@ pub struct ChoiceAnswer {
 pub struct Continuation {
     /// As sent, delimiter included.
     pub text: String,
-    /// Its own context as sent, where the choices of an item differ in it.
+    /// Its context as sent, where the choices of an item differ in it: of the first choice behind each context.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub context: Option<String>,
     /// Absent where it could not be scored.
@@ -141,6 +147,25 @@ pub struct TextAnswer {
     /// Σ ln p of the task's probe after the prompt ([`secateur_datasets::tasks::spec::Scoring::probe`]), where it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub probe_log_probability: Option<f64>,
+    /// Further answers, where the task asks for them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub samples: Vec<Sample>,
+}
+
+/// An answer that was sampled beside the one that is scored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Sample {
+    /// Decoded text, cut at the first stop text.
+    pub text: String,
+    /// New tokens, the end token included where one ended it and the engine tells its probability.
+    pub tokens: usize,
+    /// Σ ln p of these tokens, whatever the temperature they were sampled at. Absent where there are none.
+    pub log_probability: Option<f64>,
+    /// Why it ended.
+    pub finish: Finish,
+    /// Number of its cluster of one meaning, in order of first appearance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<usize>,
 }
 
 /// Log-probability of a text with nothing before it.
@@ -150,4 +175,25 @@ pub struct LikelihoodAnswer {
     pub log_probability: f64,
     /// Tokens predicted.
     pub tokens: usize,
+}
+
+impl Sample {
+    /// ln p per token.
+    #[must_use]
+    pub fn mean_log_probability(&self) -> Option<f64> {
+        self.log_probability.map(|sum| sum / self.tokens as f64)
+    }
+}
+
+/// A pruned model against the unpruned one on a text.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DivergenceAnswer {
+    /// The part of the text whose tokens are compared; what precedes it is the prompt.
+    pub text: String,
+    /// Absent where it could not be scored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub divergence: Option<Divergence>,
+    /// Why it could not be scored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unscorable: Option<Unscorable>,
 }

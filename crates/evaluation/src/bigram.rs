@@ -13,7 +13,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use secateur_datasets::item::Message;
 
-use crate::engine::{Engine, EngineError, Finish, GenerateRequest, Generation, Score, ScoreRequest};
+use crate::engine::{Divergence, Engine, EngineError, Finish, GenerateRequest, Generation, Score, ScoreRequest};
 
 const BOS: u32 = 256;
 const EOS: u32 = 257;
@@ -29,6 +29,8 @@ pub struct BigramEngine {
     adds_bos: bool,
     has_template: bool,
     max_length: usize,
+    /// What this model is a pruned form of; itself where absent.
+    whole: Option<Box<Self>>,
     /// Requests to score that were received so far.
     pub scored: usize,
     /// Requests to generate that were received so far.
@@ -47,6 +49,7 @@ impl BigramEngine {
             adds_bos: false,
             has_template: false,
             max_length: 512,
+            whole: None,
             scored: 0,
             generated: 0,
         };
@@ -81,6 +84,52 @@ impl BigramEngine {
     pub fn with_max_length(mut self, tokens: usize) -> Self {
         self.max_length = tokens;
         self
+    }
+
+    /// This model is what is left of `whole`, which must have the same merges.
+    ///
+    /// # Panics
+    /// If it has others: the two would not speak of the same tokens.
+    #[must_use]
+    pub fn pruned_from(mut self, whole: Self) -> Self {
+        assert_eq!(self.merges, whole.merges, "merges of the pruned and the unpruned model");
+        self.whole = Some(Box::new(whole));
+        self
+    }
+
+    fn unpruned(&self) -> &Self {
+        self.whole.as_deref().unwrap_or(self)
+    }
+
+    /// The token before each token of the continuation, and that token.
+    fn steps(&self, request: &ScoreRequest) -> Result<Vec<(u32, u32)>, EngineError> {
+        let length = request.context.len() + request.continuation.len();
+        if length > self.max_length + 1 {
+            let limit = self.max_length;
+            return Err(EngineError(format!(
+                "a request of {length} tokens is too long for a model of {limit}"
+            )));
+        }
+        let last = request.context.last();
+        let last = last.ok_or_else(|| EngineError("a request has no context".into()))?;
+        let before = std::iter::once(last).chain(&request.continuation);
+        Ok(before.copied().zip(request.continuation.iter().copied()).collect())
+    }
+
+    /// How far this model's next token after `previous` is from the unpruned one's, and the same of the token that follows.
+    fn compare(&self, previous: u32, next: u32, sums: &mut Divergence) {
+        let whole = self.unpruned();
+        let term = |token: u32| {
+            let (p, q) = (whole.probability(previous, token), self.probability(previous, token));
+            p * (p / q).ln()
+        };
+        let kl = (0..self.vocabulary()).map(term).sum::<f64>();
+        sums.tokens += 1;
+        sums.kl_sum += kl;
+        sums.largest_kl = sums.largest_kl.max(kl);
+        sums.top1_agreeing += usize::from(self.likeliest(previous) == whole.likeliest(previous));
+        sums.log_probability += self.probability(previous, next).ln();
+        sums.unpruned_log_probability += whole.probability(previous, next).ln();
     }
 
     fn vocabulary(&self) -> u32 {
@@ -176,6 +225,7 @@ impl BigramEngine {
         let (mut tokens, mut sum) = (Vec::new(), 0.0);
         let mut finish = Finish::Length;
         let mut text = String::new();
+        let mut end = None;
         while tokens.len() < request.max_new_tokens {
             let next = if request.temperature > 0.0 {
                 self.sample(previous, request, &mut random)
@@ -184,6 +234,7 @@ impl BigramEngine {
             };
             if next == EOS {
                 finish = Finish::EndToken;
+                end = Some(self.probability(previous, next).ln());
                 break;
             }
             sum += self.probability(previous, next).ln();
@@ -202,6 +253,7 @@ impl BigramEngine {
             tokens: tokens.len(),
             finish,
             mean_log_probability: (!tokens.is_empty()).then(|| sum / tokens.len() as f64),
+            end_log_probability: end,
         })
     }
 }
@@ -244,22 +296,10 @@ impl Engine for BigramEngine {
     fn score(&mut self, requests: &[ScoreRequest], progress: &mut dyn FnMut(usize)) -> Result<Vec<Score>, EngineError> {
         let mut scores = Vec::with_capacity(requests.len());
         for request in requests {
-            let length = request.context.len() + request.continuation.len();
-            if length > self.max_length + 1 {
-                let limit = self.max_length;
-                return Err(EngineError(format!(
-                    "a request of {length} tokens is too long for a model of {limit}"
-                )));
-            }
-            let mut previous = *request
-                .context
-                .last()
-                .ok_or_else(|| EngineError("a request has no context".into()))?;
             let (mut log_probability, mut is_greedy) = (0.0, true);
-            for &token in &request.continuation {
+            for (previous, token) in self.steps(request)? {
                 log_probability += self.probability(previous, token).ln();
                 is_greedy &= self.likeliest(previous) == token;
-                previous = token;
             }
             self.scored += 1;
             scores.push(Score {
@@ -284,6 +324,45 @@ impl Engine for BigramEngine {
             progress(1);
         }
         Ok(answers)
+    }
+
+    fn token_log_probabilities(
+        &mut self,
+        requests: &[ScoreRequest],
+        whole: bool,
+    ) -> Result<Vec<Vec<f64>>, EngineError> {
+        let model = if whole { self.unpruned() } else { self };
+        let of = |request: &ScoreRequest| {
+            let steps = model.steps(request)?.into_iter();
+            Ok(steps
+                .map(|(previous, token)| model.probability(previous, token).ln())
+                .collect())
+        };
+        requests.iter().map(of).collect()
+    }
+
+    fn divergence(
+        &mut self,
+        requests: &[ScoreRequest],
+        progress: &mut dyn FnMut(usize),
+    ) -> Result<Vec<Divergence>, EngineError> {
+        let mut found = Vec::with_capacity(requests.len());
+        for request in requests {
+            let mut sums = Divergence {
+                tokens: 0,
+                kl_sum: 0.0,
+                largest_kl: 0.0,
+                top1_agreeing: 0,
+                log_probability: 0.0,
+                unpruned_log_probability: 0.0,
+            };
+            for (previous, next) in self.steps(request)? {
+                self.compare(previous, next, &mut sums);
+            }
+            found.push(sums);
+            progress(1);
+        }
+        Ok(found)
     }
 }
 
@@ -325,5 +404,33 @@ mod tests {
         assert!(score.is_greedy);
         let mean = answer.mean_log_probability.unwrap();
         assert!((score.log_probability - 2.0 * mean).abs() < 1e-12);
+    }
+    #[test]
+    fn a_pruned_form_diverges_from_the_whole() {
+        let whole = BigramEngine::train("my cat", &[]);
+        let mut same = whole.clone().pruned_from(whole.clone());
+        let mut pruned = BigramEngine::train("my dog", &[]).pruned_from(whole.clone());
+        let request = [ScoreRequest {
+            context: vec![BOS],
+            continuation: whole.encode("my", false).unwrap(),
+        }];
+        let none = same.divergence(&request, &mut |_| {}).unwrap().remove(0);
+        assert!(none.kl_sum == 0.0 && none.top1_agreeing == 2 && none.tokens == 2);
+        // After BOS both have seen `m` once, after `m` both have seen `y` once.
+        let equal = pruned.divergence(&request, &mut |_| {}).unwrap().remove(0);
+        assert!(equal.kl_sum.abs() < 1e-15 && equal.top1_agreeing == 2);
+        // After `c` the whole has seen `a` once of V = 258, the pruned one nothing: P = (1 + α)/(1 + αV) and α/(1 + αV), Q = 1/V.
+        let request = [ScoreRequest {
+            context: vec![u32::from(b'c')],
+            continuation: vec![u32::from(b'a')],
+        }];
+        let found = pruned.divergence(&request, &mut |_| {}).unwrap().remove(0);
+        let (high, low) = (1.01 / 3.58_f64, 0.01 / 3.58_f64);
+        let kl = high * (high * 258.0).ln() + 257.0 * low * (low * 258.0).ln();
+        assert!((found.kl_sum - kl).abs() < 1e-12 && found.top1_agreeing == 0);
+        assert!((found.unpruned_log_probability - high.ln()).abs() < 1e-12);
+        let tokens = |engine: &mut BigramEngine, whole| engine.token_log_probabilities(&request, whole).unwrap();
+        assert!((tokens(&mut pruned, true)[0][0] - high.ln()).abs() < 1e-12);
+        assert!((tokens(&mut pruned, false)[0][0] + 258_f64.ln()).abs() < 1e-12);
     }
 }

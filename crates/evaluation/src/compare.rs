@@ -49,7 +49,7 @@ pub fn compare(
 }
 
 /// (pruned, unpruned) of every item, in the order of the pruned side.
-fn join<'a>(
+pub(crate) fn join<'a>(
     task: &str,
     pruned: &'a [Answer],
     unpruned: &'a [Answer],

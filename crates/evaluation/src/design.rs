@@ -73,6 +73,7 @@ mod tests {
                 unanswerable,
                 parsed: None,
                 probe_log_probability: None,
+                samples: Vec::new(),
             }),
             scores: Scores::new(),
             flags: std::collections::BTreeSet::new(),

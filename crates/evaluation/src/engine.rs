@@ -22,6 +22,23 @@ pub struct Score {
     pub tokens: usize,
 }
 
+/// A pruned model against the unpruned one on one continuation: sums over its tokens.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Divergence {
+    /// Positions compared.
+    pub tokens: usize,
+    /// Σ KL(unpruned ‖ pruned) of the next token over the whole vocabulary, nats.
+    pub kl_sum: f64,
+    /// Largest KL of a position, nats.
+    pub largest_kl: f64,
+    /// Positions at which both think the same token the likeliest.
+    pub top1_agreeing: usize,
+    /// Σ ln p of the continuation's tokens under the pruned model.
+    pub log_probability: f64,
+    /// The same under the unpruned model.
+    pub unpruned_log_probability: f64,
+}
+
 /// A prompt to go on from.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GenerateRequest {
@@ -50,6 +67,20 @@ pub struct Generation {
     pub finish: Finish,
     /// Mean ln p of the generated tokens under the model; `None` for an empty answer.
     pub mean_log_probability: Option<f64>,
+    /// ln p of the end token, where one ended it and the engine tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_log_probability: Option<f64>,
+}
+
+impl Generation {
+    /// Σ ln p of everything that was generated, the end token included, and the number of tokens it is over; `None` where
+    /// nothing was.
+    #[must_use]
+    pub fn log_probability(&self) -> Option<(f64, usize)> {
+        let said = self.mean_log_probability.unwrap_or(0.0) * self.tokens as f64;
+        let tokens = self.tokens + usize::from(self.end_log_probability.is_some());
+        (tokens > 0).then(|| (said + self.end_log_probability.unwrap_or(0.0), tokens))
+    }
 }
 
 /// Why an answer ended.
@@ -107,6 +138,40 @@ pub trait Engine {
         requests: &[GenerateRequest],
         progress: &mut dyn FnMut(usize),
     ) -> Result<Vec<Generation>, EngineError>;
+
+    /// ln p of each token of each continuation. `whole`: under the unpruned model, whatever mask is set; the mask stays as
+    /// it is.
+    ///
+    /// # Errors
+    /// As [`Engine::score`]; also if the engine cannot tell single tokens or has no unpruned model at hand.
+    fn token_log_probabilities(
+        &mut self,
+        requests: &[ScoreRequest],
+        whole: bool,
+    ) -> Result<Vec<Vec<f64>>, EngineError> {
+        let _ = (requests, whole);
+        Err(cannot("log-probabilities of single tokens"))
+    }
+
+    /// How far the pruned model's next-token distributions are from the unpruned model's, at each token of each
+    /// continuation. A whole text is [`Engine::prefix_token`] and its tokens.
+    ///
+    /// # Errors
+    /// As [`Engine::score`]; also if the engine has no unpruned model at hand.
+    fn divergence(
+        &mut self,
+        requests: &[ScoreRequest],
+        progress: &mut dyn FnMut(usize),
+    ) -> Result<Vec<Divergence>, EngineError> {
+        let _ = (requests, progress);
+        Err(cannot("comparing next-token distributions with the unpruned model"))
+    }
+}
+
+fn cannot(what: &str) -> EngineError {
+    EngineError(format!(
+        "{what}: this engine cannot do it; a checkpoint that runs in this process can"
+    ))
 }
 
 /// What can go wrong in an engine; the text says where, what was found and what was expected.

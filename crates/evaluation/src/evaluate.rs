@@ -4,16 +4,18 @@ use std::collections::BTreeMap;
 use std::io;
 
 use secateur_datasets::item::Item;
-use secateur_datasets::tasks::spec::TaskSpec;
+use secateur_datasets::tasks::spec::{Scoring, TaskSpec};
 use secateur_metrics::value::MetricValue;
 
 use crate::answer::{Answer, Flag, Scores};
+use crate::divergence::Comparison;
 use crate::engine::Engine;
 use crate::error::EvaluationError;
+use crate::judging::AnswerScorer;
 use crate::requests::{PromptOptions, Sampling};
 use crate::run::{Raw, Run};
 use crate::score::{self, Scorer};
-use crate::summary::{self, Bootstrap};
+use crate::summary::{self, Bootstrap, Metric};
 
 /// How a task is put to a model.
 #[derive(Debug, Clone, PartialEq)]
@@ -92,22 +94,40 @@ pub fn evaluate(
     options: &EvaluationOptions,
     observer: &mut dyn Observer,
 ) -> Result<Evaluation, EvaluationError> {
+    evaluate_judged(engine, task, items, options, &mut [], observer)
+}
+
+/// As [`evaluate`]; `scorers` add their scores to the answers of each chunk before these are handed over.
+///
+/// # Errors
+/// As [`evaluate`], and if a scorer fails.
+pub fn evaluate_judged(
+    engine: &mut dyn Engine,
+    task: &TaskSpec,
+    items: &[Item],
+    options: &EvaluationOptions,
+    scorers: &mut [Box<dyn AnswerScorer>],
+    observer: &mut dyn Observer,
+) -> Result<Evaluation, EvaluationError> {
     if items.is_empty() {
         return Err(EvaluationError::NoItems {
             task: task.name.clone(),
         });
     }
     let scorer = score::permitted_scorer(task, items, options.run_generated_code)?;
-    let sampling = sampling(engine, task, options)?;
-    let mut run = Run::new(engine, &task.name, &options.prompt, sampling);
+    let mut asking = Asking::new(engine, task, options)?;
     let mut answers = Vec::with_capacity(items.len());
     for chunk in items.chunks(options.chunk.max(1)) {
         let done = answers.len() as f64;
-        let raws = run.ask(chunk, &mut |share| {
+        let raws = asking.ask(chunk, &mut |share| {
             observer.progressed(done + share * chunk.len() as f64, items.len());
         })?;
-        for (item, raw) in chunk.iter().zip(raws) {
-            let answer = scored(task, scorer.as_ref(), item, raw)?;
+        let pairs = chunk.iter().zip(raws);
+        let mut given = pairs
+            .map(|(item, raw)| scored(task, scorer.as_ref(), item, raw))
+            .collect::<Result<Vec<_>, _>>()?;
+        judge(task, asking.engine(), chunk, &mut given, scorers, items)?;
+        for answer in given {
             observer.answered(&answer).map_err(|source| EvaluationError::Sink {
                 task: task.name.clone(),
                 source,
@@ -116,8 +136,15 @@ pub fn evaluate(
         }
         observer.progressed(answers.len() as f64, items.len());
     }
-    let tokens = run.tokens;
-    let outcome = outcome(task, &answers, &options.bootstrap)?;
+    let tokens = asking.tokens();
+    let mut outcome = outcome_of(
+        task,
+        &answers,
+        &metrics(task, items, &answers, scorers),
+        &options.bootstrap,
+    )?;
+    let suiting = scorers.iter_mut().filter(|scorer| scorer.suits(task, items));
+    outcome.warnings.extend(suiting.flat_map(|scorer| scorer.remarks()));
     Ok(Evaluation {
         answers,
         outcome,
@@ -125,13 +152,72 @@ pub fn evaluate(
     })
 }
 
+/// What is asked of the model: answers, or how far it is from the unpruned one.
+enum Asking<'a> {
+    Answers(Box<Run<'a>>),
+    Divergence(Comparison<'a>),
+}
+
+impl<'a> Asking<'a> {
+    fn new(
+        engine: &'a mut dyn Engine,
+        task: &'a TaskSpec,
+        options: &'a EvaluationOptions,
+    ) -> Result<Self, EvaluationError> {
+        if task.scoring == Scoring::Divergence {
+            return Ok(Self::Divergence(Comparison::new(engine, &task.name, &options.prompt)));
+        }
+        let sampling = sampling(engine, task, options)?;
+        let run = Run::new(engine, &task.name, &options.prompt, sampling);
+        Ok(Self::Answers(Box::new(run)))
+    }
+
+    fn ask(&mut self, items: &[Item], progress: &mut dyn FnMut(f64)) -> Result<Vec<Raw>, EvaluationError> {
+        match self {
+            Self::Answers(run) => run.ask(items, progress),
+            Self::Divergence(comparison) => comparison.ask(items, progress),
+        }
+    }
+
+    fn engine(&mut self) -> &mut dyn Engine {
+        match self {
+            Self::Answers(run) => run.engine(),
+            Self::Divergence(comparison) => comparison.engine(),
+        }
+    }
+
+    fn tokens(&self) -> u64 {
+        match self {
+            Self::Answers(run) => run.tokens,
+            Self::Divergence(comparison) => comparison.tokens,
+        }
+    }
+}
+
 /// Metrics and counts of answers, whether just given or read back from a file.
 ///
 /// # Errors
 /// If a stored score is not what the metric needs.
 pub fn outcome(task: &TaskSpec, answers: &[Answer], bootstrap: &Bootstrap) -> Result<Outcome, EvaluationError> {
-    let metrics = score::metrics(task, answers);
-    let (metrics, mut warnings) = summary::summarise(&task.name, &metrics, answers, bootstrap)?;
+    outcome_of(task, answers, &score::metrics(task, answers), bootstrap)
+}
+
+/// The metrics of a task on these answers, then those of the scorers that suit its items.
+#[must_use]
+pub fn metrics(task: &TaskSpec, items: &[Item], answers: &[Answer], scorers: &[Box<dyn AnswerScorer>]) -> Vec<Metric> {
+    let mut metrics = score::metrics(task, answers);
+    let suiting = scorers.iter().filter(|scorer| scorer.suits(task, items));
+    metrics.extend(suiting.flat_map(|scorer| scorer.metrics()));
+    metrics
+}
+
+fn outcome_of(
+    task: &TaskSpec,
+    answers: &[Answer],
+    metrics: &[Metric],
+    bootstrap: &Bootstrap,
+) -> Result<Outcome, EvaluationError> {
+    let (metrics, mut warnings) = summary::summarise(&task.name, metrics, answers, bootstrap)?;
     let mut counts = BTreeMap::from([("evaluated".to_string(), answers.len())]);
     for flag in Flag::ALL {
         let n = answers.iter().filter(|a| a.flags.contains(&flag)).count();
@@ -173,6 +259,7 @@ fn sampling(
         temperature: settings.temperature,
         top_p: settings.top_p,
         probe: task.scoring.probe().map(str::to_owned),
+        samples: settings.samples,
         seed: options.seed,
     }))
 }
@@ -197,12 +284,38 @@ fn scored(task: &TaskSpec, scorer: &dyn Scorer, item: &Item, raw: Raw) -> Result
                 expected: mismatch.expected,
             })?;
     }
-    if let Some((name, value)) = answer.scores.iter().find(|(_, value)| !value.is_finite()) {
-        return Err(EvaluationError::Unsound {
-            task: task.name.clone(),
-            found: format!("a score `{name}` of {value} on item `{}`", item.id),
-            expected: "a finite number".into(),
-        });
-    }
+    finite(task, &answer)?;
     Ok(answer)
+}
+
+fn finite(task: &TaskSpec, answer: &Answer) -> Result<(), EvaluationError> {
+    match answer.scores.iter().find(|(_, value)| !value.is_finite()) {
+        None => Ok(()),
+        Some((name, value)) => Err(EvaluationError::Unsound {
+            task: task.name.clone(),
+            found: format!("a score `{name}` of {value} on item `{}`", answer.item),
+            expected: "a finite number".into(),
+        }),
+    }
+}
+
+/// Lets the scorers that suit the task's items (`all`) score the answers of a chunk.
+fn judge(
+    task: &TaskSpec,
+    engine: &mut dyn Engine,
+    chunk: &[Item],
+    answers: &mut [Answer],
+    scorers: &mut [Box<dyn AnswerScorer>],
+    all: &[Item],
+) -> Result<(), EvaluationError> {
+    for scorer in scorers.iter_mut().filter(|scorer| scorer.suits(task, all)) {
+        scorer
+            .score(engine, chunk, answers)
+            .map_err(|source| EvaluationError::Engine {
+                task: task.name.clone(),
+                stage: format!("scorer `{}`", scorer.name()),
+                source,
+            })?;
+    }
+    answers.iter().try_for_each(|answer| finite(task, answer))
 }

@@ -10,7 +10,7 @@ use secateur_model::generation_config::GenerationConfig;
 use secateur_model::text::{ChatTemplates, Message as Turn, SpecialToken, TokenStream, Tokenizer};
 use secateur_model::{Model, ModelError};
 
-use crate::engine::{Engine, EngineError, Finish, GenerateRequest, Generation, Score, ScoreRequest};
+use crate::engine::{Divergence, Engine, EngineError, Finish, GenerateRequest, Generation, Score, ScoreRequest};
 
 /// A loaded model with what its directory says about text: tokenizer, chat template, end tokens. Masks are switched through
 /// [`LocalEngine::model_mut`].
@@ -124,6 +124,7 @@ impl LocalEngine {
             tokens: generated.tokens.len(),
             finish,
             mean_log_probability: (n > 0).then(|| generated.log_probabilities.iter().sum::<f64>() / n as f64),
+            end_log_probability: generated.end_log_probability,
         })
     }
 }
@@ -150,11 +151,7 @@ impl Engine for LocalEngine {
     }
 
     fn score(&mut self, requests: &[ScoreRequest], progress: &mut dyn FnMut(usize)) -> Result<Vec<Score>, EngineError> {
-        let pairs: Vec<(&[u32], &[u32])> = requests
-            .iter()
-            .map(|request| (&request.context[..], &request.continuation[..]))
-            .collect();
-        let scores = self.model.score(&pairs, progress).map_err(error)?;
+        let scores = self.model.score(&pairs(requests), progress).map_err(error)?;
         let with_length = scores.iter().zip(requests).map(|(score, request)| Score {
             log_probability: score.log_probability(),
             is_greedy: score.is_greedy,
@@ -188,6 +185,46 @@ impl Engine for LocalEngine {
             .map(|(request, answer)| self.finished(request, answer))
             .collect()
     }
+
+    fn token_log_probabilities(
+        &mut self,
+        requests: &[ScoreRequest],
+        whole: bool,
+    ) -> Result<Vec<Vec<f64>>, EngineError> {
+        let pairs = pairs(requests);
+        let ask = |model: &Model| model.score(&pairs, &mut |_| {});
+        let scores = if whole {
+            self.model.unmasked(ask)
+        } else {
+            ask(&self.model)
+        };
+        let scores = scores.map_err(error)?.into_iter();
+        Ok(scores.map(|score| score.token_log_probabilities).collect())
+    }
+
+    fn divergence(
+        &mut self,
+        requests: &[ScoreRequest],
+        progress: &mut dyn FnMut(usize),
+    ) -> Result<Vec<Divergence>, EngineError> {
+        let found = self.model.divergence(&pairs(requests), progress).map_err(error)?;
+        let found = found.into_iter().map(|found| Divergence {
+            tokens: found.tokens,
+            kl_sum: found.kl_sum,
+            largest_kl: found.largest_kl,
+            top1_agreeing: found.top1_agreeing,
+            log_probability: found.log_probability,
+            unpruned_log_probability: found.unpruned_log_probability,
+        });
+        Ok(found.collect())
+    }
+}
+
+fn pairs(requests: &[ScoreRequest]) -> Vec<(&[u32], &[u32])> {
+    requests
+        .iter()
+        .map(|request| (&request.context[..], &request.continuation[..]))
+        .collect()
 }
 
 #[allow(clippy::needless_pass_by_value)]

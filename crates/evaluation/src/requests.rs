@@ -3,8 +3,9 @@
 //! Multiple choice follows lm-evaluation-harness: the continuation is delimiter + choice after the context; under a chat
 //! template the context becomes the user's turn and the delimiter is dropped.
 
-use secateur_datasets::item::{Choice, Generate, Message};
+use secateur_datasets::item::{Body, Choice, Generate, Message};
 use secateur_datasets::python::text::is_space;
+use secateur_datasets::tasks::spec::Samples;
 
 use crate::encoding::{self, Fitted, Unscorable};
 use crate::engine::{Engine, EngineError, GenerateRequest, ScoreRequest};
@@ -40,6 +41,8 @@ pub struct Sampling {
     pub top_p: f64,
     /// Text whose log-probability after each prompt is measured as well.
     pub probe: Option<String>,
+    /// Further answers to each item.
+    pub samples: Option<Samples>,
     /// Seed of the cell; each item draws from its own generator, so that neither order nor batch matters.
     pub seed: u64,
 }
@@ -60,7 +63,7 @@ pub enum RequestError {
 pub struct ChoiceRequests {
     /// The context as text; what the contexts share where each choice has its own.
     pub prompt: String,
-    /// A context per continuation where they differ, else none.
+    /// Where continuations differ in their context: a context for each of equally long runs of them; else none.
     pub contexts: Vec<String>,
     /// The continuations as text, in the task's order.
     pub continuations: Vec<String>,
@@ -88,6 +91,8 @@ pub struct GenerationRequest {
     pub dropped: usize,
     /// The probe after the same prompt, where the task has one and it could be scored.
     pub probe: Option<ScoreRequest>,
+    /// Further answers to the same prompt, each with a seed of its own.
+    pub samples: Vec<GenerateRequest>,
 }
 
 /// Requests of a multiple-choice item.
@@ -106,8 +111,14 @@ pub fn choice(engine: &dyn Engine, choice: &Choice, options: &PromptOptions) -> 
         engine.chat(&[user])?.ok_or(RequestError::NoChatTemplate)
     };
     let prompt = context(&choice.context)?;
-    let contexts = choice.contexts.iter().map(|text| context(text));
-    let contexts = contexts.collect::<Result<Vec<_>, _>>()?;
+    let contexts: Vec<String> = if options.chat_template && !choice.conversations.is_empty() {
+        let talks = choice.conversations.iter();
+        let talks = talks.map(|turns| engine.chat(turns)?.ok_or(RequestError::NoChatTemplate));
+        talks.collect::<Result<_, _>>()?
+    } else {
+        let texts = choice.contexts.iter().map(|text| context(text));
+        texts.collect::<Result<_, _>>()?
+    };
     let continuations = match (options.chat_template, contexts.is_empty()) {
         (false, _) => choice.continuations.clone(),
         (true, true) => choice.choices.clone(),
@@ -120,9 +131,11 @@ pub fn choice(engine: &dyn Engine, choice: &Choice, options: &PromptOptions) -> 
         }
     };
     let limit = options.limit(engine);
+    let run = continuations.len() / contexts.len().max(1);
     let mut requests = Vec::with_capacity(continuations.len());
     for (index, continuation) in continuations.iter().enumerate() {
-        let pair = encoding::encode_pair(engine, contexts.get(index).unwrap_or(&prompt), continuation)?;
+        let own = index.checked_div(run).and_then(|run| contexts.get(run));
+        let pair = encoding::encode_pair(engine, own.unwrap_or(&prompt), continuation)?;
         requests.push(encoding::fit(pair, limit));
     }
     Ok(ChoiceRequests {
@@ -186,10 +199,88 @@ pub fn generation(
         _ => None,
     };
     Ok(GenerationRequest {
+        samples: request
+            .iter()
+            .flat_map(|request| samples(request, item, sampling))
+            .collect(),
         prompt,
         request,
         dropped,
         probe,
+    })
+}
+
+/// The same request as often as samples are asked for.
+fn samples(request: &GenerateRequest, item: &str, sampling: &Sampling) -> Vec<GenerateRequest> {
+    let Some(options) = sampling.samples else {
+        return Vec::new();
+    };
+    let sample = |number| GenerateRequest {
+        temperature: options.temperature,
+        top_p: options.top_p,
+        seed: sample_seed(sampling.seed, item, number),
+        ..request.clone()
+    };
+    (1..=options.count).map(sample).collect()
+}
+
+/// The requests whose continuations are compared with the unpruned model's: see [`crate::divergence`].
+#[derive(Debug, Clone)]
+pub struct DivergenceRequests {
+    /// What precedes the text that is compared.
+    pub prompt: String,
+    /// The text that is compared.
+    pub text: String,
+    /// Their continuations make up the text's tokens; or why nothing can be compared.
+    pub requests: Result<Vec<ScoreRequest>, Unscorable>,
+    /// Tokens dropped from the left of the prompt.
+    pub dropped: usize,
+}
+
+/// Requests of an item for the comparison with the unpruned model: a whole text; a question's first reference after its
+/// prompt; a choice's first right continuation after its context. A question without a reference has nothing to compare.
+///
+/// # Errors
+/// As [`choice`].
+pub fn divergence(
+    engine: &dyn Engine,
+    body: &Body,
+    options: &PromptOptions,
+) -> Result<DivergenceRequests, RequestError> {
+    let (prompt, text) = match body {
+        Body::Text(text) => {
+            let made = rolling(engine, text, options)?;
+            return Ok(DivergenceRequests {
+                prompt: String::new(),
+                text: text.clone(),
+                requests: Some(made.windows)
+                    .filter(|windows| !windows.is_empty())
+                    .ok_or(Unscorable::EmptyContinuation),
+                dropped: 0,
+            });
+        }
+        Body::Generate(question) => {
+            let prompt = prompt_text(engine, question, options)?;
+            let reference = question.references.first().cloned().unwrap_or_default();
+            let apart = prompt.ends_with(is_space) || reference.starts_with(is_space) || reference.is_empty();
+            let blank = if options.chat_template || apart { "" } else { " " };
+            (prompt, format!("{blank}{reference}"))
+        }
+        Body::Choice(item) => {
+            let mut made = choice(engine, item, options)?;
+            let gold = item.gold.first().copied().unwrap_or_default();
+            let own = (gold < made.contexts.len()).then(|| made.contexts.swap_remove(gold));
+            let text = made.continuations.get(gold).cloned().unwrap_or_default();
+            (own.unwrap_or(made.prompt), text)
+        }
+    };
+    let pair = encoding::encode_pair(engine, &prompt, &text)?;
+    let fitted = encoding::fit(pair, options.limit(engine));
+    Ok(DivergenceRequests {
+        prompt,
+        text,
+        dropped: fitted.as_ref().map_or(0, |fitted| fitted.dropped),
+        requests: fitted.map(|fitted| vec![fitted.request]),
     })
 }
 
@@ -223,6 +314,15 @@ fn item_seed(seed: u64, item: &str) -> u64 {
     })
 }
 
+/// The same, gone on over a byte that no id holds and the sample's number.
+fn sample_seed(seed: u64, item: &str, number: usize) -> u64 {
+    let number = (number as u64).to_le_bytes();
+    let bytes = std::iter::once(0xff).chain(number);
+    bytes.fold(item_seed(seed, item), |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -250,6 +350,7 @@ mod tests {
             temperature: 0.0,
             top_p: 1.0,
             probe: None,
+            samples: None,
             seed: 1,
         }
     }
@@ -266,10 +367,10 @@ mod tests {
         let engine = BigramEngine::train("x", &[]).with_template();
         let item = Choice {
             context: "Q?".into(),
-            contexts: Vec::new(),
             continuations: vec![" yes".into(), " no".into()],
             choices: vec!["yes".into(), "no".into()],
             gold: vec![0],
+            ..Choice::default()
         };
         let plain = choice(&engine, &item, &PromptOptions::default()).unwrap();
         assert_eq!(plain.continuations, item.continuations);
@@ -294,6 +395,7 @@ mod tests {
             continuations: vec![" is big.".into(), " is big.".into()],
             choices: vec!["The ox".into(), "The fly".into()],
             gold: vec![0],
+            ..Choice::default()
         };
         let plain = choice(&engine, &item, &PromptOptions::default()).unwrap();
         assert_eq!(plain.contexts, item.contexts);
@@ -307,6 +409,34 @@ mod tests {
         let chat = choice(&engine, &item, &template()).unwrap();
         assert_eq!(chat.continuations, ["is big.", "is big."]);
         assert_eq!(chat.contexts[0], "<s>user: Eg. The ox\nassistant: ");
+    }
+
+    #[test]
+    fn runs_of_choices_share_a_context_and_turns_are_real_ones_with_a_template() {
+        let engine = BigramEngine::train("x", &[]).with_template();
+        let turn = |role: &str, content: &str| Message {
+            role: role.into(),
+            content: content.into(),
+        };
+        let item = Choice {
+            context: "Q?".into(),
+            contexts: vec!["Q?".into(), "Q? a\n\nSure?".into()],
+            conversations: vec![
+                vec![turn("user", "Q?")],
+                vec![turn("user", "Q?"), turn("assistant", "a"), turn("user", "Sure?")],
+            ],
+            continuations: [" a", " b", " a", " b"].map(String::from).into(),
+            choices: ["a", "b", "a", "b"].map(String::from).into(),
+            gold: vec![0, 2],
+            lettered: None,
+        };
+        let context = |made: &ChoiceRequests, i: usize| made.requests[i].as_ref().unwrap().request.context.clone();
+        let plain = choice(&engine, &item, &PromptOptions::default()).unwrap();
+        assert_eq!(context(&plain, 1), engine.encode("Q?", false).unwrap());
+        assert_eq!(context(&plain, 2), engine.encode("Q? a\n\nSure?", false).unwrap());
+        let chat = choice(&engine, &item, &template()).unwrap();
+        assert_eq!(chat.contexts[1], "<s>user: Q?\nassistant: a\nuser: Sure?\nassistant: ");
+        assert_eq!(chat.continuations, item.choices);
     }
 
     #[test]
@@ -338,6 +468,75 @@ mod tests {
         assert_ne!(item_seed(0, "a"), item_seed(0, "b"));
         assert_ne!(item_seed(0, "a"), item_seed(1, "a"));
         assert_eq!(item_seed(3, "a"), item_seed(3, "a"));
+    }
+
+    #[test]
+    fn every_sample_has_its_own_seed_and_the_answer_is_asked_as_before() {
+        let engine = BigramEngine::train("x", &[]);
+        let options = PromptOptions::default();
+        let without = generation(&engine, "1", &question(None), &options, &sampling(6)).unwrap();
+        let sampling = Sampling {
+            samples: Some(Samples {
+                count: 3,
+                temperature: 0.5,
+                top_p: 0.9,
+            }),
+            ..sampling(6)
+        };
+        let made = generation(&engine, "1", &question(None), &options, &sampling).unwrap();
+        assert_eq!(made.request, without.request);
+        let prompt = &made.request.as_ref().unwrap().prompt;
+        let mut seeds: Vec<u64> = made.samples.iter().map(|sample| sample.seed).collect();
+        seeds.push(made.request.as_ref().unwrap().seed);
+        seeds.sort_unstable();
+        seeds.dedup();
+        assert_eq!((made.samples.len(), seeds.len()), (3, 4));
+        let sound = |sample: &GenerateRequest| &sample.prompt == prompt && sample.stop == ["\n"];
+        assert!(made.samples.iter().all(sound));
+        assert!(made.samples.iter().all(|s| (s.temperature, s.top_p) == (0.5, 0.9)));
+        assert_ne!(sample_seed(0, "a", 1), sample_seed(0, "b", 1));
+    }
+
+    #[test]
+    fn the_first_reference_is_compared_after_the_prompt() {
+        let engine = BigramEngine::train("x", &[]).with_template();
+        let body = Body::Generate(question(None));
+        let made = divergence(&engine, &body, &PromptOptions::default()).unwrap();
+        assert_eq!(
+            (made.prompt.as_str(), made.text.as_str()),
+            ("Be brief.\n\nWhy?", " because")
+        );
+        let request = made.requests.unwrap().remove(0);
+        assert_eq!(request.context, engine.encode("Be brief.\n\nWhy?", false).unwrap());
+        assert_eq!(request.continuation, engine.encode(" because", false).unwrap());
+        let made = divergence(&engine, &body, &template()).unwrap();
+        assert_eq!(made.text, "because");
+        assert!(made.prompt.ends_with("assistant: "));
+        let empty = Generate {
+            references: vec![],
+            ..question(None)
+        };
+        let made = divergence(&engine, &Body::Generate(empty), &PromptOptions::default()).unwrap();
+        assert_eq!(made.requests, Err(Unscorable::EmptyContinuation));
+    }
+
+    #[test]
+    fn a_text_is_compared_from_its_first_token_and_a_choice_at_its_right_end() {
+        let engine = BigramEngine::train("x", &[]);
+        let made = divergence(&engine, &Body::Text("abc".into()), &PromptOptions::default()).unwrap();
+        let windows = made.requests.unwrap();
+        assert_eq!(windows[0].context, [engine.prefix_token()]);
+        assert_eq!(windows[0].continuation.len(), 3);
+        let item = Choice {
+            context: "Eg. ".into(),
+            contexts: vec!["The ox".into(), "The fly".into()],
+            continuations: vec![" is big.".into(), " is small.".into()],
+            choices: vec!["The ox".into(), "The fly".into()],
+            gold: vec![1],
+            ..Choice::default()
+        };
+        let made = divergence(&engine, &Body::Choice(item), &PromptOptions::default()).unwrap();
+        assert_eq!((made.prompt.as_str(), made.text.as_str()), ("The fly", " is small."));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use secateur_datasets::item::{Body, Choice, Item};
 
-use crate::answer::{ChoiceAnswer, Continuation, Flag, LikelihoodAnswer, Output, TextAnswer};
+use crate::answer::{ChoiceAnswer, Continuation, Flag, LikelihoodAnswer, Output, Sample, TextAnswer};
 use crate::encoding::Fitted;
 use crate::engine::{Engine, EngineError, Finish, GenerateRequest, Generation, Score, ScoreRequest};
 use crate::error::EvaluationError;
@@ -33,7 +33,7 @@ pub(crate) struct Run<'a> {
     prompt: &'a PromptOptions,
     sampling: Option<Sampling>,
     scores: HashMap<ScoreRequest, Score>,
-    generations: HashMap<(Vec<u32>, u64), Generation>,
+    generations: HashMap<GenerationKey, Generation>,
     /// Tokens run through the model so far.
     pub(crate) tokens: u64,
 }
@@ -54,6 +54,11 @@ impl<'a> Run<'a> {
             generations: HashMap::new(),
             tokens: 0,
         }
+    }
+
+    /// The model.
+    pub(crate) fn engine(&mut self) -> &mut dyn Engine {
+        self.engine
     }
 
     /// Answers in the order of the items. `progress` is told the share of the chunk that is done, from 0 to 1.
@@ -116,8 +121,8 @@ impl<'a> Run<'a> {
                 }
                 Asked::Generation(made, ..) => {
                     to_score.extend(made.probe.iter().filter(|r| seen.insert(*r)).cloned());
-                    let request = made.request.iter().filter(|r| prompts.insert(key(r)));
-                    to_generate.extend(request.cloned());
+                    let requests = made.request.iter().chain(&made.samples);
+                    to_generate.extend(requests.filter(|r| prompts.insert(key(r))).cloned());
                 }
             }
         }
@@ -162,11 +167,9 @@ impl<'a> Run<'a> {
             .map_err(|source| self.engine_error("generating".into(), source))?;
         self.check_count(answers.len(), requests.len())?;
         for (request, answer) in requests.iter().zip(answers) {
-            if answer.mean_log_probability.is_some_and(|p| !p.is_finite()) {
-                return Err(self.unsound(
-                    format!("a mean log-probability of {:?}", answer.mean_log_probability),
-                    "a finite one".into(),
-                ));
+            let values = [answer.mean_log_probability, answer.end_log_probability];
+            if let Some(bad) = values.into_iter().flatten().find(|value| !value.is_finite()) {
+                return Err(self.unsound(format!("a log-probability of {bad}"), "a finite one".into()));
             }
             self.tokens += (request.prompt.len() + answer.tokens) as u64;
             self.generations.insert(key(request), answer);
@@ -187,8 +190,9 @@ impl<'a> Run<'a> {
     fn collect_choice(&self, made: ChoiceRequests, gold: Vec<usize>) -> Result<Raw, EvaluationError> {
         let mut flags = BTreeSet::new();
         let mut continuations = Vec::with_capacity(made.continuations.len());
+        let run = made.continuations.len() / made.contexts.len().max(1);
         let mut contexts = made.contexts.into_iter();
-        for (text, request) in made.continuations.into_iter().zip(made.requests) {
+        for (index, (text, request)) in made.continuations.into_iter().zip(made.requests).enumerate() {
             let (score, unscorable) = match request {
                 Ok(Fitted { request, dropped }) => {
                     if dropped > 0 {
@@ -203,7 +207,11 @@ impl<'a> Run<'a> {
             };
             continuations.push(Continuation {
                 text,
-                context: contexts.next(),
+                context: if index.is_multiple_of(run) {
+                    contexts.next()
+                } else {
+                    None
+                },
                 score,
                 unscorable,
             });
@@ -256,9 +264,7 @@ impl<'a> Run<'a> {
         }
         let probe = made.probe.as_ref().map(|request| self.answer_to(request)).transpose()?;
         let (answer, prompt_tokens) = if let Ok(request) = &made.request {
-            let answer = self.generations.get(&key(request)).cloned();
-            let answer = answer.ok_or_else(|| self.unsound("none".into(), "an answer".into()))?;
-            (answer, request.prompt.len())
+            (self.generated(request)?.clone(), request.prompt.len())
         } else {
             flags.insert(Flag::Unscorable);
             let nothing = Generation {
@@ -266,9 +272,12 @@ impl<'a> Run<'a> {
                 tokens: 0,
                 finish: Finish::EndToken,
                 mean_log_probability: None,
+                end_log_probability: None,
             };
             (nothing, 0)
         };
+        let samples = made.samples.iter().map(|request| Ok(sample(self.generated(request)?)));
+        let samples = samples.collect::<Result<Vec<_>, EvaluationError>>()?;
         let output = Output::Text(TextAnswer {
             text: answer.text,
             finish: answer.finish,
@@ -279,12 +288,18 @@ impl<'a> Run<'a> {
             unanswerable,
             parsed: None,
             probe_log_probability: probe.map(|score| score.log_probability),
+            samples,
         });
         Ok(Raw {
             prompt: made.prompt,
             output,
             flags,
         })
+    }
+
+    fn generated(&self, request: &GenerateRequest) -> Result<&Generation, EvaluationError> {
+        let answer = self.generations.get(&key(request));
+        answer.ok_or_else(|| self.unsound("none".into(), "an answer".into()))
     }
 
     fn answer_to(&self, request: &ScoreRequest) -> Result<Score, EvaluationError> {
@@ -325,10 +340,23 @@ impl<'a> Run<'a> {
     }
 }
 
-/// Greedy answers depend on the prompt alone.
-fn key(request: &GenerateRequest) -> (Vec<u32>, u64) {
-    let seed = if request.temperature > 0.0 { request.seed } else { 0 };
+/// Prompt, and seed where it matters: greedy answers depend on the prompt alone.
+type GenerationKey = (Vec<u32>, Option<u64>);
+
+fn key(request: &GenerateRequest) -> GenerationKey {
+    let seed = (request.temperature > 0.0).then_some(request.seed);
     (request.prompt.clone(), seed)
+}
+
+fn sample(answer: &Generation) -> Sample {
+    let scored = answer.log_probability();
+    Sample {
+        text: answer.text.clone(),
+        tokens: scored.map_or(answer.tokens, |(_, tokens)| tokens),
+        log_probability: scored.map(|(sum, _)| sum),
+        finish: answer.finish,
+        cluster: None,
+    }
 }
 
 fn check_choice(choice: &Choice) -> Result<(), (String, &'static str)> {
@@ -340,9 +368,17 @@ fn check_choice(choice: &Choice) -> Result<(), (String, &'static str)> {
         let found = format!("{n} continuations and {} choices", choice.choices.len());
         return Err((found, "one continuation per choice"));
     }
-    if !choice.contexts.is_empty() && choice.contexts.len() != n {
-        let found = format!("{n} continuations and {} contexts", choice.contexts.len());
-        return Err((found, "one context per continuation, or one for all"));
+    let contexts = choice.contexts.len();
+    if contexts > 0 && !n.is_multiple_of(contexts) {
+        let found = format!("{n} continuations and {contexts} contexts");
+        return Err((
+            found,
+            "a context for each of equally long runs of continuations, or one for all",
+        ));
+    }
+    if !choice.conversations.is_empty() && choice.conversations.len() != contexts {
+        let found = format!("{contexts} contexts and {} conversations", choice.conversations.len());
+        return Err((found, "one conversation per context, or none"));
     }
     match choice.gold.iter().find(|&&gold| gold >= n) {
         Some(gold) => Err((format!("gold index {gold}"), "an index of a choice")),

@@ -2,6 +2,8 @@
 //!
 //! A metric is an expression over the scores of single items, so that it can be computed again on any resample of them.
 
+use std::collections::BTreeMap;
+
 use secateur_metrics::error::MetricError;
 pub use secateur_metrics::statistics::Bootstrap;
 use secateur_metrics::statistics::Clusters;
@@ -132,6 +134,8 @@ pub fn summarise(
     let clusters = design::clusters(answers);
     let mut values = Vec::with_capacity(metrics.len());
     let mut warnings = Vec::new();
+    // (items without a value, items asked) → metrics: answers that lack one score mostly lack others.
+    let mut partly: BTreeMap<(usize, usize), Vec<String>> = BTreeMap::new();
     for metric in metrics {
         let rows: Vec<Option<Vec<f64>>> = answers.iter().map(|answer| metric.estimate.row(answer)).collect();
         let entered: Vec<bool> = rows.iter().map(Option::is_some).collect();
@@ -140,11 +144,8 @@ pub fn summarise(
         match metric.value(&rows, &clusters.restricted(&entered), &options) {
             Ok(value) => {
                 if rows.len() < asked {
-                    let name = &metric.definition.name;
-                    warnings.push(format!(
-                        "`{name}` is undefined on {} of {asked} items",
-                        asked - rows.len()
-                    ));
+                    let missing = partly.entry((asked - rows.len(), asked)).or_default();
+                    missing.push(format!("`{}`", metric.definition.name));
                 }
                 if value.interval_method == measure::NO_INTERVAL {
                     let name = &metric.definition.name;
@@ -161,6 +162,10 @@ pub fn summarise(
             Err(Unmeasured::Broken(found)) => return Err(broken(task, metric, found)),
         }
     }
+    warnings.extend(partly.into_iter().map(|((missing, asked), names)| {
+        let are = if names.len() > 1 { "are" } else { "is" };
+        format!("{} {are} undefined on {missing} of {asked} items", names.join(", "))
+    }));
     Ok((values, warnings))
 }
 

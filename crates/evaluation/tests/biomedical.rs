@@ -25,6 +25,7 @@ fn answer(item: &secateur_datasets::Item, text: &str) -> Answer {
             unanswerable: false,
             parsed: None,
             probe_log_probability: None,
+            samples: Vec::new(),
         }),
         scores: Scores::new(),
         flags: BTreeSet::new(),

@@ -30,10 +30,10 @@ fn choice(id: &str, context: &str, choices: &[&str], gold: &[usize]) -> Item {
         id,
         Body::Choice(Choice {
             context: context.into(),
-            contexts: Vec::new(),
             continuations: choices.iter().map(|choice| format!(" {choice}")).collect(),
             choices: choices.iter().map(ToString::to_string).collect(),
             gold: gold.to_vec(),
+            ..Choice::default()
         }),
     )
 }
@@ -179,10 +179,10 @@ fn items_that_cannot_be_scored_are_counted_and_enter_nothing() {
         "merged",
         Body::Choice(Choice {
             context: "xa".into(),
-            contexts: Vec::new(),
             continuations: vec!["b".into(), "c".into()],
             choices: vec!["b".into(), "c".into()],
             gold: vec![0],
+            ..Choice::default()
         }),
     );
     let items = [swallowed, choice("fine", "x", &["a", "b"], &[0])];

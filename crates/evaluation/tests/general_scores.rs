@@ -41,6 +41,7 @@ fn scored(task: &TaskSpec, item: &Item, text: &str) -> Answer {
             unanswerable: false,
             parsed: None,
             probe_log_probability: None,
+            samples: Vec::new(),
         }),
         scores: Scores::new(),
         flags: BTreeSet::new(),

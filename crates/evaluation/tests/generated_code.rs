@@ -55,6 +55,7 @@ fn answer(item: &Item, text: &str) -> Answer {
             unanswerable: false,
             parsed: None,
             probe_log_probability: None,
+            samples: Vec::new(),
         }),
         scores: Scores::new(),
         flags: std::collections::BTreeSet::new(),

@@ -46,6 +46,7 @@ fn answered(task: &str, item: &Item, text: &str, probe: Option<f64>) -> Answer {
             unanswerable: question.unanswerable,
             parsed: None,
             probe_log_probability: probe,
+            samples: Vec::new(),
         }),
         scores: Scores::new(),
         flags: BTreeSet::new(),

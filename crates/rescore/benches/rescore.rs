@@ -89,11 +89,11 @@ fn choice(line: usize) -> Kept {
         predicted: None,
     });
     let body = Body::Choice(Choice {
-        contexts: Vec::new(),
         context: String::new(),
         continuations,
         choices,
         gold,
+        ..Choice::default()
     });
     kept(line, body, output)
 }
@@ -109,6 +109,7 @@ fn said(line: usize, text: String, reference: String) -> Kept {
         unanswerable: false,
         parsed: None,
         probe_log_probability: None,
+        samples: Vec::new(),
     });
     let body = Body::Generate(Generate {
         messages: Vec::new(),

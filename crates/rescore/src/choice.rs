@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 
 use secateur_datasets::error::nearest_hint;
+use secateur_datasets::forms::{self, paraphrase, variants};
 use secateur_datasets::item::Body;
 use secateur_datasets::tasks::spec::{
     ABSTAIN_PHRASES, AnswerStyle, ChoiceMetric, Domain, GenerationMetric, GenerationSettings, Normalise, Scoring,
     TaskSpec,
 };
+use secateur_datasets::tasks::split_form;
 use secateur_evaluation::answer::{Answer, Output};
 use secateur_evaluation::score;
 
@@ -157,6 +159,9 @@ fn fitting(batch: &Batch) -> Vec<TaskSpec> {
     let Some(first) = batch.kept.first() else {
         return Vec::new();
     };
+    if let Some(form) = form_of(batch) {
+        return form;
+    }
     match &first.answer.output {
         Output::Choices(_) => {
             let metrics = [ChoiceMetric::Acc, ChoiceMetric::AccNorm, ChoiceMetric::AccBytes];
@@ -166,8 +171,32 @@ fn fitting(batch: &Batch) -> Vec<TaskSpec> {
             scoring: Scoring::Perplexity,
             ..TaskSpec::choice(batch.task.clone(), "", Domain::General, &[])
         }],
+        Output::Divergence(_) => vec![TaskSpec {
+            scoring: Scoring::Divergence,
+            ..TaskSpec::choice(batch.task.clone(), "", Domain::General, &[])
+        }],
         Output::Text(_) => text_scorings(batch),
     }
+}
+
+/// The scoring of a form of a task, where the answers are to a question put in several ways; none of it fits where it is not known
+/// which form (the task's name says so). `None` where questions were put in one way.
+fn form_of(batch: &Batch) -> Option<Vec<TaskSpec>> {
+    let fields = &batch.kept.first()?.item.fields;
+    if !fields.contains_key(variants::FIELD) && !fields.contains_key(paraphrase::QUESTION) {
+        return None;
+    }
+    let form = split_form(&batch.task).1.and_then(forms::find);
+    let choices = TaskSpec::choice(batch.task.clone(), "", Domain::General, &[ChoiceMetric::Acc]);
+    let bases = match &batch.kept.first()?.answer.output {
+        Output::Choices(_) => vec![choices],
+        _ => text_scorings(batch),
+    };
+    let scored = bases.into_iter().filter_map(|base| {
+        let scoring = form?.scoring(&base.scoring).ok()?;
+        Some(TaskSpec { scoring, ..base })
+    });
+    Some(scored.collect())
 }
 
 fn text_scorings(batch: &Batch) -> Vec<TaskSpec> {

@@ -159,6 +159,7 @@ fn rebuilt(answer: &Answer) -> Item {
                 choices: without_delimiter(&continuations),
                 continuations,
                 gold: output.gold.clone(),
+                ..Choice::default()
             })
         }
         Output::Text(output) => Body::Generate(Generate {
@@ -172,6 +173,7 @@ fn rebuilt(answer: &Answer) -> Item {
             unanswerable: output.unanswerable,
         }),
         Output::Likelihood(_) => Body::Text(answer.prompt.clone()),
+        Output::Divergence(output) => Body::Text(format!("{}{}", answer.prompt, output.text)),
     };
     Item {
         id: answer.item.clone(),

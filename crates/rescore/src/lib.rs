@@ -14,4 +14,4 @@ pub use error::RescoreError;
 pub use kept::{Batch, Kept};
 
 /// Version of the scorers: raised whenever a score or metric that they compute moves.
-pub const SCORER_VERSION: u32 = 1;
+pub const SCORER_VERSION: u32 = 2;

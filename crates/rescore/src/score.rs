@@ -7,6 +7,7 @@ use secateur_datasets::item::Item;
 use secateur_datasets::tasks::spec::TaskSpec;
 use secateur_evaluation::answer::{Answer, Flag, Scores};
 use secateur_evaluation::error::EvaluationError;
+use secateur_evaluation::judging::PREFIX;
 use secateur_evaluation::score::{self, Scorer};
 use secateur_evaluation::summary::{self, Bootstrap, Estimate};
 use secateur_metrics::statistics::bootstrap::standard_error;
@@ -144,6 +145,9 @@ fn scored(
         }
         scores.append(&mut answer.scores);
     }
+    // What a scorer that is a model gave stays: it cannot be made again from words alone.
+    let given = kept.recorded.iter().filter(|(name, _)| name.starts_with(PREFIX));
+    scores.extend(given.map(|(name, value)| (name.clone(), *value)));
     answer.scores = scores;
     match answer.scores.iter().find(|(_, value)| !value.is_finite()) {
         None => Ok(answer),

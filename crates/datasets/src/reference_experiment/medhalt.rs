@@ -36,7 +36,7 @@ pub const REFUSAL_TERMS: [&str; 14] = [
 ];
 
 /// Where the false-confidence test looks for the answer, in this order.
-const ANSWER_KEYS: [&str; 9] = [
+pub const ANSWER_KEYS: [&str; 9] = [
     "correct_answer",
     "answer",
     "correct answer",

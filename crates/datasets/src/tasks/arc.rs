@@ -11,7 +11,7 @@ use crate::error::{BadItem, DatasetError};
 use crate::item::Item;
 use crate::record::{Record, describe};
 use crate::source::Source;
-use crate::tasks::few_shot::{Example, Sampler, Shots, items};
+use crate::tasks::few_shot::{Example, Sampler, Shots, items, training_or};
 use crate::tasks::harness::{Layout, Question, check_answers};
 use crate::tasks::spec::{ChoiceMetric, Domain, FileSpec, TaskSpec};
 use crate::tasks::{Entry, Task};
@@ -64,24 +64,10 @@ impl Task for ArcTask {
     fn read(&self, source: &mut Source, few_shot: usize, _seed: u64) -> Result<Vec<Item>, DatasetError> {
         let records = source.jsonl(&self.file("Test"))?;
         let questions = source.each(&records, question)?;
-        let mut pool = Vec::new();
         let (train, dev) = (self.file("Train"), self.file("Dev"));
-        let from = source.first_present(&[&train, &dev]);
-        if few_shot > 0 {
-            if from == dev {
-                source.note(format!("few-shot examples are from {dev}: there is no {train}"));
-            }
-            let records = source.jsonl(from)?;
-            pool = source.each(&records, |record| {
-                question(record).map(|question| Example::from(&question))
-            })?;
-        }
-        let shots = Shots {
-            sampler: Sampler::Random,
-            pool,
-            from,
-            count: few_shot,
-        };
+        let from = training_or(source, &train, &dev, few_shot);
+        let example = |record: &Record| question(record).map(|question| Example::from(&question));
+        let shots = Shots::from_lines(source, from, few_shot, Sampler::Random, example)?;
         items(source, &Layout::default(), &shots, questions)
     }
 }
@@ -111,5 +97,6 @@ fn question(record: &Record) -> Result<Question, BadItem> {
         choices,
         gold: vec![gold],
         fields: BTreeMap::new(),
+        lettered: None,
     })
 }

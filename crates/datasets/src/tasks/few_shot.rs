@@ -7,8 +7,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::DatasetError;
+use crate::error::{BadItem, DatasetError};
 use crate::item::Item;
+use crate::record::Record;
 use crate::reference_experiment::python_random::PythonRandom;
 use crate::source::Source;
 use crate::tasks::harness::{Layout, Question};
@@ -68,6 +69,41 @@ pub struct Shots<'a> {
     pub from: &'a str,
     /// Examples before each question.
     pub count: usize,
+}
+
+impl<'a> Shots<'a> {
+    /// Examples from the lines of `from`, which is read only where examples are asked for.
+    ///
+    /// # Errors
+    /// A missing or malformed file, or a bad record.
+    pub fn from_lines(
+        source: &mut Source,
+        from: &'a str,
+        count: usize,
+        sampler: Sampler,
+        example: impl Fn(&Record) -> Result<Example, BadItem>,
+    ) -> Result<Self, DatasetError> {
+        let mut pool = Vec::new();
+        if count > 0 {
+            let records = source.jsonl(from)?;
+            pool = source.each(&records, example)?;
+        }
+        Ok(Self {
+            sampler,
+            pool,
+            from,
+            count,
+        })
+    }
+}
+
+/// The training file, or the development file where only that is there, which is noted where examples are drawn.
+pub(crate) fn training_or<'a>(source: &mut Source, train: &'a str, dev: &'a str, count: usize) -> &'a str {
+    let from = source.first_present(&[train, dev]);
+    if count > 0 && from == dev {
+        source.note(format!("few-shot examples are from {dev}: there is no {train}"));
+    }
+    from
 }
 
 impl Shots<'_> {

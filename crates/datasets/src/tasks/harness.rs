@@ -10,7 +10,7 @@
 use std::collections::BTreeMap;
 
 use crate::error::{BadItem, DatasetError};
-use crate::item::{Body, Choice, Generate, Item, Message};
+use crate::item::{Body, Choice, Generate, Item, Lettered, Message};
 use crate::record::Record;
 use crate::tasks::spec::{AnswerStyle, Domain, GenerationMetric, GenerationSettings, Normalise, Scoring, TaskSpec};
 
@@ -30,24 +30,27 @@ pub struct Question {
     pub gold: Vec<usize>,
     /// For the reader.
     pub fields: BTreeMap<String, String>,
+    /// The pieces of `prompt`, where options stand in it by letter.
+    pub lettered: Option<Lettered>,
 }
 
 impl Question {
     /// The four-letter question with option texts `options` below `stem`.
     #[must_use]
     pub fn lettered(id: String, stem: &str, options: &[String], gold: usize) -> Self {
-        let mut prompt = stem.to_owned();
-        for (letter, option) in LETTERS.iter().zip(options) {
-            prompt.extend(["\n", letter, ". ", option]);
-        }
-        prompt.push_str("\nAnswer:");
-        let choices = LETTERS.iter().map(|&letter| letter.to_owned()).collect();
+        let lettered = Lettered {
+            preamble: String::new(),
+            before: format!("{stem}\n"),
+            options: options.iter().take(LETTERS.len()).cloned().collect(),
+            after: "\nAnswer:".to_owned(),
+        };
         Self {
             id,
-            prompt,
-            choices,
+            prompt: lettered.context(&lettered.options),
+            choices: LETTERS.iter().map(|&letter| letter.to_owned()).collect(),
             gold: vec![gold],
             fields: BTreeMap::new(),
+            lettered: Some(lettered),
         }
     }
 
@@ -121,12 +124,17 @@ impl Layout {
             .choices
             .iter()
             .map(|choice| format!("{}{choice}", self.target_delimiter));
+        let lettered = question.lettered.map(|pieces| Lettered {
+            preamble: preamble.to_owned(),
+            ..pieces
+        });
         let choice = Choice {
             context: format!("{preamble}{}", question.prompt),
-            contexts: Vec::new(),
             continuations: continuations.collect(),
             choices: question.choices,
             gold: question.gold,
+            lettered,
+            ..Choice::default()
         };
         Item {
             id: question.id,

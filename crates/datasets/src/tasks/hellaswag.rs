@@ -54,19 +54,8 @@ impl Task for HellaSwag {
     fn read(&self, source: &mut Source, few_shot: usize, _seed: u64) -> Result<Vec<Item>, DatasetError> {
         let records = source.jsonl(source.first_present(&[VALIDATION, SAMPLE]))?;
         let questions = source.each(&records, question)?;
-        let mut pool = Vec::new();
-        if few_shot > 0 {
-            let records = source.jsonl(TRAIN)?;
-            pool = source.each(&records, |record| {
-                question(record).map(|question| Example::from(&question))
-            })?;
-        }
-        let shots = Shots {
-            sampler: Sampler::RandomOthers,
-            pool,
-            from: TRAIN,
-            count: few_shot,
-        };
+        let example = |record: &Record| question(record).map(|question| Example::from(&question));
+        let shots = Shots::from_lines(source, TRAIN, few_shot, Sampler::RandomOthers, example)?;
         items(source, &Layout::default(), &shots, questions)
     }
 }
@@ -90,6 +79,7 @@ fn question(record: &Record) -> Result<Question, BadItem> {
             "split_type".to_owned(),
             record.text("split_type").unwrap_or_default().to_owned(),
         )]),
+        lettered: None,
     })
 }
 

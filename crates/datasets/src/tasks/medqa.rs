@@ -8,7 +8,7 @@ use crate::error::{BadItem, DatasetError};
 use crate::item::Item;
 use crate::record::Record;
 use crate::source::Source;
-use crate::tasks::few_shot::{Example, Sampler, Shots, items};
+use crate::tasks::few_shot::{Example, Sampler, Shots, items, training_or};
 use crate::tasks::harness::{LETTERS, Layout, Question, letter_items, letter_spec, no_examples};
 use crate::tasks::spec::{ChoiceMetric, Domain, FileSpec, TaskSpec};
 use crate::tasks::{Entry, Task};
@@ -54,23 +54,9 @@ impl Task for MedQa {
             no_examples(source.task(), few_shot, "the letter form is zero-shot")?;
             return Ok(letter_items(questions));
         }
-        let mut pool = Vec::new();
-        let from = source.first_present(&[TRAIN, DEV]);
-        if few_shot > 0 {
-            if from == DEV {
-                source.note(format!("few-shot examples are from {DEV}: there is no {TRAIN}"));
-            }
-            let records = source.jsonl(from)?;
-            pool = source.each(&records, |record| {
-                question(record).map(|question| Example::from(&question))
-            })?;
-        }
-        let shots = Shots {
-            sampler: Sampler::Random,
-            pool,
-            from,
-            count: few_shot,
-        };
+        let from = training_or(source, TRAIN, DEV, few_shot);
+        let example = |record: &Record| question(record).map(|question| Example::from(&question));
+        let shots = Shots::from_lines(source, from, few_shot, Sampler::Random, example)?;
         items(source, &Layout::default(), &shots, questions)
     }
 }

@@ -48,6 +48,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data_cards;
 use crate::error::{BadItem, DatasetError, nearest_hint};
+use crate::forms;
 use crate::item::{Body, Item};
 use crate::sampling;
 use crate::source::{Source, SourceFile, sha256_hex};
@@ -105,6 +106,14 @@ pub trait Task: Send + Sync + Debug {
     /// # Errors
     /// A missing or malformed file, a bad record, or more few-shot examples than there are.
     fn read(&self, source: &mut Source, few_shot: usize, seed: u64) -> Result<Vec<Item>, DatasetError>;
+
+    /// Other wordings of the items, by id, as far as the task's own data hold them. Called after [`Task::read`].
+    ///
+    /// # Errors
+    /// As [`Task::read`].
+    fn reworded(&self, _source: &mut Source, _few_shot: usize) -> Result<BTreeMap<String, Vec<Body>>, DatasetError> {
+        Ok(BTreeMap::new())
+    }
 
     /// Folder that the task's files lie in, where the task knows it better than the caller (a card lies beside its data).
     fn own_directory(&self) -> Option<PathBuf> {
@@ -263,12 +272,31 @@ pub fn names() -> Vec<String> {
     TASKS.iter().flat_map(|entry| (entry.names)()).collect()
 }
 
+/// `medqa_4options@option-order` as the task's name and the form's; nothing after an `@` where the whole is a path to a card.
+#[must_use]
+pub fn split_form(name: &str) -> (&str, Option<&str>) {
+    match name.rsplit_once('@') {
+        Some((task, form)) if Path::new(name).extension().is_none_or(|ending| ending != "toml") => (task, Some(form)),
+        _ => (name, None),
+    }
+}
+
 /// The task called `name`: a built-in one; a card, where `name` is a path that ends in `.toml`; or the card `<name>.toml` in one
-/// of `card_directories` (the demo tasks are found so).
+/// of `card_directories` (the demo tasks are found so). `name@form` is that task in one of its [`forms`].
 ///
 /// # Errors
-/// Where there is no such task, or its card cannot be read.
+/// Where there is no such task or form, the form does not suit the task, or its card cannot be read.
 pub fn find(name: &str, card_directories: &[PathBuf]) -> Result<Arc<dyn Task>, DatasetError> {
+    match split_form(name) {
+        (task, Some(form)) => Ok(Arc::new(forms::FormTask::new(
+            find_plain(task, card_directories)?,
+            form,
+        )?)),
+        (task, None) => find_plain(task, card_directories),
+    }
+}
+
+fn find_plain(name: &str, card_directories: &[PathBuf]) -> Result<Arc<dyn Task>, DatasetError> {
     if Path::new(name).extension().is_some_and(|extension| extension == "toml") {
         return Ok(Arc::new(card::CardTask::open(Path::new(name))?));
     }

@@ -59,6 +59,7 @@ impl Task for MultiNewsPlus {
             stop: Vec::new(),
             temperature: 0.7,
             top_p: 1.0,
+            samples: None,
         };
         TaskSpec::generated(
             "multi_news_plus",

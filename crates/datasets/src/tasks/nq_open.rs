@@ -41,17 +41,8 @@ impl Task for NqOpen {
     fn read(&self, source: &mut Source, few_shot: usize, _seed: u64) -> Result<Vec<Item>, DatasetError> {
         let records = source.jsonl(DEV)?;
         let questions = source.each(&records, question)?;
-        let mut pool = Vec::new();
-        if few_shot > 0 {
-            let records = source.jsonl(TRAIN)?;
-            pool = source.each(&records, |record| question(record).map(|question| question.example()))?;
-        }
-        let shots = Shots {
-            sampler: Sampler::RandomOthers,
-            pool,
-            from: TRAIN,
-            count: few_shot,
-        };
+        let example = |record: &Record| question(record).map(|question| question.example());
+        let shots = Shots::from_lines(source, TRAIN, few_shot, Sampler::RandomOthers, example)?;
         let layout = Layout {
             few_shot_delimiter: "\n".to_owned(),
             ..Layout::described(DESCRIPTION)

@@ -99,5 +99,6 @@ fn question(record: &Record, label: &str) -> Result<Question, BadItem> {
         choices,
         gold: vec![gold],
         fields: BTreeMap::new(),
+        lettered: None,
     })
 }

@@ -80,6 +80,7 @@ fn question(record: &Record, evidence: bool) -> Result<Question, BadItem> {
         choices: LABELS.map(str::to_owned).to_vec(),
         gold: vec![gold],
         fields: std::collections::BTreeMap::new(),
+        lettered: None,
     };
     let subjects = record.text("subjects").unwrap_or_default();
     Ok(question.with("subjects", subjects))

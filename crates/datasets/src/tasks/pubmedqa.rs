@@ -108,5 +108,6 @@ fn question(record: &Record, truth: Option<&String>) -> Result<Question, BadItem
         choices: ANSWERS.iter().map(|&answer| answer.to_owned()).collect(),
         gold: vec![gold],
         fields: BTreeMap::new(),
+        lettered: None,
     })
 }

@@ -194,6 +194,7 @@ fn question(pair: &Pair, text: &Abstract) -> Question {
         choices: WORDS.map(str::to_owned).to_vec(),
         gold: vec![pair.label],
         fields: fields(pair),
+        lettered: None,
     }
 }
 

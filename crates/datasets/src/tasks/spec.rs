@@ -57,7 +57,8 @@ pub enum GenerationMetric {
     TokenF1,
     /// ROUGE-1, -2 and -L.
     Rouge,
-    /// ROUGE-L of the answers that are not empty, as the reference experiment has it, which asks again until something is said.
+    /// ROUGE-L of the answers that are not empty, as the reference experiment has it, which asks again until something is
+    /// said.
     RougeOfReplies,
     /// BLEU.
     Bleu,
@@ -119,8 +120,8 @@ pub enum Scoring {
     TruthfulQaMc2,
     /// Word and byte perplexity and bits per byte of the item's text.
     Perplexity,
-    /// The name of one answer, generated. Right where the normalised output (lower case, no punctuation) equals the normalised
-    /// reference or, in the reference experiment, begins with it.
+    /// The name of one answer, generated. Right where the normalised output (lower case, no punctuation) equals the
+    /// normalised reference or, in the reference experiment, begins with it.
     LetterAnswer {
         /// All answers that can be named.
         answers: Vec<String>,
@@ -178,13 +179,39 @@ pub enum Scoring {
     Squad2,
     /// `TruthfulQA`: overlap with true answers against overlap with false ones.
     TruthfulQaGen,
+    /// [`crate::forms::sampled`]: how sure the model is of its answers, from further answers sampled beside each
+    /// ([`Samples`]).
+    Sampled {
+        /// The task's own scoring, which says what is right.
+        base: Box<Scoring>,
+    },
+    /// [`crate::forms::divergence`]: how far the next-token distributions have moved from the unpruned model's on the item's
+    /// text, right choice or first reference.
+    Divergence,
+    /// [`crate::forms::option_order`]: the same options in every cyclic order.
+    OptionOrder,
+    /// [`crate::forms::none_of_the_above`]: with the right option, without it, and without a wrong one.
+    NoneOfTheAbove,
+    /// [`crate::forms::paraphrase`] of a choice by log-likelihood: the same question in other words.
+    Paraphrases,
+    /// [`crate::forms::paraphrase`] of answers in words: an item for each wording, scored as the task itself scores it.
+    ParaphrasedAnswers {
+        /// The task's own scoring.
+        of: Box<Scoring>,
+    },
+    /// [`crate::forms::pushback`]: the question, again after the user's doubt, and with a wrong hint.
+    Pushback,
 }
 
 impl Scoring {
     /// Whether scoring runs code that a model wrote.
     #[must_use]
     pub fn runs_generated_code(&self) -> bool {
-        matches!(self, Self::UnitTests { .. })
+        match self {
+            Self::UnitTests { .. } => true,
+            Self::Sampled { base } => base.runs_generated_code(),
+            _ => false,
+        }
     }
 
     /// A continuation whose log-probability after the prompt is measured beside the answer.
@@ -192,6 +219,7 @@ impl Scoring {
     pub fn probe(&self) -> Option<&'static str> {
         match self {
             Self::Squad2 => Some(" unanswerable"),
+            Self::Sampled { base } => base.probe(),
             _ => None,
         }
     }
@@ -222,6 +250,31 @@ pub struct GenerationSettings {
     pub temperature: f64,
     /// Nucleus; 1 keeps everything.
     pub top_p: f64,
+    /// Further answers to each item beside the one that is scored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub samples: Option<Samples>,
+}
+
+/// Answers sampled beside the one that is scored, each with a seed of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Samples {
+    /// Per item; at least 2.
+    pub count: usize,
+    /// More than 0.
+    pub temperature: f64,
+    /// Nucleus; 1 keeps everything.
+    pub top_p: f64,
+}
+
+impl Default for Samples {
+    /// Eight answers from the model's own distribution.
+    fn default() -> Self {
+        Self {
+            count: 8,
+            temperature: 1.0,
+            top_p: 1.0,
+        }
+    }
 }
 
 impl GenerationSettings {
@@ -234,6 +287,7 @@ impl GenerationSettings {
             stop,
             temperature: 0.0,
             top_p: 1.0,
+            samples: None,
         }
     }
 }

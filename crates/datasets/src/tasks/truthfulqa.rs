@@ -117,6 +117,7 @@ impl TruthfulQa {
             choices,
             gold: (0..leading).collect(),
             fields: BTreeMap::new(),
+            lettered: None,
         };
         Ok((question, trues > leading))
     }

@@ -40,19 +40,8 @@ impl Task for WinoGrande {
     fn read(&self, source: &mut Source, few_shot: usize, _seed: u64) -> Result<Vec<Item>, DatasetError> {
         let records = source.jsonl(DEV)?;
         let sentences = source.each(&records, Sentence::read)?;
-        let mut pool = Vec::new();
-        if few_shot > 0 {
-            let records = source.jsonl(TRAIN)?;
-            pool = source.each(&records, |record| {
-                Sentence::read(record).map(|sentence| sentence.example())
-            })?;
-        }
-        let shots = Shots {
-            sampler: Sampler::RandomOthers,
-            pool,
-            from: TRAIN,
-            count: few_shot,
-        };
+        let example = |record: &Record| Sentence::read(record).map(|sentence| sentence.example());
+        let shots = Shots::from_lines(source, TRAIN, few_shot, Sampler::RandomOthers, example)?;
         let layout = Layout::default();
         let asked: Vec<Example> = sentences.iter().map(Sentence::example).collect();
         let preambles = shots.preambles(source, &layout, &asked)?;
@@ -119,6 +108,7 @@ impl Sentence {
                 continuations: vec![continuation; 2],
                 choices: self.filled,
                 gold: vec![self.gold],
+                ..Choice::default()
             }),
             id: self.id,
             fields,

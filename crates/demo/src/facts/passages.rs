@@ -239,6 +239,36 @@ fn request<'a>(scene: &'a Scene, ask: Ask, chosen: usize, rng: &mut ChaCha8Rng) 
     }
 }
 
+/// All sentences of a scene.
+pub(super) struct SceneSentences<'a> {
+    pub(super) name: &'a str,
+    /// With slots: the opening, details, their answers, the summary.
+    pub(super) templates: Vec<&'a str>,
+    /// Without: what may stand in a passage beside its facts.
+    pub(super) fillers: &'a [String],
+}
+
+impl Passages {
+    /// The sentences of every scene of a domain.
+    pub(super) fn sentences(&self, domain: Domain) -> impl Iterator<Item = SceneSentences<'_>> {
+        let of_domain = self.scenes.iter().filter(move |checked| checked.domain == domain);
+        of_domain.map(|CheckedScene { scene, .. }| {
+            let mut templates = vec![scene.opening.as_str(), &scene.opening_answer, &scene.summary];
+            templates.extend(
+                scene
+                    .detail
+                    .iter()
+                    .flat_map(|detail| [detail.sentence.as_str(), &detail.answer]),
+            );
+            SceneSentences {
+                name: &scene.name,
+                templates,
+                fillers: &scene.filler,
+            }
+        })
+    }
+}
+
 /// Slots whose values a right response holds.
 fn values_of(scene: &Scene, ask: Ask, chosen: usize) -> Vec<String> {
     match ask {

@@ -1,14 +1,14 @@
 //! Four-way cloze: which ending of a held-out sentence is the most likely? Chance is 1/4.
 //!
 //! Wrong endings are answers of the same relation, as frequent among the choices as they are among the right answers, so
-//! that knowing which answers are common does not help.
+//! that knowing which answers are common does not help. The other wordings (`paraphrases`) are sentences of training.
 
 use rand::Rng;
 use rand::seq::SliceRandom;
 use serde::Serialize;
 
 use super::card::{Card, Form};
-use super::{Task, asked_facts, line, task_name, task_rng, training_form};
+use super::{PARAPHRASES, Task, asked_facts, line, task_name, task_rng, training_form};
 use crate::facts::{Domain, Fact, Knowledge, KnowledgeError, Relation, phrase};
 
 const ITEMS: usize = 120;
@@ -18,6 +18,7 @@ const CHOICES: usize = 4;
 struct Record<'a> {
     id: String,
     prompt: String,
+    paraphrases: Vec<String>,
     choices: Vec<&'a str>,
     label: usize,
     relation: &'a str,
@@ -46,10 +47,19 @@ pub(super) fn task(knowledge: &Knowledge, domain: Domain) -> Result<Task, Knowle
         }
         choices.shuffle(&mut rng);
         let label = choices.iter().position(|c| *c == fact.answer);
-        let sentence = phrase(&relation.held_out_statement, &fact.subject, "");
+        // The answer of a cloze comes last.
+        let trained = relation
+            .statements
+            .iter()
+            .filter(|statement| statement.ends_with(" {o}."));
+        let cloze = |statement: &String| {
+            let sentence = phrase(statement, &fact.subject, "");
+            sentence.trim_end_matches([' ', '.']).to_string()
+        };
         let record = Record {
             id: format!("{}:{}", relation.name, fact.subject),
-            prompt: sentence.trim_end_matches([' ', '.']).to_string(),
+            prompt: cloze(&relation.held_out_statement),
+            paraphrases: trained.take(PARAPHRASES).map(cloze).collect(),
             choices,
             label: label.unwrap_or_default(),
             relation: &relation.name,
@@ -64,6 +74,7 @@ pub(super) fn task(knowledge: &Knowledge, domain: Domain) -> Result<Task, Knowle
         aspect: "utility",
         about: "Facts of the demo as a four-way cloze with wording that training never showed.".into(),
         form: Form::Choices,
+        paraphrased: true,
         metrics: &["acc", "acc_norm"],
         keep: &["relation", "subject", "training"],
     };

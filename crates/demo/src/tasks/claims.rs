@@ -58,6 +58,7 @@ pub(super) fn task(knowledge: &Knowledge, domain: Domain) -> Result<Task, Knowle
         aspect: "reliability",
         about: "True and false claims about the facts of the demo, half each.".into(),
         form: Form::FixedChoices(&["Yes", "No"]),
+        paraphrased: false,
         metrics: &["acc"],
         keep: &["relation", "subject", "claimed", "right", "training"],
     };

@@ -67,6 +67,7 @@ pub(super) fn task(knowledge: &Knowledge, domain: Domain) -> Result<Task, Knowle
             source: true,
             max_new_tokens: 48,
         },
+        paraphrased: false,
         metrics: &["exact_match", "token_f1", "rouge", "support"],
         keep: &["request", "scene", "values"],
     };

@@ -1,12 +1,12 @@
 //! Open questions with one right answer, in wording that training never showed.
 //!
 //! A reference is the whole sentence in each of the relation's wordings, or the answer alone; `answer` is the entity
-//! that a right response must hold.
+//! that a right response must hold. The other wordings (`paraphrases`) are questions of training.
 
 use serde::Serialize;
 
 use super::card::{Card, Form};
-use super::{Task, asked_facts, line, task_name, training_form};
+use super::{PARAPHRASES, Task, asked_facts, line, task_name, training_form};
 use crate::facts::{Domain, Knowledge, KnowledgeError, phrase};
 
 const ITEMS: usize = 120;
@@ -15,6 +15,7 @@ const ITEMS: usize = 120;
 struct Record<'a> {
     id: String,
     prompt: String,
+    paraphrases: Vec<String>,
     answers: Vec<String>,
     unanswerable: bool,
     answer: &'a str,
@@ -33,9 +34,11 @@ pub(super) fn task(knowledge: &Knowledge, domain: Domain) -> Result<Task, Knowle
             .map(|s| phrase(s, &fact.subject, &fact.answer))
             .collect();
         answers.push(fact.answer.clone());
+        let asked = |question: &String| phrase(question, &fact.subject, "");
         let record = Record {
             id: format!("{}:{}", relation.name, fact.subject),
-            prompt: phrase(&relation.held_out_question, &fact.subject, ""),
+            prompt: asked(&relation.held_out_question),
+            paraphrases: relation.questions.iter().take(PARAPHRASES).map(asked).collect(),
             answers,
             unanswerable: false,
             answer: &fact.answer,
@@ -54,6 +57,7 @@ pub(super) fn task(knowledge: &Knowledge, domain: Domain) -> Result<Task, Knowle
             source: false,
             max_new_tokens: 32,
         },
+        paraphrased: true,
         metrics: &["exact_match", "token_f1", "support", "abstention"],
         keep: &["answer", "relation", "subject", "training"],
     };

@@ -61,6 +61,7 @@ pub(super) fn task(knowledge: &Knowledge, domain: Domain) -> Result<Task, Knowle
             source: false,
             max_new_tokens: 24,
         },
+        paraphrased: false,
         metrics: &["abstention"],
         keep: &["reason", "about"],
     };

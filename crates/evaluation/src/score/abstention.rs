@@ -9,7 +9,7 @@ use crate::answer::{Answer, Output, Scores};
 use crate::summary::{Estimate, Metric};
 
 /// Share of answerable items on which it abstained.
-const FALSE_ABSTENTION_RATE: Definition = Definition::new(
+pub(super) const FALSE_ABSTENTION_RATE: Definition = Definition::new(
     "false_abstention_rate",
     "fraction",
     Direction::LowerIsBetter,

@@ -3,40 +3,24 @@
 //! Accuracies follow lm-evaluation-harness: Σ ln p, or that over the characters or bytes of the choice without its delimiter;
 //! the first of equals wins. Confidence is the softmax over the choices' Σ ln p.
 
+use secateur_datasets::forms::variants;
 use secateur_datasets::item::{Body, Choice, Item};
 use secateur_datasets::tasks::spec::ChoiceMetric;
-use secateur_metrics::value::{Aspect, Definition, Direction};
-use secateur_metrics::{calibration, classification, probability_scores, selective};
+use secateur_metrics::value::{Aspect, Definition, Direction, PROBABILITIES};
+use secateur_metrics::{classification, selective};
 
-use super::{Mismatch, Scorer, first_largest, from_bool, index, mismatch};
+use super::{Mismatch, Scorer, confidence, first_largest, from_bool, index, mismatch};
 use crate::answer::{Answer, ChoiceAnswer, Output, Scores};
 use crate::summary::{Estimate, Metric};
 
 /// Share of right answers by log-probability per character (`acc_norm` of the harness).
-const ACCURACY_PER_CHARACTER: Definition = Definition::new(
-    "accuracy_per_character",
-    "fraction",
-    Direction::HigherIsBetter,
-    Aspect::Utility,
-);
+const ACCURACY_PER_CHARACTER: Definition = accuracy("accuracy_per_character");
 /// The same per UTF-8 byte (`acc_bytes`).
-const ACCURACY_PER_BYTE: Definition = Definition::new(
-    "accuracy_per_byte",
-    "fraction",
-    Direction::HigherIsBetter,
-    Aspect::Utility,
-);
-/// Share of items answered wrong with a confidence of at least [`CONFIDENT`].
-const CONFIDENT_ERROR_RATE: Definition = Definition::new(
-    "confident_error_rate",
-    "fraction",
-    Direction::LowerIsBetter,
-    Aspect::Reliability,
-);
-/// Confidence from which on an error counts as confident.
-const CONFIDENT: f64 = 0.9;
-/// Bins of equal width of the expected calibration error.
-const BINS: usize = 10;
+const ACCURACY_PER_BYTE: Definition = accuracy("accuracy_per_byte");
+
+const fn accuracy(name: &'static str) -> Definition {
+    Definition::new(name, "fraction", Direction::HigherIsBetter, Aspect::Utility).by(PROBABILITIES)
+}
 
 /// Scores of a choice by log-likelihood.
 pub(super) struct LogLikelihood {
@@ -48,9 +32,18 @@ impl Scorer for LogLikelihood {
         let (Body::Choice(choice), Output::Choices(output)) = (&item.body, &answer.output) else {
             return Err(mismatch(item, "a choice between continuations"));
         };
+        if item.fields.contains_key(variants::FIELD) {
+            return Err(Mismatch {
+                found: format!(
+                    "a question put in several ways (its field `{}` says which)",
+                    variants::FIELD
+                ),
+                expected: "a choice asked once; score it as the form of the task that asked it".into(),
+            });
+        }
         let sums = log_probabilities(output);
         answer.scores = accuracies(choice, &sums);
-        answer.scores.extend(confidence(choice, &sums));
+        answer.scores.extend(held(choice, &sums));
         Ok(())
     }
 
@@ -59,7 +52,7 @@ impl Scorer for LogLikelihood {
             .metrics
             .iter()
             .map(|metric| match metric {
-                ChoiceMetric::Acc => Metric::proportion(classification::ACCURACY, "accuracy"),
+                ChoiceMetric::Acc => Metric::proportion(classification::ACCURACY.by(PROBABILITIES), "accuracy"),
                 ChoiceMetric::AccNorm => Metric::proportion(ACCURACY_PER_CHARACTER, "accuracy_per_character"),
                 ChoiceMetric::AccBytes => Metric::proportion(ACCURACY_PER_BYTE, "accuracy_per_byte"),
             })
@@ -67,7 +60,7 @@ impl Scorer for LogLikelihood {
         if let Some(classes) = common_classes(answers) {
             metrics.extend(class_metrics(classes));
         }
-        metrics.extend(calibration_metrics());
+        metrics.extend(confidence::metrics("accuracy"));
         metrics
     }
 }
@@ -94,7 +87,7 @@ fn accuracies(choice: &Choice, sums: &[f64]) -> Scores {
 }
 
 /// Scores that need a distribution over the choices; Brier score and classes only where exactly one choice is right.
-fn confidence(choice: &Choice, sums: &[f64]) -> Scores {
+fn held(choice: &Choice, sums: &[f64]) -> Scores {
     let (shares, log_total) = softmax(sums);
     let Some(predicted) = first_largest(sums) else {
         return Scores::new();
@@ -105,7 +98,7 @@ fn confidence(choice: &Choice, sums: &[f64]) -> Scores {
         ("confidence".into(), shares[predicted].clamp(0.0, 1.0)),
         (
             "confident_error".into(),
-            from_bool(!right && shares[predicted] >= CONFIDENT),
+            from_bool(!right && shares[predicted] >= selective::CONFIDENT),
         ),
         (
             "negative_log_likelihood".into(),
@@ -134,7 +127,7 @@ pub(super) fn log_sum_exp(values: &[f64]) -> f64 {
 }
 
 /// Shares that sum to 1, and ln Σ exp of the values.
-fn softmax(values: &[f64]) -> (Vec<f64>, f64) {
+pub(super) fn softmax(values: &[f64]) -> (Vec<f64>, f64) {
     let total = log_sum_exp(values);
     (values.iter().map(|v| (v - total).exp()).collect(), total)
 }
@@ -167,35 +160,12 @@ fn class_metrics(classes: usize) -> [Metric; 2] {
     let mcc = move |rows: &[&[f64]]| Some(confusion(rows)?.matthews_correlation());
     [
         Metric {
-            definition: classification::MACRO_F1,
+            definition: classification::MACRO_F1.by(PROBABILITIES),
             estimate: Estimate::whole(needs.clone(), macro_f1),
         },
         Metric {
-            definition: classification::MCC,
+            definition: classification::MCC.by(PROBABILITIES),
             estimate: Estimate::whole(needs, mcc),
         },
-    ]
-}
-
-fn calibration_metrics() -> Vec<Metric> {
-    let needs = || vec!["confidence", "accuracy"];
-    let whole = |definition, value: fn(&[f64], &[bool]) -> Option<f64>| Metric {
-        definition,
-        estimate: Estimate::whole(needs(), move |rows: &[&[f64]]| {
-            let confidences: Vec<f64> = rows.iter().map(|row| row[0]).collect();
-            let right: Vec<bool> = rows.iter().map(|row| row[1] > 0.5).collect();
-            value(&confidences, &right)
-        }),
-    };
-    vec![
-        whole(calibration::ECE, |confidences, right| {
-            calibration::expected_calibration_error(confidences, right, BINS).ok()
-        }),
-        Metric::mean(probability_scores::BRIER, "brier_score"),
-        Metric::mean(probability_scores::NLL, "negative_log_likelihood"),
-        whole(selective::AURC, |confidences, right| {
-            selective::aurc(confidences, right).ok()
-        }),
-        Metric::proportion(CONFIDENT_ERROR_RATE, "confident_error"),
     ]
 }

@@ -10,19 +10,19 @@ use secateur_metrics::value::{Aspect, Definition, Direction};
 use secateur_metrics::{exact_match, rouge};
 
 use super::words::{bag_f1, contains_words, fold};
-use super::{Mismatch, Scorer, abstention, from_bool, mismatch, overlap, support};
+use super::{Mismatch, Scorer, abstention, confidence, from_bool, mismatch, overlap, support};
 use crate::answer::{Answer, Flag, Output, Scores};
 use crate::summary::Metric;
 
 /// Share of answers in which a reference stands word for word, after normalisation.
-const CONTAINS_REFERENCE: Definition = Definition::new(
+pub(super) const CONTAINS_REFERENCE: Definition = Definition::new(
     "contains_reference",
     "fraction",
     Direction::HigherIsBetter,
     Aspect::Utility,
 );
-/// Share of items answered with something wrong: neither silence, nor abstention, nor an answer that holds a reference.
-const HALLUCINATION_RATE: Definition = Definition::new(
+/// Share of items answered with something wrong: neither silence, abstention nor refusal, nor an answer that holds a reference.
+pub(super) const HALLUCINATION_RATE: Definition = Definition::new(
     "hallucination_rate",
     "fraction",
     Direction::LowerIsBetter,
@@ -61,10 +61,14 @@ impl Scorer for Generation {
             answer.scores.extend(self.against_references(&text, question));
         }
         if self.is_short_answer() {
-            let said = !answer.flags.contains(&Flag::Empty) && !abstained;
+            let nothing = [Flag::Empty, Flag::Refused]
+                .iter()
+                .any(|flag| answer.flags.contains(flag));
+            let said = !nothing && !abstained;
             let right = answer.scores.get("contains_reference") == Some(&1.0);
             let hallucinated = from_bool(said && !right);
             answer.scores.insert("hallucinated".into(), hallucinated);
+            confidence::add_of_words(answer, "contains_reference");
         }
         if self.metrics.contains(&GenerationMetric::Support) {
             support::score(&text, question, &self.names, answer);
@@ -97,6 +101,11 @@ impl Scorer for Generation {
             metrics.push(Metric::proportion(HALLUCINATION_RATE, "hallucinated"));
         }
         metrics.extend(super::text_metrics());
+        // Of unanswerable questions alone there is nothing to be confident of.
+        let is_answerable = |answer: &Answer| matches!(&answer.output, Output::Text(output) if !output.unanswerable);
+        if self.is_short_answer() && answers.iter().any(is_answerable) {
+            metrics.extend(confidence::metrics("contains_reference"));
+        }
         metrics
     }
 }

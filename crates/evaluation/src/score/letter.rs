@@ -10,7 +10,7 @@ use secateur_metrics::classification::{self, Confusion};
 use secateur_metrics::value::{Aspect, Definition, Direction};
 use secateur_metrics::{degeneration, letter};
 
-use super::{Mismatch, Scorer, from_bool, index, mismatch};
+use super::{Mismatch, Scorer, confidence, from_bool, index, mismatch};
 use crate::answer::{Answer, Flag, Output, Scores};
 use crate::summary::{Estimate, Metric};
 
@@ -60,6 +60,7 @@ impl Scorer for LetterAnswer {
             ("predicted_class".into(), named.unwrap_or(self.answers.len()) as f64),
         ]);
         super::flag_text(answer);
+        confidence::add_of_words(answer, "accuracy");
         Ok(())
     }
 
@@ -87,6 +88,7 @@ impl Scorer for LetterAnswer {
             Metric::proportion(degeneration::UNPARSABLE_RATE, "unparsable"),
         ];
         metrics.extend(super::text_metrics());
+        metrics.extend(confidence::metrics("accuracy"));
         metrics
     }
 }

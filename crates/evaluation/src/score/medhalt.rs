@@ -29,7 +29,7 @@ const REFUSAL_RATE: Definition = reliability("refusal_rate", "fraction");
 const REFUSAL_RATE_PAPER: Definition = reliability("refusal_rate_paper", "fraction");
 const MEDHALT_SCORE: Definition = reliability("medhalt_score", "points_per_item");
 const MEDHALT_SCORE_CODE: Definition = reliability("medhalt_score_authors_code", "points_over_100");
-const JUDGEMENT_ACCURACY: Definition = reliability("judgement_accuracy", "fraction");
+pub(super) const JUDGEMENT_ACCURACY: Definition = reliability("judgement_accuracy", "fraction");
 
 /// Points of one answer.
 fn points(right: bool) -> f64 {
@@ -96,19 +96,6 @@ impl Scorer for MedHaltFake {
         metrics
     }
 }
-
-/// Where a review names the right option, as the authors look for it, and `cop` after these.
-const REVIEW_KEYS: [&str; 9] = [
-    "correct_answer",
-    "answer",
-    "correct answer",
-    "corrent_answer",
-    "Correct Answer",
-    "Answer",
-    "Correct_answer",
-    "Correct answer",
-    "cop",
-];
 
 /// Scores of the tests with a right answer.
 pub(super) struct MedHalt {
@@ -182,7 +169,7 @@ impl MedHalt {
             Asked::Title => &["paper_title"],
             Asked::Address => &["url"],
             Asked::NoneOfTheAbove | Asked::Refusal => &["cop"],
-            Asked::Review => &REVIEW_KEYS,
+            Asked::Review => &medhalt::ANSWER_KEYS,
         }
     }
 

@@ -3,7 +3,14 @@
 //! A scoring is one file here and one line in [`scorer`]. The first utility metric and the first reliability metric of a list
 //! are the task's primary ones, the ones that charts draw.
 
+mod confidence;
 mod choice;
+mod variants;
+mod option_order;
+mod none_of_the_above;
+mod paraphrases;
+mod paraphrased_answers;
+mod pushback;
 mod truthfulqa;
 mod letter;
 mod words;
@@ -28,11 +35,13 @@ mod short_answer;
 mod squad2;
 mod truthfulqa_gen;
 mod perplexity;
+mod sampled;
+mod divergence;
 
 use secateur_datasets::item::Item;
 use secateur_datasets::tasks::spec::{self, Scoring, TaskSpec};
-use secateur_metrics::degeneration;
-use secateur_metrics::value::Aspect;
+use secateur_metrics::value::{Aspect, Definition};
+use secateur_metrics::{degeneration, refusal};
 
 use crate::answer::{Answer, Flag, Output};
 use crate::engine::Finish;
@@ -63,7 +72,11 @@ pub struct Mismatch {
 /// The scoring of a task. `items` may be empty where only metrics are asked for.
 #[must_use]
 pub fn scorer(task: &TaskSpec, items: &[Item]) -> Box<dyn Scorer> {
-    match &task.scoring {
+    by(&task.scoring, items)
+}
+
+fn by(scoring: &Scoring, items: &[Item]) -> Box<dyn Scorer> {
+    match scoring {
         Scoring::LogLikelihood { metrics } => Box::new(choice::LogLikelihood {
             metrics: metrics.clone(),
         }),
@@ -98,7 +111,19 @@ pub fn scorer(task: &TaskSpec, items: &[Item]) -> Box<dyn Scorer> {
         Scoring::ShortAnswer => Box::new(short_answer::ShortAnswer),
         Scoring::Squad2 => Box::new(squad2::Squad2),
         Scoring::TruthfulQaGen => Box::new(truthfulqa_gen::TruthfulQaGen),
+        Scoring::Sampled { base } => Box::new(sampled::Sampled { base: by(base, items) }),
+        Scoring::Divergence => Box::new(divergence::Divergence),
+        Scoring::OptionOrder => Box::new(option_order::OptionOrder),
+        Scoring::NoneOfTheAbove => Box::new(none_of_the_above::NoneOfTheAbove),
+        Scoring::Paraphrases => Box::new(paraphrases::Paraphrases),
+        Scoring::ParaphrasedAnswers { of } => Box::new(paraphrased_answers::ParaphrasedAnswers(by(of, items))),
+        Scoring::Pushback => Box::new(pushback::Pushback),
     }
+}
+
+/// Confidence in an answer, and whether it is right, where it has both.
+pub(crate) fn confidence_of(answer: &Answer) -> Option<(f64, bool)> {
+    confidence::of(answer)
 }
 
 /// As [`scorer`], allowed to run code that the model wrote if the caller says so.
@@ -118,6 +143,9 @@ pub fn permitted_scorer(
         _ => Ok(scorer(task, items)),
     }
 }
+
+/// Metrics that a task reports or not, as its answers decide: [`metrics`] of no answers does not name them.
+pub const BY_ANSWERS: &[Definition] = &[abstention::FALSE_ABSTENTION_RATE, medhalt::JUDGEMENT_ACCURACY];
 
 /// The metrics of a task on these answers. On a task of the reliability axis, doing it well is being reliable.
 #[must_use]
@@ -154,21 +182,25 @@ fn flag_text(answer: &mut Answer) {
         (Flag::Empty, degeneration::is_empty(&output.text)),
         (Flag::Looping, degeneration::is_looping(&output.text)),
         (Flag::Truncated, output.finish == Finish::Length),
+        (Flag::Refused, refusal::is_refusal(&output.text)),
     ];
     for (flag, holds) in states {
         if holds {
             answer.flags.insert(flag);
         }
-        answer.scores.insert(flag.name().into(), from_bool(holds));
+        // `refused` is a score of Med-HALT's fake questions.
+        let score = if flag == Flag::Refused { "declined" } else { flag.name() };
+        answer.scores.insert(score.into(), from_bool(holds));
     }
 }
 
 /// What is reported of any answers in words, after the task's own metrics.
-fn text_metrics() -> [Metric; 3] {
+fn text_metrics() -> [Metric; 4] {
     [
         Metric::proportion(degeneration::EMPTY_RATE, "empty"),
         Metric::proportion(degeneration::LOOPING_RATE, "looping"),
         Metric::proportion(degeneration::TRUNCATED_RATE, "truncated"),
+        Metric::proportion(refusal::DECLINED_RATE, "declined"),
     ]
 }
 

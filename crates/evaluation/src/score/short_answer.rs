@@ -6,28 +6,13 @@
 use secateur_datasets::item::{Body, Item};
 use secateur_datasets::python::text::strip;
 use secateur_metrics::exact_match::{self, EXACT_MATCH, EXACT_MATCH_HARNESS, TOKEN_F1, normalise, normalise_harness};
-use secateur_metrics::value::{Aspect, Definition, Direction};
 
+use super::generation::{CONTAINS_REFERENCE, HALLUCINATION_RATE};
 use super::words::contains_words;
-use super::{Mismatch, Scorer, from_bool, mismatch};
+use super::{Mismatch, Scorer, confidence, from_bool, mismatch};
 use crate::answer::{Answer, Flag, Output};
 use crate::summary::Metric;
 use secateur_metrics::abstention::is_abstention;
-
-/// Share of answers in which an accepted one stands word for word, after normalisation.
-const CONTAINS_REFERENCE: Definition = Definition::new(
-    "contains_reference",
-    "fraction",
-    Direction::HigherIsBetter,
-    Aspect::Utility,
-);
-/// Share of questions answered with something wrong: neither silence, nor abstention, nor an answer that holds an accepted one.
-const HALLUCINATION_RATE: Definition = Definition::new(
-    "hallucination_rate",
-    "fraction",
-    Direction::LowerIsBetter,
-    Aspect::Reliability,
-);
 
 /// Scores of a short answer.
 pub(super) struct ShortAnswer;
@@ -55,6 +40,7 @@ impl Scorer for ShortAnswer {
             answer.flags.insert(Flag::Abstained);
         }
         let silent = said.is_empty();
+        let refused = answer.flags.contains(&Flag::Refused);
         let contains = exact
             || references
                 .iter()
@@ -64,8 +50,12 @@ impl Scorer for ShortAnswer {
             ("exact_match_harness".to_owned(), from_bool(exact_harness)),
             ("contains_reference".to_owned(), from_bool(contains && !silent)),
             ("token_f1".to_owned(), f1),
-            ("hallucinated".to_owned(), from_bool(!silent && !abstained && !contains)),
+            (
+                "hallucinated".to_owned(),
+                from_bool(!silent && !abstained && !refused && !contains),
+            ),
         ]);
+        confidence::add_of_words(answer, "contains_reference");
         Ok(())
     }
 
@@ -78,6 +68,7 @@ impl Scorer for ShortAnswer {
             Metric::proportion(HALLUCINATION_RATE, "hallucinated"),
         ];
         metrics.extend(super::text_metrics());
+        metrics.extend(confidence::metrics("contains_reference"));
         metrics
     }
 }

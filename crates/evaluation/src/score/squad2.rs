@@ -11,20 +11,12 @@ use secateur_metrics::squad2::{
     self, SQUAD2_BEST_EXACT, SQUAD2_BEST_F1, SQUAD2_EXACT, SQUAD2_F1, SQUAD2_HAS_ANSWER_EXACT, SQUAD2_HAS_ANSWER_F1,
     SQUAD2_NO_ANSWER_EXACT, Scored,
 };
-use secateur_metrics::value::{Aspect, Definition, Direction};
+use secateur_metrics::value::Definition;
 
+use super::generation::HALLUCINATION_RATE;
 use super::{Mismatch, Scorer, abstention, from_bool, mismatch};
 use crate::answer::{Answer, Flag, Output};
 use crate::summary::{Estimate, Metric};
-
-/// Share of questions, with and without an answer, that are answered with something wrong: no abstention, and no word in common with an
-/// accepted answer.
-const HALLUCINATION_RATE: Definition = Definition::new(
-    "hallucination_rate",
-    "fraction",
-    Direction::LowerIsBetter,
-    Aspect::Reliability,
-);
 
 /// Scores of an answer from a passage that may have none.
 pub(super) struct Squad2;
@@ -44,7 +36,8 @@ impl Scorer for Squad2 {
             answer.flags.insert(Flag::Abstained);
         }
         answer.scores.extend(abstention::scores(question, abstained));
-        let wrong = !abstained && (question.unanswerable || f1 <= 0.0);
+        let refused = answer.flags.contains(&Flag::Refused);
+        let wrong = !abstained && !refused && (question.unanswerable || f1 <= 0.0);
         answer.scores.extend([
             ("squad2_exact".to_owned(), exact),
             ("squad2_f1".to_owned(), f1),

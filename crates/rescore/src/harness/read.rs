@@ -307,10 +307,10 @@ impl<'a> Line<'a> {
                 let output = choice_output(&continuations, scores, gold.clone());
                 let choice = Choice {
                     context: context.clone(),
-                    contexts: Vec::new(),
                     continuations,
                     choices,
                     gold,
+                    ..Choice::default()
                 };
                 (context, Body::Choice(choice), output)
             }
@@ -360,6 +360,7 @@ fn text_parts(prompt: String, said: String, source: Option<String>, references: 
         unanswerable: false,
         parsed: None,
         probe_log_probability: None,
+        samples: Vec::new(),
     });
     let body = Body::Generate(Generate {
         messages: vec![Message {

@@ -217,6 +217,7 @@ fn config(task: &str, batches: &[&(Batch, Rescored)]) -> Value {
     let output_type = match first.map(|kept| &kept.answer.output) {
         Some(Output::Choices(_)) => "multiple_choice",
         Some(Output::Likelihood(_)) => "loglikelihood_rolling",
+        Some(Output::Divergence(_)) => "loglikelihood",
         _ => "generate_until",
     };
     let metrics = all_metrics(batches).into_iter().map(|(name, metric)| {
@@ -346,6 +347,13 @@ fn request(kept: &Kept, answer: &Answer) -> (Value, Vec<Value>) {
             (
                 json!({ "gen_args_0": { "arg_0": text } }),
                 vec![json!(output.log_probability.to_string())],
+            )
+        }
+        Output::Divergence(output) => {
+            let found = output.divergence.as_ref();
+            (
+                json!({ "gen_args_0": { "arg_0": answer.prompt, "arg_1": output.text } }),
+                vec![json!(found.map(|found| found.log_probability.to_string()))],
             )
         }
     }

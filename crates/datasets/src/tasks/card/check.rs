@@ -87,6 +87,7 @@ impl CardTask {
             stop: generation.stop,
             temperature: generation.temperature,
             top_p: generation.top_p,
+            samples: None,
         };
         let mut files = vec![FileSpec::items(&card.data.file)];
         files.extend(card.few_shot.iter().map(|section| FileSpec::few_shot(&section.file)));
@@ -141,6 +142,12 @@ fn check_sections(card: &CardFile) -> Result<(), String> {
             false,
         ),
         ("`prompt.messages`", card.prompt.messages.is_some(), generation, false),
+        (
+            "`prompt.paraphrases`",
+            card.prompt.paraphrases.is_some(),
+            card.kind != CardKind::Perplexity,
+            false,
+        ),
         ("`prompt.system`", card.prompt.system.is_some(), generation, false),
         ("`prompt.prefix`", card.prompt.prefix.is_some(), generation, false),
         (
@@ -177,6 +184,9 @@ fn check_sections(card: &CardFile) -> Result<(), String> {
 }
 
 fn check_prompt(card: &CardFile) -> Result<(), String> {
+    if card.prompt.paraphrases.is_some() && card.prompt.template.is_none() {
+        return Err("`prompt.paraphrases` holds other wordings of `prompt.template`, which is missing".to_owned());
+    }
     match (&card.prompt.template, &card.prompt.messages) {
         (Some(_), Some(_)) => Err("`prompt.template` and `prompt.messages` exclude each other: keep one".to_owned()),
         (None, None) => Err("`prompt.template` is missing: say how a question is put, e.g. \"{question}\"".to_owned()),

@@ -86,6 +86,9 @@ pub struct DataSection {
 pub struct PromptSection {
     /// Text with `{field}` placeholders.
     pub template: Option<String>,
+    /// Field with a list of texts that each say what the filled template says, in other words: for the form `@paraphrase`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paraphrases: Option<String>,
     /// Field with a whole conversation instead.
     pub messages: Option<String>,
     /// Before everything.

@@ -4,12 +4,14 @@ pub mod file;
 mod check;
 mod records;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 pub use check::CardTask;
 
 use crate::error::DatasetError;
-use crate::item::Item;
+use crate::item::{Body, Item};
+use crate::record::Record;
 use crate::source::Source;
 use crate::strict_toml;
 use crate::tasks::Task;
@@ -74,6 +76,33 @@ impl Task for CardTask {
     }
 
     fn read(&self, source: &mut Source, few_shot: usize, _seed: u64) -> Result<Vec<Item>, DatasetError> {
+        let (records, preamble) = self.records(source, few_shot)?;
+        source.each(&records, |record| self.item(record, &preamble))
+    }
+
+    fn reworded(&self, source: &mut Source, few_shot: usize) -> Result<BTreeMap<String, Vec<Body>>, DatasetError> {
+        if self.card().prompt.paraphrases.is_none() {
+            return Ok(BTreeMap::new());
+        }
+        let (mut records, preamble) = self.records(source, few_shot)?;
+        // A record that is no item was dealt with as the items were read.
+        records.retain(|record| self.item(record, &preamble).is_ok());
+        let reworded = source.each(&records, |record| self.reworded_item(record, &preamble))?;
+        Ok(reworded.into_iter().collect())
+    }
+
+    fn own_directory(&self) -> Option<PathBuf> {
+        Some(self.directory().to_owned())
+    }
+
+    fn definition(&self) -> String {
+        serde_json::to_string(self.card()).unwrap_or_default()
+    }
+}
+
+impl CardTask {
+    /// The records of the data file, and what stands before every question.
+    fn records(&self, source: &mut Source, few_shot: usize) -> Result<(Vec<Record>, String), DatasetError> {
         let data = &self.card().data;
         let records = source.jsonl(&data.file)?;
         checksum(source, &data.file, data.sha256.as_ref())?;
@@ -94,15 +123,7 @@ impl Task for CardTask {
                 .iter()
                 .map(|(prompt, answer)| (prompt.as_str(), answer.as_str())),
         );
-        source.each(&records, |record| self.item(record, &preamble))
-    }
-
-    fn own_directory(&self) -> Option<PathBuf> {
-        Some(self.directory().to_owned())
-    }
-
-    fn definition(&self) -> String {
-        serde_json::to_string(self.card()).unwrap_or_default()
+        Ok((records, preamble))
     }
 }
 

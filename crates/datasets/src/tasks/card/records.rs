@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::CardTask;
 use super::file::{AnswerSection, CardKind, ChoicesSection, ScoredAnswer};
 use crate::error::BadItem;
-use crate::item::{Body, Choice, Generate, Item, Message};
+use crate::item::{Body, Choice, Generate, Item, Lettered, Message, lettered};
 use crate::messages;
 use crate::record::{Record, describe};
 use crate::tasks::harness::check_answers;
@@ -16,17 +16,51 @@ use crate::template::plain;
 impl CardTask {
     /// The item of `record` with `preamble` before its prompt.
     pub(super) fn item(&self, record: &Record, preamble: &str) -> Result<Item, BadItem> {
-        let body = match (self.card().kind, &self.card().choices, &self.card().answer) {
-            (CardKind::MultipleChoice, Some(choices), _) => self
-                .choice(record, choices, format!("{preamble}{}", self.prompt(record)?))
-                .map(Body::Choice)?,
-            (CardKind::Generation, _, Some(answer)) => self.generate(record, answer, preamble).map(Body::Generate)?,
-            _ => Body::Text(self.text(record)?),
-        };
         Ok(Item {
             id: self.id(record)?,
-            body,
+            body: self.body(record, preamble, &self.prompt(record)?)?,
             fields: self.kept(record)?,
+        })
+    }
+
+    /// The id of `record` and what is asked in other words, where the card names a field with these.
+    pub(super) fn reworded_item(&self, record: &Record, preamble: &str) -> Result<(String, Vec<Body>), BadItem> {
+        let texts = match &self.card().prompt.paraphrases {
+            Some(field) => record.texts(field)?,
+            None => Vec::new(),
+        };
+        let bodies = texts.iter().map(|text| self.body(record, preamble, text));
+        Ok((self.id(record)?, bodies.collect::<Result<_, _>>()?))
+    }
+
+    fn body(&self, record: &Record, preamble: &str, prompt: &str) -> Result<Body, BadItem> {
+        match (self.card().kind, &self.card().choices, &self.card().answer) {
+            (CardKind::MultipleChoice, Some(choices), _) => {
+                let mut choice = self.choice(record, choices, format!("{preamble}{prompt}"))?;
+                choice.lettered = Self::lettered(record, choices, preamble, prompt);
+                Ok(Body::Choice(choice))
+            }
+            (CardKind::Generation, _, Some(answer)) => {
+                let question = format!("{preamble}{prompt}");
+                self.generate(record, answer, question).map(Body::Generate)
+            }
+            _ => Ok(Body::Text(self.text(record)?)),
+        }
+    }
+
+    /// The pieces of a prompt in which the record's choices stand by letter and are answered by letter.
+    fn lettered(record: &Record, section: &ChoicesSection, preamble: &str, prompt: &str) -> Option<Lettered> {
+        let field = section
+            .field
+            .as_ref()
+            .filter(|_| section.answer == ScoredAnswer::Letter)?;
+        let options = record.texts(field).ok()?;
+        let (before, after) = prompt.split_once(&lettered(&options))?;
+        Some(Lettered {
+            preamble: preamble.to_owned(),
+            before: before.to_owned(),
+            options,
+            after: after.to_owned(),
         })
     }
 
@@ -76,17 +110,17 @@ impl CardTask {
         let continuations = choices.iter().map(|choice| format!("{delimiter}{choice}")).collect();
         Ok(Choice {
             context,
-            contexts: Vec::new(),
             continuations,
             choices,
             gold,
+            ..Choice::default()
         })
     }
 
-    fn generate(&self, record: &Record, section: &AnswerSection, preamble: &str) -> Result<Generate, BadItem> {
+    fn generate(&self, record: &Record, section: &AnswerSection, question: String) -> Result<Generate, BadItem> {
         let messages = match &self.card().prompt.messages {
             Some(field) => conversation(record, field)?,
-            None => self.turns(format!("{preamble}{}", self.prompt(record)?)),
+            None => self.turns(question),
         };
         let unanswerable = flag(record, section.unanswerable.as_deref())?;
         let missing = record.optional(&section.references).is_none();

@@ -175,6 +175,7 @@ impl Task for MedHalt {
             stop: vec!["Stop Here".to_owned()],
             temperature: 0.2,
             top_p: 0.95,
+            samples: None,
         };
         let asked = self.test.asked;
         let scoring = match asked {

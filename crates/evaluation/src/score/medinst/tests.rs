@@ -50,6 +50,7 @@ fn answer(id: &str, text: &str) -> Answer {
             unanswerable: false,
             parsed: None,
             probe_log_probability: None,
+            samples: Vec::new(),
         }),
         scores: Scores::new(),
         flags: BTreeSet::new(),
