@@ -76,6 +76,8 @@ pub struct MetricCurve {
     pub direction: Direction,
     /// What it speaks of.
     pub aspect: Aspect,
+    /// What made it, see [`MetricValue::scorer`].
+    pub scorer: String,
     /// By fraction, the unpruned model first.
     pub points: Vec<Point>,
 }
@@ -210,7 +212,8 @@ type TaskSeeds = BTreeMap<String, Vec<Seed>>;
 
 #[derive(Default)]
 struct MetricSeries {
-    direction: Option<(Direction, Aspect, String)>,
+    /// Direction, aspect, unit, scorer.
+    about: Option<(Direction, Aspect, String, String)>,
     by_fraction: BTreeMap<FractionBits, Vec<Seed>>,
 }
 
@@ -323,7 +326,8 @@ impl<'a> Collected<'a> {
                 let place = order(&metric.name);
                 let key = (line.clone(), quadrant.clone(), task, place, metric.name.clone());
                 let series = self.metrics.entry(key).or_default();
-                series.direction = Some((metric.direction, metric.aspect, metric.unit.clone()));
+                let (unit, scorer) = (metric.unit.clone(), metric.scorer.clone());
+                series.about = Some((metric.direction, metric.aspect, unit, scorer));
                 let seeds = series.by_fraction.entry(f64::to_bits(fraction)).or_default();
                 let estimate = Estimate {
                     value: metric.value,
@@ -443,7 +447,7 @@ fn incomplete(
 fn metric_curve(
     ((line, quadrant, task, _, metric), series): ((Line, Quadrant, String, usize, String), MetricSeries),
 ) -> Option<MetricCurve> {
-    let (direction, aspect, unit) = series.direction?;
+    let (direction, aspect, unit, scorer) = series.about?;
     let mut points = Vec::new();
     for (bits, seeds) in series.by_fraction {
         let estimates: Vec<_> = seeds.iter().map(|(estimate, ..)| *estimate).collect();
@@ -466,6 +470,7 @@ fn metric_curve(
         unit,
         direction,
         aspect,
+        scorer,
         points,
     })
 }

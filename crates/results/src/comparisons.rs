@@ -23,6 +23,8 @@ pub struct Comparison {
     pub unit: String,
     /// What it speaks of.
     pub aspect: Aspect,
+    /// What made it, see [`MetricValue::scorer`].
+    pub scorer: String,
     /// Whether it is its task's first of that aspect.
     pub primary: bool,
     /// The unpruned value.
@@ -83,6 +85,7 @@ pub fn comparisons(records: &[Record]) -> Vec<Comparison> {
                         metric: metric.name.clone(),
                         unit: metric.unit.clone(),
                         aspect: metric.aspect,
+                        scorer: metric.scorer.clone(),
                         primary: is_primary(record, metric),
                         unpruned: metric.value,
                         found: found.map(|found| difference(&found, single)),

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use secateur_metrics::regressions::{Kind, Regression};
+use secateur_metrics::statistics::wilson;
 use secateur_metrics::value::{Aspect, Direction, MetricValue, Paired, Resamples};
 
 use crate::key::RecordKey;
@@ -18,6 +20,7 @@ pub fn metric(name: &str, unit: &str, direction: Direction, aspect: Aspect, valu
         items: 200,
         clusters: 200,
         interval: (value - 0.05, value + 0.05),
+        scorer: "rules".to_owned(),
         interval_method: "wilson".to_owned(),
         resamples: draws((value - 0.05, value + 0.05)),
         paired: None,
@@ -39,6 +42,19 @@ pub fn paired(difference: f64, interval: (f64, f64)) -> Paired {
         right_to_wrong: None,
         wrong_to_right: None,
         resamples: draws(interval),
+    }
+}
+
+/// A change of `count` of `at_risk` items.
+pub fn regression(kind: Kind, count: usize, at_risk: usize) -> Regression {
+    Regression {
+        kind,
+        metric: "accuracy".to_owned(),
+        scorer: "rules".to_owned(),
+        at_risk,
+        count,
+        interval: wilson(count, at_risk, 0.95).unwrap_or((0.0, 1.0)),
+        items: (0..count.min(3)).map(|i| format!("item-{i}")).collect(),
     }
 }
 
@@ -89,6 +105,8 @@ pub fn record(
             mask: String::new(),
         },
         metrics: vec![utility, reliability],
+        regressions: None,
+        diagrams: None,
         counts: BTreeMap::from([("evaluated".to_owned(), 200)]),
         cost: Cost {
             seconds: 1.5,

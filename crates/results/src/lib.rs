@@ -20,6 +20,10 @@ pub mod safe;
 pub mod store;
 pub mod tables;
 pub mod comparisons;
+pub mod naming;
+pub mod risk_ratio;
+pub mod changes;
+pub mod shown;
 
 #[cfg(test)]
 mod fixture;

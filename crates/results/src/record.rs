@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use secateur_metrics::curves::Diagrams;
+use secateur_metrics::regressions::Regressions;
 use secateur_metrics::value::MetricValue;
 use serde::{Deserialize, Serialize};
 
@@ -17,8 +19,14 @@ pub struct Record {
     pub inputs: BTreeMap<String, String>,
     /// The cell in words, for tables and charts.
     pub cell: Cell,
-    /// All metrics of the task.
+    /// All metrics of the task, each name once.
     pub metrics: Vec<MetricValue>,
+    /// What changed item by item; absent for the unpruned model, and in records of a program that did not count it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub regressions: Option<Regressions>,
+    /// What reliability and risk–coverage diagrams are drawn from; absent where answers have no confidence, and in older records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diagrams: Option<Diagrams>,
     /// Items by what became of them: `evaluated`, `empty`, `looping`, `truncated`, `unparsable`, ...
     pub counts: BTreeMap<String, usize>,
     /// Seconds, bytes, tokens: measured, so not part of what must be reproducible.

@@ -27,8 +27,9 @@ use crate::key::{RecordKey, sha256};
 use crate::record::Record;
 
 /// Layout version of records that this program writes: 2 since records say how many items a metric is asked of and keep
-/// resamples. Records of layout 1 are read; reports say what they lack.
-pub const RECORD_SCHEMA: u32 = 2;
+/// resamples, 3 since they say which scorer made a number and keep diagrams and the changes of single items. Older records are
+/// read; reports say what they lack.
+pub const RECORD_SCHEMA: u32 = 3;
 const LARGEST_RECORD: u64 = 64 << 20;
 
 /// Whose directory it is.
@@ -408,7 +409,15 @@ fn check(record: &Record) -> Result<RecordKey, Error> {
     if !record.cost.seconds.is_finite() {
         return Err(bad(record, "seconds not finite".to_owned(), "a duration"));
     }
-    for metric in &record.metrics {
+    for (place, metric) in record.metrics.iter().enumerate() {
+        if record.metrics[..place].iter().any(|other| other.name == metric.name) {
+            let found = format!("metric `{}` twice", metric.name);
+            return Err(bad(
+                record,
+                found,
+                "every metric once: tables and margins know them by name",
+            ));
+        }
         let mut numbers = vec![metric.value, metric.interval.0, metric.interval.1];
         if let Some(paired) = &metric.paired {
             numbers.extend([paired.difference, paired.interval.0, paired.interval.1]);
@@ -429,7 +438,26 @@ fn check(record: &Record) -> Result<RecordKey, Error> {
             return Err(bad(record, found, "finite numbers only"));
         }
     }
+    if let Some(found) = beside_metrics(record) {
+        return Err(bad(record, found, "finite numbers only"));
+    }
     Ok(key)
+}
+
+/// A number of the regressions or diagrams that is not finite.
+fn beside_metrics(record: &Record) -> Option<String> {
+    let changes = record.regressions.iter().flat_map(|all| &all.kinds);
+    let ends = changes.flat_map(|change| [change.interval.0, change.interval.1]);
+    let bins = record.diagrams.iter().flat_map(|all| &all.reliability);
+    let bins = bins.flat_map(|bin| [bin.lower, bin.upper, bin.accuracy, bin.confidence]);
+    let curves = record.diagrams.iter().flat_map(|all| &all.risk_coverage);
+    let curves = curves.flat_map(|(coverage, risk)| [*coverage, *risk]);
+    let named = |what: &'static str| move |number: f64| (what, number);
+    let mut all = ends
+        .map(named("regressions"))
+        .chain(bins.chain(curves).map(named("diagrams")));
+    all.find(|(_, number)| !number.is_finite())
+        .map(|(what, number)| format!("{what} with the number {number}"))
 }
 
 fn bad(record: &Record, found: String, expected: &'static str) -> Error {

@@ -8,11 +8,18 @@ mod synthetic;
 use std::collections::BTreeSet;
 
 use secateur_results::aggregate::aggregate;
+use secateur_results::changes::{changes, diagrams};
 use secateur_results::charts::mask_agreement::{self, MethodMasks};
 use secateur_results::charts::render::{png, svg};
 use secateur_results::charts::saliency_layers::{self, LayerScores};
 use secateur_results::charts::scene::Scene;
-use secateur_results::charts::{fraction_curves, reliability_utility, retention_heatmap};
+use secateur_results::charts::{
+    fraction_curves, hallucination_utility, regression_bars, reliability_diagrams, reliability_utility,
+    retention_heatmap, risk_coverage,
+};
+use secateur_results::record::Record;
+use secateur_results::safe::{SafeOptions, safe_fractions};
+use secateur_results::shown::shown;
 use synthetic::{DEMO, FULL, Sweep, rankings, records};
 
 fn check(name: &str, scene: &Scene) {
@@ -76,6 +83,80 @@ fn charts_of_a_full_sweep_and_of_the_demo() {
     }
 }
 
+/// The charts of reliability of every model, for which there must be data.
+fn reliability(name: &str, records: &[Record]) {
+    let all = aggregate(records).unwrap();
+    let (changes, diagrams) = (changes(records), diagrams(records));
+    for shown in shown(&safe_fractions(records, &SafeOptions::default())) {
+        let file = |chart: &str| format!("{name}-{}-{chart}", shown.model.len());
+        for domain in ["biomedical", "general"] {
+            let scene = hallucination_utility::draw(&all, &shown.model, domain, &[])
+                .unwrap()
+                .unwrap();
+            check(&file(&format!("{domain}-hallucination-utility")), &scene);
+            let scene = regression_bars::draw(&changes, domain, &shown).unwrap().unwrap();
+            check(&file(&format!("{domain}-regressions")), &scene);
+        }
+        check(
+            &file("risk-coverage"),
+            &risk_coverage::draw(&diagrams, &shown).unwrap().unwrap(),
+        );
+        let scene = reliability_diagrams::draw(&diagrams, &shown).unwrap().unwrap();
+        check(&file("reliability-diagrams"), &scene);
+    }
+}
+
+#[test]
+fn charts_of_reliability_of_a_full_sweep_and_of_the_demo() {
+    for sweep in [&FULL, &DEMO] {
+        reliability(sweep.name, &records(sweep));
+    }
+}
+
+#[test]
+fn many_tasks_are_cut_to_some_and_the_chart_says_so() {
+    let mut all = Vec::new();
+    for record in records(&DEMO) {
+        if record.cell.model == DEMO.models[0] && record.cell.seed == 0 {
+            all.extend((0..12).map(|i| {
+                let mut record = record.clone();
+                record.cell.task = format!("{}-{i}", record.cell.task);
+                record
+            }));
+        }
+    }
+    let shown = shown(&safe_fractions(&all, &SafeOptions::default())).remove(0);
+    let scene = reliability_diagrams::draw(&diagrams(&all), &shown).unwrap().unwrap();
+    assert!(
+        scene
+            .line
+            .contains("5 of 48 tasks; the others are in tables/diagrams.csv."),
+        "{}",
+        scene.line
+    );
+    let changes = changes(&all);
+    let scene = regression_bars::draw(&changes, "general", &shown).unwrap().unwrap();
+    assert!(scene.line.contains("6 of 48 tasks"), "{}", scene.line);
+    reliability("many", &all);
+}
+
+#[test]
+fn a_chosen_metric_is_the_one_that_is_drawn() {
+    let all = aggregate(&records(&DEMO)).unwrap();
+    let chosen = ["semantic_entropy".to_owned()];
+    let scene = hallucination_utility::draw(&all, DEMO.models[0], "biomedical", &chosen)
+        .unwrap()
+        .unwrap();
+    let texts: Vec<&str> = scene.labels().map(|label| label.text.as_str()).collect();
+    assert!(texts.contains(&"k-qa: semantic_entropy"), "{texts:?}");
+    assert!(
+        texts
+            .iter()
+            .any(|text| text.contains("by minicheck of org/a-small-checker")),
+        "{texts:?}"
+    );
+}
+
 #[test]
 fn charts_without_data_are_charts() {
     let all = aggregate(&[]).unwrap();
@@ -87,6 +168,11 @@ fn charts_without_data_are_charts() {
     check(
         "empty-heatmap",
         &retention_heatmap::draw(&all, "m", "generation").unwrap(),
+    );
+    assert!(
+        hallucination_utility::draw(&all, "m", "general", &[])
+            .unwrap()
+            .is_none()
     );
     check("empty-agreement", &mask_agreement::draw("m", 0.5, &[], 0.3).unwrap());
     check("empty-saliency", &saliency_layers::draw("m", &[]).unwrap());
@@ -113,4 +199,11 @@ fn hostile_and_long_names_stay_in_their_places() {
         check("long-paths", &reliability_utility::draw(&all, &model, &kind).unwrap());
         check("long-heatmap", &retention_heatmap::draw(&all, &model, &kind).unwrap());
     }
+    records.retain(|r| {
+        r.cell
+            .method
+            .as_ref()
+            .is_none_or(|method| !method.starts_with("random"))
+    });
+    reliability("long", &records);
 }

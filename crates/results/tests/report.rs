@@ -46,8 +46,8 @@ fn a_report_says_how_far_and_how_it_was_made() {
     };
     let first = report(&store, &options).unwrap();
     assert_eq!(first.warnings, Vec::<String>::new());
-    // Two models × two kinds × three charts, and agreement and saliency of one model, as SVG and PNG.
-    assert_eq!((first.charts.len(), first.tables.len()), (28, 8));
+    // Two models × (two kinds × three charts and six of reliability), and agreement and saliency of one model, as SVG and PNG.
+    assert_eq!((first.charts.len(), first.tables.len()), (52, 14));
     let read = |path: &Path| fs::read(path).unwrap();
     let all = || first.pages.iter().chain(&first.charts).chain(&first.tables);
     let bytes: Vec<_> = all().map(|p| read(p)).collect();
@@ -67,7 +67,13 @@ fn a_report_says_how_far_and_how_it_was_made() {
         "why it ends",
         "cargo xtask sweep demo",
         "secateur 0.1.0",
-        "| pubmedqa | accuracy | fraction |",
+        "| pubmedqa | accuracy | rules | fraction |",
+        "## What gets worse",
+        "Shown: ",
+        "| demo-recall | hallucination\\_rate (rules) |",
+        "| meqsum | right → wrong | right\\_to\\_wrong (rules) |",
+        "hallucination and utility as experts are removed. Dashed: the unpruned model.",
+        "Read from the left: of the answers",
     ] {
         assert!(page.contains(part), "no `{part}` in\n{page}");
     }
@@ -119,7 +125,29 @@ fn a_sweep_that_has_just_begun_has_a_report() {
     assert!(written.charts.is_empty());
     let page = fs::read_to_string(&written.pages[0]).unwrap();
     assert!(page.contains("No pruned cell with an unpruned counterpart"));
-    assert!(page.contains("| pubmedqa | accuracy | fraction |"));
+    assert!(page.contains("| pubmedqa | accuracy | rules | fraction |"));
+}
+
+#[test]
+fn records_that_keep_nothing_beside_metrics_are_drawn_and_say_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut records = records(&DEMO);
+    for record in &mut records {
+        (record.regressions, record.diagrams) = (None, None);
+        for metric in &mut record.metrics {
+            metric.scorer = String::new();
+        }
+    }
+    let store = store(directory.path(), &records);
+    // Their files have none of the fields.
+    let file = fs::read_to_string(store.record_path(&RecordKey::parse(&records[9].key).unwrap())).unwrap();
+    assert!(!file.contains("regressions") && !file.contains("diagrams") && !file.contains("scorer"));
+    let written = report(&store, &ReportOptions::default()).unwrap();
+    // Two models × (two kinds × three charts and one per domain).
+    assert_eq!(written.charts.len(), 32);
+    let page = fs::read_to_string(&written.pages[0]).unwrap();
+    assert!(page.contains("Its records count no changes of single items"));
+    assert!(page.contains("| demo-recall | hallucination\\_rate |"), "{page}");
 }
 
 #[test]

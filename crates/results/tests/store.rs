@@ -13,7 +13,7 @@ use secateur_results::atomic::Placed;
 use secateur_results::error::Error;
 use secateur_results::key::RecordKey;
 use secateur_results::record::Record;
-use secateur_results::store::{Answers, Found, Store, SweepIdentity};
+use secateur_results::store::{Answers, Found, RECORD_SCHEMA, Store, SweepIdentity};
 use synthetic::{DEMO, records};
 
 fn sweep() -> SweepIdentity {
@@ -59,6 +59,29 @@ fn a_published_cell_is_read_back_with_its_answers() {
     assert_eq!(fs::read(store.record_path(&key(record))).unwrap(), before);
     assert_eq!(fs::read_to_string(store.answers_path(&key(record))).unwrap(), answers);
     assert_eq!(names(&directory.path().join("answers")).len(), 1);
+}
+
+#[test]
+fn a_metric_twice_and_numbers_that_are_none_are_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(directory.path(), &sweep()).unwrap();
+    let refused = |change: &dyn Fn(&mut Record)| {
+        let mut record = records(&DEMO)[1].clone();
+        change(&mut record);
+        store.publish(&record, Answers::None).unwrap_err().to_string()
+    };
+    let twice = refused(&|record| record.metrics.push(record.metrics[0].clone()));
+    assert!(twice.contains("metric `accuracy` twice"), "{twice}");
+    let regressions = refused(&|record| {
+        let all = record.regressions.as_mut().unwrap();
+        all.kinds[0].interval.1 = f64::NAN;
+    });
+    assert!(regressions.contains("regressions with the number NaN"), "{regressions}");
+    let diagrams = refused(&|record| {
+        let all = record.diagrams.as_mut().unwrap();
+        all.risk_coverage[0].1 = f64::INFINITY;
+    });
+    assert!(diagrams.contains("diagrams with the number inf"), "{diagrams}");
 }
 
 #[test]
@@ -203,13 +226,13 @@ fn a_newer_layout_is_left_alone() {
     let store = Store::open(directory.path(), &sweep()).unwrap();
     let record = &records(&DEMO)[1];
     let mut value = serde_json::json!(record);
-    value["schema"] = 3.into();
+    value["schema"] = (RECORD_SCHEMA + 1).into();
     let body = serde_json::json!({"answers": null, "record": value}).to_string();
     let file = format!("{{\"sha256\": \"{}\", {}", sha256(&body), &body[1..]);
     let path = store.record_path(&key(record));
     fs::write(&path, file).unwrap();
     let message = store.get(&key(record)).unwrap_err().to_string();
-    assert!(message.contains("layout 3"), "{message}");
+    assert!(message.contains(&format!("layout {}", RECORD_SCHEMA + 1)), "{message}");
     assert!(path.exists());
 }
 

@@ -4,7 +4,7 @@ use plotters::style::RGBColor;
 
 use super::MARGIN;
 use super::palette::{QUIET, TEXT, mark, ramp, style};
-use super::scene::{Anchor, Scene, WIDTH, fit, text_width};
+use super::scene::{Anchor, Ink, Scene, WIDTH, fit, text_width};
 
 const ROW: f64 = 19.0;
 const KEY: f64 = 34.0;
@@ -36,6 +36,28 @@ pub fn methods(scene: &mut Scene, methods: &[String], top: f64) {
         mark(scene, &look, (x + KEY / 2.0 - 3.0, y), 3.6);
         let name = fit(method, SIZE, false, width - KEY - 8.0);
         scene.text(&name, (x + KEY, y), SIZE, Anchor::Start, TEXT);
+    }
+}
+
+/// Height of [`keys`].
+pub const KEYS_HEIGHT: f64 = ROW + 8.0;
+
+/// One row of lines or patches and what they mean, as many as fit; `top` is the upper edge.
+pub fn keys(scene: &mut Scene, entries: &[(String, Ink, bool)], top: f64) {
+    let mut x = MARGIN;
+    let y = top + ROW / 2.0;
+    for (name, ink, patch) in entries {
+        let width = text_width(name, SIZE, false);
+        if x + KEY + width > WIDTH - MARGIN {
+            return;
+        }
+        if *patch {
+            scene.rect((x + 8.0, y - 5.5), (x + KEY - 8.0, y + 5.5), *ink);
+        } else {
+            scene.line(vec![(x, y), (x + KEY - 6.0, y)], 2.2, *ink);
+        }
+        scene.text(name, (x + KEY, y), SIZE, Anchor::Start, TEXT);
+        x += KEY + width + 22.0;
     }
 }
 

@@ -7,7 +7,11 @@ pub mod panel;
 pub mod legend;
 pub mod fraction_curves;
 pub mod reliability_utility;
+pub mod hallucination_utility;
 pub mod retention_heatmap;
+pub mod risk_coverage;
+pub mod reliability_diagrams;
+pub mod regression_bars;
 pub mod mask_agreement;
 pub mod number_grid;
 pub mod saliency_layers;
@@ -24,6 +28,7 @@ pub(crate) const HEAD: f64 = 58.0;
 /// A canvas with a title and a line below it that says how to read the chart, or what it shows.
 pub(crate) fn titled(title: &str, line: &str, height: f64) -> Result<Scene, Error> {
     let mut scene = Scene::new(title, height)?;
+    scene.line = scene::clean(line);
     let room = WIDTH - 2.0 * MARGIN;
     scene.bold(&fit(title, 15.0, true, room), (MARGIN, 20.0), 15.0, Anchor::Start, TEXT);
     scene.text(
@@ -34,6 +39,21 @@ pub(crate) fn titled(title: &str, line: &str, height: f64) -> Result<Scene, Erro
         QUIET,
     );
     Ok(scene)
+}
+
+/// Says how many of something are left out of a chart, and where they are; nothing if none are.
+pub(crate) fn left_out(all: usize, drawn: usize, what: &str, table: &str) -> String {
+    if all > drawn {
+        format!(" {drawn} of {all} {what}; the others are in tables/{table}.csv.")
+    } else {
+        String::new()
+    }
+}
+
+/// Colours of ascending fractions removed, light to dark; the unpruned model is drawn in [`palette::TEXT`].
+pub(crate) fn fraction_ink(place: usize, of: usize) -> scene::Ink {
+    let share = if of > 1 { place as f64 / (of - 1) as f64 } else { 1.0 };
+    palette::ramp(&palette::HEAT, share)
 }
 
 /// A share as a percentage without its sign: `12.5`, `50`.

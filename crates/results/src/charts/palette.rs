@@ -147,6 +147,17 @@ pub const BLUES: [RGBColor; 5] = [
     RGBColor(0x21, 0x71, 0xb5),
     RGBColor(0x08, 0x30, 0x6b),
 ];
+/// Light orange (0) to dark red (1), all dark enough for lines on white.
+pub const HEAT: [RGBColor; 4] = [
+    RGBColor(0xf2, 0xb1, 0x34),
+    RGBColor(0xe5, 0x6b, 0x1f),
+    RGBColor(0xc2, 0x2a, 0x1d),
+    RGBColor(0x67, 0x00, 0x0d),
+];
+/// What was lost.
+pub const LOSS: Ink = Ink::solid(RGBColor(0xd5, 0x5e, 0x00));
+/// What was won.
+pub const GAIN: Ink = Ink::solid(RGBColor(0x00, 0x72, 0xb2));
 /// Nothing kept (0, dark orange) over everything kept (½, white) to more than before (1, purple).
 pub const LOSS_GAIN: [RGBColor; 7] = [
     RGBColor(0x7f, 0x3b, 0x08),

@@ -40,6 +40,28 @@ impl Axis {
         Self { from, to, ticks }
     }
 
+    /// An axis of plain numbers, a little wider than the range, with round ticks inside.
+    #[must_use]
+    #[allow(clippy::cast_sign_loss)] // tick counts are positive
+    pub fn number(from: f64, to: f64) -> Self {
+        let air = ((to - from) * 0.04).max(1e-6 * from.abs().max(to.abs())).max(1e-9);
+        let (from, to) = (if from >= 0.0 { (from - air).max(0.0) } else { from - air }, to + air);
+        let power = 10.0_f64.powf(((to - from) / 5.0).log10().floor());
+        let step = [1.0, 2.0, 5.0, 10.0].map(|step| step * power);
+        let step = step
+            .into_iter()
+            .find(|step| (to - from) / step <= 6.0)
+            .unwrap_or(10.0 * power);
+        let first = (from / step - 1e-9).ceil();
+        let last = (to / step + 1e-9).floor();
+        let decimals = (-step.log10().floor()).clamp(0.0, 9.0) as usize;
+        let ticks = (0..=(last - first).max(0.0) as usize)
+            .map(|i| (first + i as f64) * step)
+            .map(|at| (at, format!("{:.decimals$}", at + 0.0)))
+            .collect();
+        Self { from, to, ticks }
+    }
+
     /// An axis in per cent with a tick at each of the given shares, from 0 to a little past the last.
     #[must_use]
     pub fn at_shares(shares: &[f64]) -> Self {
@@ -159,6 +181,20 @@ mod tests {
         assert_eq!(Axis::percent(0.0, 1.0).from, 0.0);
         let flat = Axis::percent(1.0, 1.0);
         assert!(flat.from < 1.0 && flat.to > 1.0);
+    }
+
+    #[test]
+    fn axes_of_numbers_have_round_ticks_too() {
+        let numbers = |from, to| {
+            Axis::number(from, to)
+                .ticks
+                .into_iter()
+                .map(|(_, n)| n)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(numbers(0.31, 1.08), ["0.4", "0.6", "0.8", "1.0"]);
+        assert_eq!(numbers(-2.0, 11.0), ["0", "5", "10"]);
+        assert!(!numbers(1.0, 1.0).is_empty() && numbers(0.0, 0.0).len() > 1);
     }
 
     #[test]

@@ -58,10 +58,15 @@ pub fn svg(scene: &Scene) -> Result<String, Error> {
     let body = body.ok_or_else(|| drawing(scene, &"no svg element"))?;
     Ok(format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{}\" height=\"{}\" viewBox=\"0 0 {width} {height}\" \
-         role=\"img\">\n<title>{}</title>{body}",
+         role=\"img\">\n<title>{}</title>{}{body}",
         WIDTH,
         scene.height.ceil(),
         escape(&scene.title),
+        if scene.line.is_empty() {
+            String::new()
+        } else {
+            format!("<desc>{}</desc>", escape(&scene.line))
+        },
     ))
 }
 

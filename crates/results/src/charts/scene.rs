@@ -132,6 +132,8 @@ pub enum Shape {
 pub struct Scene {
     /// What the chart shows, for readers who cannot see it.
     pub title: String,
+    /// The line below the title, whole: what it shows or how to read it, for the same readers.
+    pub line: String,
     /// Height in CSS pixels; the width is [`WIDTH`].
     pub height: f64,
     /// Back to front.
@@ -147,6 +149,7 @@ impl Scene {
         register_fonts()?;
         Ok(Self {
             title: clean(title),
+            line: String::new(),
             height,
             shapes: Vec::new(),
         })
@@ -272,7 +275,7 @@ pub fn fit(text: &str, size: f64, bold: bool, room: f64) -> String {
     String::new()
 }
 
-fn clean(text: &str) -> String {
+pub(crate) fn clean(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { '\u{fffd}' } else { c })
         .collect()

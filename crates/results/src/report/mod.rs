@@ -6,6 +6,7 @@ mod figures;
 mod page;
 mod rows;
 mod warnings;
+mod worse;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,10 +14,13 @@ use std::path::{Path, PathBuf};
 
 use crate::aggregate::aggregate;
 use crate::atomic;
+use crate::changes::{changes, diagrams};
 use crate::error::Error;
 use crate::ranking_file;
 use crate::record::Record;
+use crate::risk_ratio::risk_ratios;
 use crate::safe::{SafeOptions, SafeSection, safe_fractions};
+use crate::shown::shown;
 use crate::store::Store;
 use crate::tables::write_tables;
 
@@ -84,7 +88,16 @@ pub fn report(store: &Store, options: &ReportOptions) -> Result<Report, Error> {
     warnings.extend(bad_rankings);
     warnings.extend(all.notes.iter().cloned());
     warnings.extend(warnings::of_cells(&records));
-    let figures = figures::draw(&all, &rankings, options.agreement_fraction)?;
+    let (shown, changes, diagrams) = (shown(&safe), changes(&records), diagrams(&records));
+    let figures = figures::draw(&figures::Drawn {
+        all: &all,
+        rankings: &rankings,
+        fraction: options.agreement_fraction,
+        chosen: rule.reliability.as_deref().unwrap_or_default(),
+        shown: &shown,
+        changes: &changes,
+        diagrams: &diagrams,
+    })?;
     let directory = store.directory().join("report");
     let mut written = Report {
         charts: write_charts(&directory.join("charts"), &figures)?,
@@ -95,12 +108,13 @@ pub fn report(store: &Store, options: &ReportOptions) -> Result<Report, Error> {
     let page = page::Page::new(
         store,
         &options.command,
-        &page::Content {
+        page::Content {
             records: &records,
             all: &all,
             rule: &rule,
             safe: &safe,
             figures: &figures,
+            worse: worse::worse(&shown, &risk_ratios(&records), &changes),
             agreement: options.agreement_page.as_deref(),
             warnings: &written.warnings,
         },

@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::Figure;
 use super::answers::{self, Answer, SafeRow};
 use super::rows::{self, DifferenceRow, UncoveredRow, UnprunedRow};
+use super::worse::Worse;
 use crate::aggregate::Aggregate;
 use crate::error::Error;
 use crate::record::Record;
@@ -26,6 +27,7 @@ pub(super) struct Content<'a> {
     pub(super) rule: &'a SafeOptions,
     pub(super) safe: &'a [SafeFraction],
     pub(super) figures: &'a [Figure],
+    pub(super) worse: Vec<Worse>,
     pub(super) agreement: Option<&'a str>,
     pub(super) warnings: &'a [String],
 }
@@ -39,6 +41,7 @@ pub(super) struct Page {
     places: Vec<String>,
     models: Vec<Answer>,
     safe: Vec<SafeRow>,
+    worse: Vec<Worse>,
     differences: Vec<DifferenceRow>,
     uncovered: Vec<UncoveredRow>,
     family: usize,
@@ -57,12 +60,13 @@ pub(super) struct Page {
 #[derive(Debug, Serialize)]
 struct FigureView {
     name: String,
-    title: String,
+    alternative: String,
+    reading: &'static str,
     svg: String,
 }
 
 impl Page {
-    pub(super) fn new(store: &Store, command: &str, content: &Content<'_>) -> Result<Self, Error> {
+    pub(super) fn new(store: &Store, command: &str, content: Content<'_>) -> Result<Self, Error> {
         let identity = store.identity();
         let places = answers::places(content.safe);
         let models = content.all.models();
@@ -75,6 +79,7 @@ impl Page {
             seeds: if several { SEVERAL_SEEDS } else { ONE_SEED },
             models: models.iter().map(answer).collect(),
             safe: content.safe.iter().map(answers::row).collect(),
+            worse: content.worse,
             differences: rows::differences(content.records),
             uncovered: rows::uncovered(content.records),
             family: rows::family(content.records),
@@ -164,7 +169,8 @@ fn plain(value: &serde_json::Value) -> String {
 fn view(figure: &Figure) -> FigureView {
     FigureView {
         name: figure.name.clone(),
-        title: figure.title.clone(),
+        alternative: figure.alternative.clone(),
+        reading: figure.reading,
         svg: figure.svg.clone(),
     }
 }

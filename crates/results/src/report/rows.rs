@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::charts::percent;
 use crate::comparisons::comparisons;
+use crate::naming::with_scorer;
 use crate::record::Record;
 use crate::safe::words::{plain, share, signed};
 
@@ -16,6 +17,7 @@ pub(super) struct UnprunedRow {
     place: String,
     task: String,
     metric: String,
+    scorer: String,
     unit: String,
     value: String,
     n: usize,
@@ -65,6 +67,7 @@ pub(super) fn unpruned(records: &[Record]) -> Vec<UnprunedRow> {
                 place: format!("{} {}", record.cell.domain, record.cell.kind),
                 task: record.cell.task.clone(),
                 metric: metric.name.clone(),
+                scorer: said(&metric.scorer),
                 unit: metric.unit.clone(),
                 value: metric_value(metric),
                 n: metric.n,
@@ -73,6 +76,11 @@ pub(super) fn unpruned(records: &[Record]) -> Vec<UnprunedRow> {
         }
     }
     rows
+}
+
+/// The scorer, where the record says.
+fn said(scorer: &str) -> String {
+    if scorer.is_empty() { "–" } else { scorer }.to_owned()
 }
 
 /// Value and interval to four significant decimals.
@@ -91,7 +99,7 @@ pub(super) fn differences(records: &[Record]) -> Vec<DifferenceRow> {
             method: comparison.place.method,
             fraction: percent(comparison.fraction),
             task: comparison.task,
-            metric: comparison.metric,
+            metric: with_scorer(&comparison.metric, &comparison.scorer),
             unpruned: plain(comparison.unpruned),
             difference: none(),
             between_seeds: none(),

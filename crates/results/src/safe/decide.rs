@@ -170,6 +170,7 @@ fn put_together(wanted: &Wanted<'_>, parts: &[Compared<'_>], options: &SafeOptio
     let between = parts.iter().map(|part| part.difference.between);
     let criterion = Criterion {
         metric: metric.name.clone(),
+        scorer: metric.scorer.clone(),
         task,
         aspect: metric.aspect,
         higher_is_better: higher,
@@ -212,8 +213,10 @@ fn mean_of(values: impl ExactSizeIterator<Item = Option<f64>>) -> Option<f64> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::fixture::{paired, record};
+    use crate::fixture::{metric, paired, record};
+    use crate::safe::words;
     use secateur_metrics::statistics::noninferiority::Margin;
+    use secateur_metrics::value::Direction;
 
     const A: (&str, &str, &str) = ("a", "biomedical", "generation");
     const B: (&str, &str, &str) = ("b", "biomedical", "classification");
@@ -280,6 +283,33 @@ mod tests {
         assert_eq!((found.fraction, criterion.aspect), (0.0, Aspect::Reliability));
         assert!(criterion.difference > 0.39 && criterion.bound > criterion.difference);
         assert_eq!(safe(&records(&[(0.25, 0.8, 0.05)]), 0.05).fraction, 0.25);
+    }
+
+    #[test]
+    fn any_reliability_metric_decides_in_its_unit_and_says_what_made_it() {
+        let mut all = records(&[(0.25, 0.8, 0.2), (0.5, 0.8, 0.2)]);
+        for (record, nats) in all.iter_mut().zip([1.0, 1.02, 1.4]) {
+            let mut entropy = metric("entropy", "nats", Direction::LowerIsBetter, Aspect::Reliability, nats);
+            entropy.scorer = "clusters by a model".to_owned();
+            entropy.paired = (nats > 1.0).then(|| paired(nats - 1.0, (nats - 1.02, nats - 0.98)));
+            record.metrics.push(entropy);
+        }
+        let mut options = SafeOptions {
+            reliability: Some(vec!["entropy".to_owned()]),
+            ..SafeOptions::default()
+        };
+        // The usual margin is 5 % of the unpruned value; then one in nats.
+        for margin in [None, Some(Margin::Absolute(0.06))] {
+            options
+                .margins
+                .extend(margin.map(|margin| ("entropy".to_owned(), margin)));
+            let found = safe_fractions(&all, &options).pop().unwrap();
+            let End::Missed { criterion, .. } = &found.end else {
+                panic!("{:?}", found.end)
+            };
+            assert_eq!((found.fraction, criterion.metric.as_str()), (0.25, "entropy"));
+            assert!(words::end(&found.end).contains("entropy (clusters by a model) on a +0.4"));
+        }
     }
 
     #[test]

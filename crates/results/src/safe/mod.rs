@@ -89,6 +89,8 @@ pub enum Miss {
 pub struct Criterion {
     /// The metric.
     pub metric: String,
+    /// What made it, see [`secateur_metrics::value::MetricValue::scorer`].
+    pub scorer: String,
     /// The task, or how many tasks the mean is over.
     pub task: String,
     /// Utility or reliability.

@@ -6,6 +6,7 @@ use secateur_metrics::statistics::noninferiority::Margin;
 
 use super::{Criterion, End, Miss, Over, SafeFraction, SafeOptions};
 use crate::charts::percent;
+use crate::naming::with_scorer;
 use crate::safe::options::{OTHER_MARGIN, SHARE_MARGIN};
 
 /// `25 %`.
@@ -85,11 +86,12 @@ pub fn end(end: &End) -> String {
     }
 }
 
-/// `accuracy on medqa −0.031 (bound −0.058, margin 0.05, n = 300)`.
+/// `accuracy (rules) on medqa −0.031 (bound −0.058, margin 0.05, n = 300)`.
 #[must_use]
 pub fn criterion(criterion: &Criterion) -> String {
     let Criterion {
         metric,
+        scorer,
         task,
         difference,
         bound,
@@ -98,7 +100,8 @@ pub fn criterion(criterion: &Criterion) -> String {
         ..
     } = criterion;
     let mut text = format!(
-        "{metric} on {task} {} (bound {}, margin {}, n = {n}",
+        "{} on {task} {} (bound {}, margin {}, n = {n}",
+        with_scorer(metric, scorer),
         signed(*difference),
         signed(*bound),
         plain(*margin)

@@ -1,8 +1,11 @@
 //! Made-up sweeps with the shape of real ones. The numbers mean nothing.
-#![allow(dead_code)] // each test uses a part
+#![allow(dead_code, clippy::unwrap_used)] // each test uses a part
 
 use std::collections::BTreeMap;
 
+use secateur_metrics::curves::Diagrams;
+use secateur_metrics::regressions::{Kind, Regressions, Respect, changes};
+use secateur_metrics::statistics::{Bootstrap, Clusters};
 use secateur_metrics::value::{Aspect, Direction, MetricValue, Paired, Resamples};
 use secateur_results::key::RecordKey;
 use secateur_results::ranking_file::{RankedLayer, RankingFile};
@@ -72,7 +75,7 @@ pub fn noise(text: &str) -> f64 {
     (mixed >> 11) as f64 / (1_u64 << 53) as f64
 }
 
-fn metric(name: &str, direction: Direction, aspect: Aspect, (base, value): (f64, f64)) -> MetricValue {
+fn metric(name: &str, scorer: &str, direction: Direction, aspect: Aspect, (base, value): (f64, f64)) -> MetricValue {
     let width = 0.035;
     let pruned = (base - value).abs() > 0.0;
     MetricValue {
@@ -85,6 +88,7 @@ fn metric(name: &str, direction: Direction, aspect: Aspect, (base, value): (f64,
         items: 300,
         clusters: 300,
         interval: (value - width, value + width),
+        scorer: scorer.to_owned(),
         interval_method: "expanded_percentile".to_owned(),
         resamples: draws((value - width, value + width)),
         paired: pruned.then(|| Paired {
@@ -148,14 +152,17 @@ fn record(model: &str, method: Option<&str>, fraction: f64, seed: u64, task: (&s
             mask: String::new(),
         },
         metrics: vec![
-            metric("accuracy", Direction::HigherIsBetter, Aspect::Utility, (base, utility)),
             metric(
-                "expected_calibration_error",
-                Direction::LowerIsBetter,
-                Aspect::Reliability,
-                (error, reliability),
+                "accuracy",
+                "rules",
+                Direction::HigherIsBetter,
+                Aspect::Utility,
+                (base, utility),
             ),
+            of_reliability(task, kind, (error, reliability)),
         ],
+        regressions: method.map(|_| regressions(&format!("{name}{fraction}{seed}{task}"), (base, loss.max(0.0)), kind)),
+        diagrams: (kind == "classification").then(|| diagrams(&format!("{model}{name}{fraction}{seed}{task}"), loss)),
         counts: BTreeMap::from([("evaluated".to_owned(), 300)]),
         cost: Cost {
             seconds: 2.0,
@@ -164,6 +171,79 @@ fn record(model: &str, method: Option<&str>, fraction: f64, seed: u64, task: (&s
         },
         warnings: Vec::new(),
     }
+}
+
+/// Errors of calibration of choices, hallucinations of texts; one task in nats.
+fn of_reliability(task: &str, kind: &str, values: (f64, f64)) -> MetricValue {
+    let (name, scorer) = match (kind, task) {
+        ("classification", _) => ("expected_calibration_error", "probabilities"),
+        (_, "k-qa") => ("semantic_entropy", "probabilities"),
+        (_, "meqsum") => (
+            "unsupported_statements",
+            "minicheck of org/a-small-checker, revision 0123abc",
+        ),
+        _ => ("hallucination_rate", "rules"),
+    };
+    let mut metric = metric(name, scorer, Direction::LowerIsBetter, Aspect::Reliability, values);
+    if name == "semantic_entropy" {
+        "nats".clone_into(&mut metric.unit);
+    }
+    metric
+}
+
+/// Items of which a share `base` is right before, and a share `loss` of those is lost.
+fn regressions(about: &str, (base, loss): (f64, f64), kind: &str) -> Regressions {
+    let kinds: &[(Kind, f64)] = if kind == "classification" {
+        &[(Kind::RightToWrong, 1.0)]
+    } else {
+        &[
+            (Kind::RightToWrong, 1.0),
+            (Kind::SupportedToUnsupported, 0.8),
+            (Kind::SoundToHallucinated, 0.9),
+            (Kind::AnsweredToAbstained, 0.1),
+            (Kind::AbstainedToInvented, 0.4),
+            (Kind::AnsweredToEmpty, 0.05),
+            (Kind::AnsweredToLooping, 0.5),
+            (Kind::AnsweredToTruncated, 0.3),
+        ]
+    };
+    let ids: Vec<String> = (0..300).map(|i| format!("item-{i}")).collect();
+    let mut found = Vec::new();
+    for (loss_kind, scale) in kinds {
+        let items = ids.iter().map(|id| {
+            let draw = |what: &str| noise(&format!("{about}{}{id}{what}", loss_kind.name()));
+            let before = noise(&format!("{}{id}", loss_kind.name())) < base;
+            let after = if before {
+                draw("lost") > loss * scale
+            } else {
+                draw("won") < 0.1 * base
+            };
+            (id.as_str(), before, after)
+        });
+        let respect = Respect {
+            loss: *loss_kind,
+            metric: loss_kind.name(),
+            scorer: "rules",
+            items: items.collect(),
+        };
+        let both = changes(&respect, &Clusters::singletons(300), &Bootstrap::default()).unwrap();
+        found.extend(both);
+    }
+    found.sort_by_key(|change| change.kind);
+    Regressions { kinds: found }
+}
+
+/// 300 items, too confident by about the loss.
+fn diagrams(about: &str, loss: f64) -> Diagrams {
+    let confidences: Vec<f64> = (0..300)
+        .map(|i| 0.25 + 0.75 * noise(&format!("{about}{i}")).sqrt())
+        .collect();
+    let right: Vec<bool> = confidences
+        .iter()
+        .enumerate()
+        .map(|(i, confidence)| noise(&format!("{about}{i}right")) < confidence - 0.6 * loss)
+        .collect();
+    Diagrams::new(&confidences, &right).unwrap()
 }
 
 pub fn records(sweep: &Sweep) -> Vec<Record> {

@@ -1,9 +1,15 @@
 //! Records as tables, CSV and Parquet: `metrics` has a row per cell and metric, `cells` a row per cell, `comparisons` a row per
-//! pruned model, metric and fraction with seeds put together, `safe` a row per safe fraction.
+//! pruned model, metric and fraction with seeds put together, `safe` a row per safe fraction; `risk_ratios`, `regressions` and `diagrams`
+//! hold what records say beside metrics.
+//!
+//! `right_to_wrong` and `wrong_to_right` of `metrics` count outcomes that were 1 and became 0, and the other way: of a rate of errors, the
+//! outcome 1 is the error. `regressions` names each kind of change by what it is.
 //!
 //! `p_holm` and `p_bh` of `metrics` correct `p_value` for all comparisons of the table that have one and speak of utility or
 //! reliability: the family, whose size is `p_family`. Rows are ordered by model, method (the unpruned model first), profile, fraction, seed, corpus, task and, in `metrics`, the
 //! record's order of metrics. In CSV, a text cell that a spreadsheet would take for a formula gets a `'` before it.
+
+mod reliability;
 
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
@@ -16,9 +22,10 @@ use crate::atomic;
 use crate::comparisons::{Comparison, Difference, comparisons};
 use crate::error::Error;
 use crate::record::Record;
+use crate::risk_ratio::risk_ratios;
 use crate::safe::{Criterion, End, SafeFraction, words};
 
-/// Writes `metrics`, `cells`, `comparisons` and `safe`, each as `.csv` and `.parquet`, into a directory; each replaces an older
+/// Writes the tables, each as `.csv` and `.parquet`, into a directory; each replaces an older
 /// one at once or not at all. Returns their paths.
 ///
 /// # Errors
@@ -32,6 +39,9 @@ pub fn write_tables(directory: &Path, records: &[Record], safe: &[SafeFraction])
         ("cells", cells(&sorted)),
         ("comparisons", of_comparisons(&comparisons(records))),
         ("safe", of_safe(safe)),
+        ("risk_ratios", reliability::risk_ratios(&risk_ratios(records))),
+        ("regressions", reliability::regressions(&sorted)),
+        ("diagrams", reliability::diagrams(&sorted)),
     ];
     for (name, table) in tables {
         for (extension, encode) in [
@@ -179,6 +189,7 @@ fn metrics(records: &[&Record]) -> Table {
             Values::Number(rows.iter().map(|r| r.1.coverage()).collect()),
         ),
         ("clusters", count(&rows, |r| r.1.clusters as u64)),
+        ("scorer", text(&rows, |r| &r.1.scorer)),
         ("interval_low", number(&rows, |r| r.1.interval.0)),
         ("interval_high", number(&rows, |r| r.1.interval.1)),
         ("interval_method", text(&rows, |r| &r.1.interval_method)),
@@ -247,6 +258,7 @@ fn of_comparisons(rows: &[Comparison]) -> Table {
         ("metric", text(rows, |r| &r.metric)),
         ("unit", text(rows, |r| &r.unit)),
         ("aspect", text(rows, |r| aspect(r.aspect))),
+        ("scorer", text(rows, |r| &r.scorer)),
         ("unpruned", number(rows, |r| r.unpruned)),
         ("difference", found(&|d| Some(d.value))),
         ("seeds", counted(|d| d.seeds)),
@@ -298,6 +310,10 @@ fn of_safe(rows: &[SafeFraction]) -> Table {
         (
             "metric",
             optional_text(rows, |r| criterion(r).map(|c| c.metric.clone())),
+        ),
+        (
+            "scorer",
+            optional_text(rows, |r| criterion(r).map(|c| c.scorer.clone())),
         ),
         ("task", optional_text(rows, |r| criterion(r).map(|c| c.task.clone()))),
         ("unpruned", ends(|c| c.unpruned)),
@@ -354,13 +370,22 @@ fn aspect(aspect: Aspect) -> &'static str {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::fixture::{record, with_key};
+    use crate::fixture::{record, regression, with_key};
+    use secateur_metrics::curves::Diagrams;
+    use secateur_metrics::regressions::{Kind, Regressions};
     use std::fs;
 
     const TASK: (&str, &str, &str) = ("=cmd|calc", "biomedical", "classification");
 
     fn records() -> Vec<Record> {
         let mut odd = record(Some("reap"), 0.5, 0, TASK, (0.1 + 0.2, 1.0 / 3.0));
+        odd.regressions = Some(Regressions {
+            kinds: vec![
+                regression(Kind::RightToWrong, 3, 12),
+                regression(Kind::WrongToRight, 0, 0),
+            ],
+        });
+        odd.diagrams = Diagrams::new(&[0.9, 0.35, 0.8], &[true, false, false]).ok();
         odd.warnings = vec!["a, \"quoted\"\nline".to_owned()];
         vec![with_key(odd), record(None, 0.0, 0, TASK, (1e-17, 0.2))]
     }
@@ -373,7 +398,7 @@ mod tests {
         let written = write_tables(&one, &records, &[]).unwrap();
         records.reverse();
         write_tables(&two, &records, &[]).unwrap();
-        assert_eq!(written.len(), 8);
+        assert_eq!(written.len(), 14);
         for path in written {
             let other = two.join(path.file_name().unwrap());
             assert_eq!(fs::read(&path).unwrap(), fs::read(other).unwrap());
@@ -408,11 +433,31 @@ mod tests {
         write_tables(directory.path(), &records(), &[]).unwrap();
         let file = fs::File::open(directory.path().join("metrics.parquet")).unwrap();
         let frame = ParquetReader::new(file).finish().unwrap();
-        assert_eq!(frame.shape(), (4, 39));
+        assert_eq!(frame.shape(), (4, 40));
         let task = frame.column("task").unwrap().str().unwrap().get(0);
         assert_eq!(task, Some("=cmd|calc"));
         let value = frame.column("value").unwrap().f64().unwrap().get(2);
         assert_eq!(value, Some(0.1 + 0.2));
+    }
+
+    #[test]
+    fn what_stands_beside_metrics_has_tables_too() {
+        let directory = tempfile::tempdir().unwrap();
+        write_tables(directory.path(), &records(), &[]).unwrap();
+        let table = |name: &str| fs::read_to_string(directory.path().join(name)).unwrap();
+        let regressions = table("regressions.csv");
+        assert!(
+            regressions.contains(",right_to_wrong,loss,accuracy,rules,12,3,0.25,"),
+            "{regressions}"
+        );
+        assert!(
+            regressions.contains(",wrong_to_right,gain,accuracy,rules,0,0,,0.0,1.0,"),
+            "{regressions}"
+        );
+        let diagrams = table("diagrams.csv");
+        assert_eq!(diagrams.lines().count(), 1 + 3 + 3);
+        let ratios = table("risk_ratios.csv");
+        assert!(ratios.contains(",ece,rules,false,pruned/unpruned,0.2,"), "{ratios}");
     }
 
     #[test]
