@@ -15,6 +15,7 @@ cargo xtask COMMAND
   demo data                    write the demo's tasks and calibration text from its knowledge files
   demo train [--model NAME]    train the demo models from scratch, or go on
   safe DIR [OPTIONS]           print how far each model can be pruned, from the records of a results directory
+  scorers [OPTIONS]            measure every scorer on labelled sets; writes results/scorers.md
   simulate                     put the statistics to 2,000 simulated sweeps of known truth; writes results/statistics.md
   test [ARGUMENTS]             run all tests
   check                        format, lints, tests, documentation: what CI runs
@@ -55,7 +56,7 @@ fn run(mut words: Vec<String>) -> anyhow::Result<u8> {
             }
             secateur("sweep", &words)
         }
-        command @ ("report" | "goldens" | "demo" | "safe") => secateur(command, &words),
+        command @ ("report" | "goldens" | "demo" | "safe" | "scorers") => secateur(command, &words),
         "run" if !words.is_empty() => {
             let command = words.remove(0);
             secateur(&command, &words)

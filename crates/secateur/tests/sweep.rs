@@ -169,6 +169,18 @@ fn a_sweep_ends_in_a_report_and_a_finished_one_does_nothing() {
         "{first}"
     );
     assert!(sweep.folder.path().join("results/tiny/report/index.html").exists());
+    // Records of pruned cells say what changed item by item; those of choices keep diagrams.
+    let tables = |name: &str| fs::read_to_string(sweep.folder.path().join("results/tiny/tables").join(name)).unwrap();
+    let regressions = tables("regressions.csv");
+    for kind in [
+        "colours,biomedical",
+        "right_to_wrong",
+        "wrong_to_right",
+        "answered_to_truncated",
+    ] {
+        assert!(regressions.contains(kind), "no `{kind}` in\n{regressions}");
+    }
+    assert!(tables("diagrams.csv").contains(",risk_coverage,") && tables("risk_ratios.csv").lines().count() > 1);
     let second = stdout(&sweep.run());
     assert!(
         second.starts_with("0 cells evaluated, 0 shared with an equal mask, 14 done before"),
@@ -230,6 +242,10 @@ fn what_counts_as_safe_is_checked_before_anything_runs() {
         (
             "reliability = [\"expected_calibration_eror\"]",
             "did you mean `expected_calibration_error`",
+        ),
+        (
+            "reliability = [\"false_abstention_rte\"]",
+            "did you mean `false_abstention_rate`",
         ),
         ("margins = { accuracy = \"much\" }", "safe.margins.accuracy is \"much\""),
         ("alfa = 0.05", "did you mean `alpha`"),

@@ -8,12 +8,14 @@ mod demo;
 mod devices;
 mod doctor;
 mod goldens;
+mod judge;
 mod logits;
 mod prune;
 mod rank;
 mod report;
 mod rescore;
 mod safe;
+mod scorers;
 mod sweep;
 mod tasks;
 
@@ -46,6 +48,10 @@ enum Command {
     Rescore(rescore::Arguments),
     /// Print how far each method can prune each model before a loss cannot be ruled out, from a results directory's records.
     Safe(safe::Arguments),
+    /// Let language models behind chat endpoints judge texts against their sources, or two texts against each other.
+    Judge(judge::Arguments),
+    /// Measure scorers of texts against their sources: correlation and error rates on labelled sets.
+    Scorers(scorers::Arguments),
     /// Collect the statistics of a model on a corpus, and rank its experts.
     Calibrate(calibrate::Arguments),
     /// Rank experts by saved statistics, or read the mask or ranking of another tool; write either for other tools.
@@ -79,6 +85,8 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Report(arguments) => report::run(&arguments),
         Command::Rescore(arguments) => rescore::run(&arguments),
         Command::Safe(arguments) => safe::run(&arguments),
+        Command::Judge(arguments) => judge::run(&arguments),
+        Command::Scorers(arguments) => scorers::run(&arguments),
         Command::Calibrate(arguments) => calibrate::run(&arguments),
         Command::Rank(arguments) => rank::run(&arguments),
         Command::Agreement(arguments) => agreement::run(&arguments),

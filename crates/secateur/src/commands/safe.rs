@@ -188,6 +188,7 @@ fn as_json(answer: &SafeFraction) -> Value {
 fn criterion_json(criterion: &Criterion) -> Value {
     json!({
         "metric": criterion.metric,
+        "scorer": criterion.scorer,
         "task": criterion.task,
         "aspect": criterion.aspect,
         "unpruned": criterion.unpruned,

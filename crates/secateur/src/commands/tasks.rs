@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use secateur_datasets::data_cards;
+use secateur_datasets::forms;
 use secateur_datasets::tasks;
 
 #[derive(Debug, Args)]
@@ -30,6 +31,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     };
     let spec = tasks::find(name, &arguments.cards)?.spec();
     println!("{}", serde_json::to_string_pretty(&spec)?);
+    for form in forms::of(&spec.scoring) {
+        println!("{name}@{}: {}", form.name(), form.about());
+    }
     if let Some(card) = data_cards::card(&spec.set) {
         println!("{card:#?}");
     }

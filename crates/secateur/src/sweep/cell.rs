@@ -7,14 +7,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use anyhow::Context;
+use secateur_datasets::item::Item;
 use secateur_evaluation::answer::Answer;
 use secateur_evaluation::compare::compare;
-use secateur_evaluation::evaluate::{Evaluation, EvaluationOptions, Observer, evaluate};
+use secateur_evaluation::diagrams::diagrams;
+use secateur_evaluation::evaluate::{Evaluation, EvaluationOptions, Observer, Outcome, evaluate_judged, metrics};
 use secateur_evaluation::local::LocalEngine;
+use secateur_evaluation::regressions::regressions;
 use secateur_evaluation::requests::PromptOptions;
-use secateur_evaluation::score;
 use secateur_evaluation::summary::Bootstrap;
-use secateur_metrics::value::MetricValue;
+use secateur_metrics::regressions::Regressions;
 use secateur_model::Device;
 use secateur_model::mask::ExpertMask;
 use secateur_pruning::plan::mask_hash;
@@ -28,6 +30,7 @@ use serde_json::json;
 use super::definition::Sweep;
 use super::grid::RankingCell;
 use super::progress::Progress;
+use super::scorers::Scorers;
 use super::subject::Subject;
 use super::tasks::LoadedTask;
 
@@ -136,6 +139,7 @@ impl Question<'_> {
             ("device", setting.device.kind().name().to_owned()),
             ("program", env!("CARGO_PKG_VERSION").to_owned()),
             ("record.layout", RECORD_SCHEMA.to_string()),
+            ("scorers", task.scorers.clone()),
             ("cell.model", cell.model),
             ("cell.method", cell.method.unwrap_or_default()),
             ("cell.profile", cell.profile.unwrap_or_default()),
@@ -143,6 +147,9 @@ impl Question<'_> {
             ("cell.seed", cell.seed.to_string()),
             ("cell.calibration", cell.calibration),
         ];
+        let decided = decided
+            .into_iter()
+            .filter(|(name, value)| *name != "scorers" || !value.is_empty());
         inputs.extend(decided.map(|(name, value)| (name.to_owned(), value)));
         inputs
     }
@@ -155,15 +162,17 @@ impl Question<'_> {
         &self,
         setting: &Setting<'_>,
         engine: &mut LocalEngine,
+        scorers: &mut Scorers,
         key: &RecordKey,
         progress: &mut Progress,
     ) -> anyhow::Result<()> {
         let started = Instant::now();
-        let (evaluation, writer) = self.ask(setting, engine, key, progress)?;
+        let (evaluation, writer) = self.ask(setting, engine, scorers, key, progress)?;
         let seconds = started.elapsed().as_secs_f64();
         let mut outcome = evaluation.outcome;
+        let mut changed = None;
         if self.pruned.ranking.is_some() {
-            self.compare_with_unpruned(setting, &evaluation.answers, &mut outcome.metrics)?;
+            changed = Some(self.compare_with_unpruned(setting, scorers, &evaluation.answers, &mut outcome)?);
         }
         let skipped = &self.task.data.skipped;
         if let Some(first) = skipped.first() {
@@ -185,6 +194,8 @@ impl Question<'_> {
             inputs: self.inputs(setting),
             cell: self.cell(),
             metrics: outcome.metrics,
+            regressions: changed,
+            diagrams: diagrams(&evaluation.answers),
             counts: outcome.counts,
             cost: Cost {
                 seconds,
@@ -203,6 +214,7 @@ impl Question<'_> {
         &self,
         setting: &Setting<'_>,
         engine: &mut LocalEngine,
+        scorers: &mut Scorers,
         key: &RecordKey,
         progress: &mut Progress,
     ) -> anyhow::Result<(Evaluation, Option<AnswersWriter>)> {
@@ -220,20 +232,22 @@ impl Question<'_> {
             error: None,
             progress,
         };
-        let result = evaluate(engine, &self.task.spec, &self.task.data.items, &options, &mut sink);
+        let (spec, items) = (&self.task.spec, &self.task.data.items);
+        let result = evaluate_judged(engine, spec, items, &options, &mut scorers.answers, &mut sink);
         match sink.error {
             Some(error) => Err(error.into()),
             None => Ok((result?, sink.writer)),
         }
     }
 
-    /// Adds the paired difference to the unpruned model, whose answers were published first.
+    /// Adds the paired difference to the unpruned model, whose answers were published first, and says which items changed.
     fn compare_with_unpruned(
         &self,
         setting: &Setting<'_>,
+        scorers: &mut Scorers,
         answers: &[Answer],
-        metrics: &mut [MetricValue],
-    ) -> anyhow::Result<()> {
+        outcome: &mut Outcome,
+    ) -> anyhow::Result<Regressions> {
         let whole = Pruned::nothing(self.subject);
         let unpruned = Question {
             pruned: &whole,
@@ -246,16 +260,32 @@ impl Question<'_> {
         let source = stored.answers.context("the unpruned model's record has no answers")?;
         let source = RecordKey::parse(&source.key).context("the unpruned model's record names no answers")?;
         let unpruned = read_answers(&setting.store.answers_path(&source))?;
-        let definitions = score::metrics(&self.task.spec, answers);
+        let (spec, items) = (&self.task.spec, &self.task.data.items);
+        let definitions = metrics(spec, items, answers, &scorers.answers);
+        let measured = &mut outcome.metrics;
         compare(
-            &self.task.spec.name,
+            &spec.name,
             &definitions,
             answers,
             &unpruned,
-            metrics,
+            measured,
             &setting.bootstrap(),
         )?;
-        Ok(())
+        let unpruned = in_order(&unpruned, items)?;
+        for judge in scorers.pairs.iter_mut().filter(|judge| judge.suits(spec, items)) {
+            let (figures, warnings) = judge
+                .compare(items, answers, &unpruned)
+                .with_context(|| format!("judge `{}`", judge.name()))?;
+            outcome.metrics.extend(figures);
+            outcome.warnings.extend(warnings);
+        }
+        Ok(regressions(
+            &spec.name,
+            &definitions,
+            answers,
+            &unpruned,
+            &setting.bootstrap(),
+        )?)
     }
 }
 
@@ -298,6 +328,14 @@ impl Observer for Sink<'_> {
         }
         Ok(())
     }
+}
+
+/// Answers in the order of the items; the unpruned model's file has it already, unless somebody sorted it.
+fn in_order(answers: &[Answer], items: &[Item]) -> anyhow::Result<Vec<Answer>> {
+    let by_item: BTreeMap<&str, &Answer> = answers.iter().map(|answer| (answer.item.as_str(), answer)).collect();
+    let find = |item: &Item| by_item.get(item.id.as_str()).map(|answer| (*answer).clone());
+    let found: Option<Vec<Answer>> = items.iter().map(find).collect();
+    found.context("the unpruned model's answers lack an item of the task")
 }
 
 fn read_answers(path: &Path) -> anyhow::Result<Vec<Answer>> {

@@ -17,6 +17,7 @@ use super::grid::RankingCell;
 use super::keys::evaluation_key;
 use super::progress::Progress;
 use super::run::Ending;
+use super::scorers::Scorers;
 use super::subject::Subject;
 use super::tasks::LoadedTask;
 
@@ -24,6 +25,7 @@ use super::tasks::LoadedTask;
 pub struct Cells<'a> {
     setting: Setting<'a>,
     tasks: &'a [LoadedTask],
+    scorers: Scorers,
     progress: Progress,
     ending: Ending,
     /// Evaluation key → record that has the answers.
@@ -37,7 +39,12 @@ impl<'a> Cells<'a> {
     ///
     /// # Errors
     /// If the results directory cannot be read.
-    pub fn new(setting: Setting<'a>, tasks: &'a [LoadedTask], progress: Progress) -> anyhow::Result<Self> {
+    pub fn new(
+        setting: Setting<'a>,
+        tasks: &'a [LoadedTask],
+        scorers: Scorers,
+        progress: Progress,
+    ) -> anyhow::Result<Self> {
         let (records, messages) = setting.store.read_all()?;
         for message in messages {
             progress.note(&format!("warning: {message}"));
@@ -49,6 +56,7 @@ impl<'a> Cells<'a> {
         Ok(Self {
             setting,
             tasks,
+            scorers,
             progress,
             ending: Ending::default(),
             evaluated: answered.collect(),
@@ -199,7 +207,7 @@ impl<'a> Cells<'a> {
             self.ending.shared += 1;
             return Ok(());
         }
-        question.evaluate(&self.setting, engine, &key, &mut self.progress)?;
+        question.evaluate(&self.setting, engine, &mut self.scorers, &key, &mut self.progress)?;
         self.evaluated.insert(shared, key);
         self.ending.evaluated += 1;
         Ok(())

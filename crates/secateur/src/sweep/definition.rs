@@ -7,10 +7,14 @@ use anyhow::{Context, bail};
 use secateur_datasets::corpora::CorpusSpec;
 use secateur_datasets::strict_toml;
 use secateur_datasets::tasks::FewShotDraw;
+use secateur_judges::llm::Endpoint;
+use secateur_judges::scorers::ScorerSpec;
 use secateur_model::{DeviceKind, Precision};
 use secateur_pruning::methods::{self, Method, Profile};
 use secateur_results::safe::{SafeOptions, SafeSection};
 use serde::{Deserialize, Serialize};
+
+use super::scorers::Judging;
 
 /// The file, field by field. Paths are relative to the file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -45,6 +49,15 @@ struct SweepFile {
     models: Vec<ModelEntry>,
     corpora: Vec<CorpusSpec>,
     tasks: Vec<TaskEntry>,
+    /// Scorers of answers against their sources, beside the one by rule.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    scorers: Vec<ScorerSpec>,
+    /// Language models that judge answers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    judges: Vec<Endpoint>,
+    /// How they are asked.
+    #[serde(default, skip_serializing_if = "is_default")]
+    judging: Judging,
 }
 
 /// A model of the sweep.
@@ -75,6 +88,12 @@ pub struct TaskEntry {
     /// Longest answer in tokens, where answers are generated; the task's default where absent.
     #[serde(default)]
     pub max_new_tokens: Option<usize>,
+    /// Answers sampled beside each, at least 2, for a task in the form `@sampled`; 8 where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub samples: Option<usize>,
+    /// Their temperature, more than 0; 1 where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sample_temperature: Option<f64>,
     /// Whether the model's chat template is applied; by default only where answers are generated.
     #[serde(default)]
     pub chat_template: Option<bool>,
@@ -137,6 +156,12 @@ pub struct Sweep {
     pub corpora: Vec<CorpusSpec>,
     /// Tasks.
     pub tasks: Vec<TaskEntry>,
+    /// Scorers, paths relative to the file where such a directory exists.
+    pub scorers: Vec<ScorerSpec>,
+    /// Judges.
+    pub judges: Vec<Endpoint>,
+    /// How judges are asked.
+    pub judging: Judging,
     /// Canonical text: equal exactly when two sweeps are the same.
     pub definition: String,
 }
@@ -209,6 +234,9 @@ impl Sweep {
             models: written.models.into_iter().map(|model| resolve(model, base)).collect(),
             corpora: written.corpora,
             tasks: written.tasks,
+            scorers: written.scorers.into_iter().map(|scorer| beside(scorer, base)).collect(),
+            judges: written.judges,
+            judging: written.judging,
             definition,
         })
     }
@@ -273,6 +301,31 @@ fn combination(text: &str, known: &[&str]) -> anyhow::Result<Vec<String>> {
     }
     distinct("calibrate_on", names.iter().map(String::as_str))?;
     Ok(names)
+}
+
+fn is_default(judging: &Judging) -> bool {
+    *judging == Judging::default()
+}
+
+/// Paths of a scorer as [`resolve`] reads those of models.
+fn beside(mut scorer: ScorerSpec, base: &Path) -> ScorerSpec {
+    let found = |path: &str| {
+        let local = base.join(path);
+        (local.exists() || path.starts_with('.')).then(|| local.to_string_lossy().into_owned())
+    };
+    for path in [
+        Some(&mut scorer.path),
+        scorer.weights.as_mut(),
+        scorer.idf_corpus.as_mut(),
+    ] {
+        if let Some(path) = path
+            && !path.is_empty()
+            && let Some(local) = found(path)
+        {
+            *path = local;
+        }
+    }
+    scorer
 }
 
 /// A path that exists beside the sweep file is that directory; anything else stays as written (an id on the hub).

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use secateur_datasets::item::Body;
+use secateur_datasets::tasks::spec::Scoring;
 use secateur_evaluation::engine::Engine;
 use secateur_model::Device;
 use secateur_model::generate::GenerateOptions;
@@ -108,14 +109,17 @@ fn tokens(engine: &dyn Engine, task: &LoadedTask) -> anyhow::Result<(usize, usiz
                 for message in &generate.messages {
                     read += count(&message.content)?;
                 }
-                written += task
-                    .spec
-                    .generation
-                    .as_ref()
-                    .map_or(0, |settings| settings.max_new_tokens);
+                written += task.spec.generation.as_ref().map_or(0, |settings| {
+                    // Samples share the reading of their prompt.
+                    settings.max_new_tokens * (1 + settings.samples.map_or(0, |samples| samples.count))
+                });
             }
             Body::Text(text) => read += count(text)?,
         }
+    }
+    if task.spec.scoring == Scoring::Divergence {
+        // Two models read the text, and nothing is written.
+        return Ok((2 * read, 0));
     }
     Ok((read, written))
 }

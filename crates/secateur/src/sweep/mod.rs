@@ -8,6 +8,7 @@ pub mod keys;
 pub mod estimate;
 pub mod progress;
 pub mod tasks;
+pub mod scorers;
 pub mod safe;
 pub mod cell;
 pub mod cells;

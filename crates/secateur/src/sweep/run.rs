@@ -16,8 +16,12 @@ use super::cells::Cells;
 use super::definition::Sweep;
 use super::manifest::manifest;
 use super::progress::Progress;
+use super::scorers::Scorers;
 use super::subject::Subject;
 use super::{estimate, grid, safe, tasks};
+
+/// Folder of the judges' kept replies, beside the sweeps' folders: sweeps that ask the same share them.
+const JUDGED: &str = ".judge-replies";
 
 /// What the command line decides.
 #[derive(Debug, Clone)]
@@ -68,8 +72,10 @@ pub fn run(sweep: &Sweep, options: &RunOptions) -> anyhow::Result<Ending> {
         .map(Subject::open)
         .collect::<anyhow::Result<Vec<_>>>()?;
     grid::check(sweep, &subjects)?;
-    let tasks = tasks::load(sweep, options.limit, options.skip_bad_items)?;
-    let safe = safe::section(sweep, &tasks)?;
+    let mut tasks = tasks::load(sweep, options.limit, options.skip_bad_items)?;
+    let scorers = Scorers::open(sweep, &device, &tasks, &options.results.join(JUDGED))?;
+    scorers.attach(&mut tasks);
+    let safe = safe::section(sweep, &tasks, &scorers)?;
     for corpus in &sweep.corpora {
         corpus.check()?;
         corpus.load(sweep.base(), sweep.seeds[0])?;
@@ -89,7 +95,7 @@ pub fn run(sweep: &Sweep, options: &RunOptions) -> anyhow::Result<Ending> {
     };
     let cells = subjects.len() * tasks.len() * (1 + rankings.len() * sweep.ratios.len());
     let progress = Progress::new(cells, options.quiet);
-    let (ending, keys) = Cells::new(setting, &tasks, progress)?.run(&subjects, &rankings)?;
+    let (ending, keys) = Cells::new(setting, &tasks, scorers, progress)?.run(&subjects, &rankings)?;
     if ending.interrupted {
         return Ok(ending);
     }

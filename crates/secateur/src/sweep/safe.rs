@@ -4,24 +4,27 @@ use std::collections::BTreeSet;
 
 use anyhow::bail;
 use secateur_datasets::error::nearest_hint;
-use secateur_evaluation::score;
+use secateur_evaluation::{evaluate, score};
 use secateur_metrics::registry::METRICS;
 use secateur_results::safe::{SafeOptions, SafeSection};
 use serde_json::json;
 
 use super::definition::Sweep;
+use super::scorers::Scorers;
 use super::tasks::LoadedTask;
 
 /// `[safe]` with the domain filled in where one corpus of a domain's name is calibrated on.
 ///
 /// # Errors
 /// If it names a metric that nothing reports, or a domain that no task is of.
-pub fn section(sweep: &Sweep, tasks: &[LoadedTask]) -> anyhow::Result<SafeSection> {
+pub fn section(sweep: &Sweep, tasks: &[LoadedTask], scorers: &Scorers) -> anyhow::Result<SafeSection> {
     let mut section = sweep.safe.clone();
     let file = sweep.file.display();
-    let reported = tasks.iter().flat_map(|task| score::metrics(&task.spec, &[]));
+    let reported = tasks
+        .iter()
+        .flat_map(|task| evaluate::metrics(&task.spec, &task.data.items, &[], &scorers.answers));
     let mut metrics: BTreeSet<&str> = reported.map(|metric| metric.definition.name).collect();
-    metrics.extend(METRICS.iter().map(|metric| metric.name));
+    metrics.extend(METRICS.iter().chain(score::BY_ANSWERS).map(|metric| metric.name));
     for name in SafeOptions::names(&section) {
         if !metrics.contains(name) {
             let hint = nearest_hint(name, metrics.iter().copied());

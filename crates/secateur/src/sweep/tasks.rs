@@ -16,6 +16,8 @@ pub struct LoadedTask {
     chat_template: Option<bool>,
     /// Whether code that the model writes may be run.
     pub run_generated_code: bool,
+    /// Name and identity of every scorer and judge that suits it, as JSON; empty for none.
+    pub scorers: String,
 }
 
 impl LoadedTask {
@@ -37,12 +39,16 @@ pub fn load(sweep: &Sweep, limit: Option<usize>, skip: bool) -> anyhow::Result<V
 }
 
 fn load_one(sweep: &Sweep, entry: &TaskEntry, limit: Option<usize>, skip: bool) -> anyhow::Result<LoadedTask> {
-    let beside = sweep.base().join(&entry.name);
-    let name = if beside.is_file() {
+    let (plain, form) = tasks::split_form(&entry.name);
+    let beside = sweep.base().join(plain);
+    let mut name = if beside.is_file() {
         beside.to_string_lossy().into_owned()
     } else {
-        entry.name.clone()
+        plain.to_owned()
     };
+    if let Some(form) = form {
+        name = format!("{name}@{form}");
+    }
     let task = tasks::find(&name, &sweep.cards)?;
     let mut spec = task.spec();
     if spec.scoring.runs_generated_code() {
@@ -58,6 +64,7 @@ fn load_one(sweep: &Sweep, entry: &TaskEntry, limit: Option<usize>, skip: bool) 
             entry.name
         ),
     }
+    sample(&mut spec, entry)?;
     let options = LoadOptions {
         few_shot: entry.few_shot,
         few_shot_draw: entry.few_shot_draw,
@@ -71,5 +78,73 @@ fn load_one(sweep: &Sweep, entry: &TaskEntry, limit: Option<usize>, skip: bool) 
         data,
         chat_template: entry.chat_template,
         run_generated_code: entry.run_generated_code,
+        scorers: String::new(),
     })
+}
+
+/// How many further answers are sampled, and at which temperature, as the sweep file says.
+fn sample(spec: &mut TaskSpec, entry: &TaskEntry) -> anyhow::Result<()> {
+    let samples = spec.generation.as_mut().and_then(|settings| settings.samples.as_mut());
+    let Some(samples) = samples else {
+        anyhow::ensure!(
+            entry.samples.is_none() && entry.sample_temperature.is_none(),
+            "task `{}`: samples and sample_temperature mean something to a task in the form `@sampled` alone",
+            entry.name
+        );
+        return Ok(());
+    };
+    if let Some(count) = entry.samples {
+        anyhow::ensure!(
+            count >= 2,
+            "task `{}`: samples is {count}, expected at least 2: entropy needs several answers",
+            entry.name
+        );
+        samples.count = count;
+    }
+    if let Some(temperature) = entry.sample_temperature {
+        anyhow::ensure!(
+            temperature > 0.0 && temperature <= 100.0,
+            "task `{}`: sample_temperature is {temperature}, expected more than 0 and at most 100: at 0 all samples would be equal",
+            entry.name
+        );
+        samples.temperature = temperature;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use secateur_datasets::tasks::spec::{Domain, GenerationSettings, Samples, Scoring};
+
+    fn sampled(samples: Option<Samples>, options: &str) -> anyhow::Result<Option<Samples>> {
+        let settings = GenerationSettings {
+            samples,
+            ..GenerationSettings::greedy(8, &[])
+        };
+        let mut spec = TaskSpec::generated("t", "", Domain::General, Scoring::ShortAnswer, settings);
+        let entry = serde_json::from_str(&format!(r#"{{"name": "t" {options}}}"#))?;
+        sample(&mut spec, &entry)?;
+        Ok(spec.generation.and_then(|settings| settings.samples))
+    }
+
+    #[test]
+    fn samples_are_as_the_file_says() {
+        let usual = Samples::default();
+        assert_eq!(sampled(Some(usual), "").unwrap(), Some(usual));
+        let asked = sampled(Some(usual), r#", "samples": 3, "sample_temperature": 0.5"#)
+            .unwrap()
+            .unwrap();
+        assert_eq!((asked.count, asked.temperature, asked.top_p), (3, 0.5, 1.0));
+        assert_eq!(sampled(None, "").unwrap(), None);
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        let refused = |samples, options| sampled(samples, options).unwrap_err().to_string();
+        assert!(refused(None, r#", "samples": 3"#).contains("@sampled"));
+        assert!(refused(Some(Samples::default()), r#", "samples": 1"#).contains("at least 2"));
+        assert!(refused(Some(Samples::default()), r#", "sample_temperature": 0.0"#).contains("more than 0"));
+    }
 }

@@ -3,6 +3,7 @@
 
 mod agreement;
 mod doctor;
+mod judge;
 mod rank;
 
 use std::fs;
