@@ -183,10 +183,10 @@ impl<'a> Run<'a> {
             let choices = choices(document)?;
             let choice = Choice {
                 context: format!("{before}{}", self.prompt(document)?),
-                contexts: Vec::new(),
                 continuations: choices.iter().map(|choice| format!("{delimiter}{choice}")).collect(),
                 choices,
                 gold: vec![gold(document)?],
+                ..Choice::default()
             };
             items.push(item(index, Body::Choice(choice)));
         }
