@@ -17,12 +17,16 @@ cargo xtask COMMAND
   safe DIR [OPTIONS]           print how far each model can be pruned, from the records of a results directory
   scorers [OPTIONS]            measure every scorer on labelled sets; writes results/scorers.md
   simulate                     put the statistics to 2,000 simulated sweeps of known truth; writes results/statistics.md
-  test [ARGUMENTS]             run all tests
+  test [ARGUMENTS]             run all tests, on all devices that are there
   check                        format, lints, tests, documentation: what CI runs
   run ARGUMENTS                any other `secateur` command, e.g. `cargo xtask run tasks`
 
 Everything after the command goes to `secateur`; `--device ndarray|wgpu` also switches the build's feature on.
+With SECATEUR_BUILD=tests the program is the one that the tests are built with: slower, but nothing is built anew.
 ";
+
+/// What tests, lints and documentation are built with: all devices, so that one build serves them all.
+const ALL_DEVICES: &str = "--features=secateur/ndarray,secateur/wgpu";
 
 /// The sweep that runs where none is named.
 const DEMO: &str = "benchmarks/sweeps/demo.toml";
@@ -63,7 +67,7 @@ fn run(mut words: Vec<String>) -> anyhow::Result<u8> {
         }
         "test" => cargo(
             &[
-                &["test", "--workspace"],
+                &["test", "--workspace", ALL_DEVICES],
                 words.iter().map(String::as_str).collect::<Vec<_>>().as_slice(),
             ]
             .concat(),
@@ -84,11 +88,14 @@ fn secateur(command: &str, words: &[String]) -> anyhow::Result<u8> {
             Some(rest) => rest.strip_prefix('=').map(str::to_owned),
             None => None,
         });
-    let mut arguments = vec!["run", "--release", "--quiet", "--package", "secateur"];
-    match device.as_deref() {
-        Some("wgpu") => arguments.extend(["--features", "wgpu"]),
-        Some("ndarray") => arguments.extend(["--features", "ndarray"]),
-        _ => {}
+    let mut arguments = vec!["run", "--quiet", "--package", "secateur"];
+    let build = std::env::var("SECATEUR_BUILD").unwrap_or_default();
+    match (build.as_str(), device.as_deref()) {
+        ("tests", _) => arguments.push(ALL_DEVICES),
+        ("", Some("wgpu")) => arguments.extend(["--release", "--features", "wgpu"]),
+        ("", Some("ndarray")) => arguments.extend(["--release", "--features", "ndarray"]),
+        ("", _) => arguments.push("--release"),
+        (other, _) => bail!("SECATEUR_BUILD is `{other}`; expected `tests`, or nothing for the release build"),
     }
     arguments.extend(["--", command]);
     arguments.extend(words.iter().map(String::as_str));
@@ -111,9 +118,17 @@ fn simulate() -> anyhow::Result<u8> {
 fn check() -> anyhow::Result<u8> {
     let steps: [&[&str]; 4] = [
         &["fmt", "--all", "--check"],
-        &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"],
-        &["test", "--workspace"],
-        &["doc", "--workspace", "--no-deps"],
+        &[
+            "clippy",
+            "--workspace",
+            ALL_DEVICES,
+            "--all-targets",
+            "--",
+            "-D",
+            "warnings",
+        ],
+        &["test", "--workspace", ALL_DEVICES],
+        &["doc", "--workspace", ALL_DEVICES, "--no-deps"],
     ];
     for step in steps {
         eprintln!("cargo {}", step.join(" "));
