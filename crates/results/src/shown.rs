@@ -66,16 +66,28 @@ fn choose(model: &str, answers: &[&SafeFraction]) -> Option<Shown> {
     })
 }
 
-/// At most `most` of ascending values, evenly, the first and the last among them.
+/// At most `most` of ascending fractions, spread evenly over their range, the first and the last among them; the gentler of two that are
+/// equally near.
 #[must_use]
-pub fn some<T: Copy>(values: &[T], most: usize) -> Vec<T> {
-    let last = values.len().saturating_sub(1);
-    if values.len() <= most || most < 2 {
-        return values.iter().copied().take(most).collect();
+pub fn some(fractions: &[f64], most: usize) -> Vec<f64> {
+    let (Some(&first), Some(&last)) = (fractions.first(), fractions.last()) else {
+        return Vec::new();
+    };
+    if fractions.len() <= most || most < 2 {
+        return fractions.iter().copied().take(most).collect();
     }
-    (0..most)
-        .map(|i| values[(i * last + (most - 1) / 2) / (most - 1)])
-        .collect()
+    let mut rest = fractions.to_vec();
+    let mut chosen: Vec<f64> = (0..most)
+        .filter_map(|i| {
+            let wanted = first + (last - first) * i as f64 / (most - 1) as f64;
+            // Of neighbours as near as each other to within rounding, the first.
+            let distance = |fraction: f64| ((fraction - wanted).abs() * 1e9).round();
+            let nearest = (0..rest.len()).min_by(|&a, &b| distance(rest[a]).total_cmp(&distance(rest[b])))?;
+            Some(rest.remove(nearest))
+        })
+        .collect();
+    chosen.sort_by(f64::total_cmp);
+    chosen
 }
 
 #[cfg(test)]
@@ -127,9 +139,12 @@ mod tests {
 
     #[test]
     fn a_few_of_many_are_even() {
-        assert_eq!(some(&[1, 2, 3, 4, 5, 6, 7], 4), [1, 3, 5, 7]);
-        assert_eq!(some(&[1, 2, 3, 4, 5], 4), [1, 2, 4, 5]);
-        assert_eq!(some(&[1, 2], 4), [1, 2]);
-        assert_eq!(some(&[1, 2, 3], 1), [1]);
+        let all = [0.125, 0.25, 0.5, 0.75, 0.875];
+        assert_eq!(some(&all, 4), [0.125, 0.25, 0.5, 0.875]);
+        assert_eq!(some(&[0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7], 4), [0.1, 0.3, 0.5, 0.7]);
+        assert_eq!(some(&[0.1, 0.11, 0.12, 0.9], 3), [0.1, 0.12, 0.9]);
+        assert_eq!(some(&[0.1, 0.2], 4), [0.1, 0.2]);
+        assert_eq!(some(&[0.1, 0.2, 0.3], 1), [0.1]);
+        assert!(some(&[], 4).is_empty());
     }
 }
