@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use rayon::prelude::*;
 use secateur_metrics::value::{MetricValue, Resamples};
 
 use crate::answer::Answer;
@@ -28,9 +29,9 @@ pub fn compare(
     let pairs = join(task, pruned, unpruned)?;
     let options = design::of_task(task, options);
     let clusters = design::clusters(pruned);
-    for value in values {
+    values.par_iter_mut().try_for_each(|value| {
         let Some(metric) = metrics.iter().find(|m| m.definition.name == value.name) else {
-            continue;
+            return Ok(());
         };
         let row = |(left, right): &(&Answer, &Answer)| metric.estimate.row(right).zip(metric.estimate.row(left));
         let rows: Vec<Option<(Vec<f64>, Vec<f64>)>> = pairs.iter().map(row).collect();
@@ -44,8 +45,8 @@ pub fn compare(
         };
         // What relative margins need is the unpruned model's.
         value.resamples = Resamples::default();
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 /// (pruned, unpruned) of every item, in the order of the pruned side.

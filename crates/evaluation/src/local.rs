@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use secateur_datasets::item::Message;
 use secateur_model::checkpoint::open_config;
@@ -167,18 +168,21 @@ impl Engine for LocalEngine {
     ) -> Result<Vec<Generation>, EngineError> {
         let options: Vec<GenerateOptions> = requests.iter().map(|request| self.options(request)).collect();
         // Special tokens are kept here, so that a stop text can name one.
-        let mut streams: Vec<TokenStream<'_>> = requests.iter().map(|_| self.tokenizer.stream(false)).collect();
-        let mut stop = |request: usize, tokens: &[u32]| {
+        let streams: Vec<Mutex<TokenStream<'_>>> = requests
+            .iter()
+            .map(|_| Mutex::new(self.tokenizer.stream(false)))
+            .collect();
+        let stop = |request: usize, tokens: &[u32]| {
             let Some(&last) = tokens.last() else {
                 return Ok(false);
             };
-            let stream = &mut streams[request];
+            let mut stream = streams[request].lock().unwrap_or_else(PoisonError::into_inner);
             stream
                 .push(last)
                 .map_err(|error| ModelError::Tokens(error.to_string()))?;
             Ok(stream.stop_position(&requests[request].stop).is_some())
         };
-        let answers = self.model.generate(&options, &mut stop, progress).map_err(error)?;
+        let answers = self.model.generate(&options, &stop, progress).map_err(error)?;
         requests
             .iter()
             .zip(&answers)

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use rayon::prelude::*;
 use secateur_metrics::error::MetricError;
 pub use secateur_metrics::statistics::Bootstrap;
 use secateur_metrics::statistics::Clusters;
@@ -15,7 +16,7 @@ use crate::design;
 use crate::error::EvaluationError;
 
 /// A function of the scores of several items: one row per item, one column per score asked for.
-type Whole = dyn Fn(&[&[f64]]) -> Option<f64>;
+type Whole = dyn Fn(&[&[f64]]) -> Option<f64> + Send + Sync;
 
 /// What is reported and how it is computed.
 pub struct Metric {
@@ -62,7 +63,7 @@ impl Metric {
 
 impl Estimate {
     /// A function of several scores of all items.
-    pub fn whole(needs: Vec<&'static str>, value: impl Fn(&[&[f64]]) -> Option<f64> + 'static) -> Self {
+    pub fn whole(needs: Vec<&'static str>, value: impl Fn(&[&[f64]]) -> Option<f64> + Send + Sync + 'static) -> Self {
         Self::Whole {
             needs,
             value: Box::new(value),
@@ -136,15 +137,26 @@ pub fn summarise(
     let mut warnings = Vec::new();
     // (items without a value, items asked) → metrics: answers that lack one score mostly lack others.
     let mut partly: BTreeMap<(usize, usize), Vec<String>> = BTreeMap::new();
-    for metric in metrics {
-        let rows: Vec<Option<Vec<f64>>> = answers.iter().map(|answer| metric.estimate.row(answer)).collect();
-        let entered: Vec<bool> = rows.iter().map(Option::is_some).collect();
-        let asked = design::asked(answers, &entered);
-        let rows = Rows(rows.into_iter().flatten().collect());
-        match metric.value(&rows, &clusters.restricted(&entered), &options) {
+    // Intervals take longer than scores, and are made on all cores.
+    let measured: Vec<_> = metrics
+        .par_iter()
+        .map(|metric| {
+            let rows: Vec<Option<Vec<f64>>> = answers.iter().map(|answer| metric.estimate.row(answer)).collect();
+            let entered: Vec<bool> = rows.iter().map(Option::is_some).collect();
+            let asked = design::asked(answers, &entered);
+            let rows = Rows(rows.into_iter().flatten().collect());
+            (
+                rows.len(),
+                asked,
+                metric.value(&rows, &clusters.restricted(&entered), &options),
+            )
+        })
+        .collect();
+    for (metric, (rows, asked, value)) in metrics.iter().zip(measured) {
+        match value {
             Ok(value) => {
-                if rows.len() < asked {
-                    let missing = partly.entry((asked - rows.len(), asked)).or_default();
+                if rows < asked {
+                    let missing = partly.entry((asked - rows, asked)).or_default();
                     missing.push(format!("`{}`", metric.definition.name));
                 }
                 if value.interval_method == measure::NO_INTERVAL {
@@ -156,7 +168,7 @@ pub fn summarise(
             Err(Unmeasured::Undefined(reason)) => warnings.push(format!(
                 "`{}` is left out: {reason} ({} of {} items enter it)",
                 metric.definition.name,
-                rows.len(),
+                rows,
                 answers.len()
             )),
             Err(Unmeasured::Broken(found)) => return Err(broken(task, metric, found)),

@@ -244,7 +244,7 @@ impl Checks<'_> {
             .iter()
             .map(|(prompt, new)| greedy(prompt.clone(), new.len()))
             .collect();
-        let results = self.model.generate(&requests, &mut |_, _| Ok(false), &mut |_| {})?;
+        let results = self.model.generate(&requests, &|_, _| Ok(false), &mut |_| {})?;
         Ok(results
             .iter()
             .zip(wanted)
@@ -411,7 +411,7 @@ impl Checks<'_> {
     /// All prompts continued side by side, with the mask in place, against each by itself.
     fn batched_equals_single(&mut self, name: &str) -> Result<(), ModelError> {
         let requests: Vec<GenerateOptions> = self.prompts().into_iter().map(|(_, ids)| greedy(ids, 12)).collect();
-        let run = |requests: &[GenerateOptions]| self.model.generate(requests, &mut |_, _| Ok(false), &mut |_| {});
+        let run = |requests: &[GenerateOptions]| self.model.generate(requests, &|_, _| Ok(false), &mut |_| {});
         let mut difference = None;
         for (prompt, (request, together)) in requests.iter().zip(run(&requests)?).enumerate() {
             let alone = run(std::slice::from_ref(request))?;

@@ -154,7 +154,8 @@ impl Device {
 }
 
 #[cfg(feature = "ndarray")]
-#[allow(clippy::unnecessary_wraps)]
+// Kept as a second implementation to compare with for as long as burn has it.
+#[allow(clippy::unnecessary_wraps, deprecated)]
 fn open_ndarray() -> Result<(BurnDevice, String), ModelError> {
     Ok((BurnDevice::ndarray(), "burn-ndarray".to_owned()))
 }

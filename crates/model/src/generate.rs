@@ -2,6 +2,7 @@
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
 
 use crate::batch::Batch;
 use crate::blocks::experts::indices;
@@ -13,6 +14,9 @@ use crate::score::{argmax, log_sum_exp};
 
 /// Sequences decoded side by side.
 const SEQUENCES_PER_BATCH: usize = 64;
+
+/// The same where batches are decoded beside each other.
+const SEQUENCES_SIDE_BY_SIDE: usize = 32;
 
 /// A prompt to go on from.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,8 +50,9 @@ pub struct Generated {
     pub stopped: bool,
 }
 
-/// Looks at the tokens so far and says whether to stop (stop texts).
-pub type StopRule<'a> = dyn FnMut(usize, &[u32]) -> Result<bool, ModelError> + 'a;
+/// Looks at the tokens so far and says whether to stop (stop texts). Asked about different requests from several threads, about one request
+/// after each of its tokens.
+pub type StopRule<'a> = dyn Fn(usize, &[u32]) -> Result<bool, ModelError> + Sync + 'a;
 
 struct Running<'a> {
     request: usize,
@@ -64,13 +69,18 @@ impl Model {
     pub fn generate(
         &self,
         requests: &[GenerateOptions],
-        stop: &mut StopRule<'_>,
+        stop: &StopRule<'_>,
         progress: &mut dyn FnMut(usize),
     ) -> Result<Vec<Generated>, ModelError> {
         let mut order: Vec<usize> = (0..requests.len()).collect();
         order.sort_by_key(|&index| std::cmp::Reverse(requests[index].prompt.len()));
-        let mut results = vec![Generated::default(); requests.len()];
-        for batch in order.chunks(SEQUENCES_PER_BATCH) {
+        let size = if self.runs_side_by_side() {
+            SEQUENCES_SIDE_BY_SIDE
+        } else {
+            SEQUENCES_PER_BATCH
+        };
+        let mut batches = Vec::new();
+        for batch in order.chunks(size) {
             let mut running = Vec::with_capacity(batch.len());
             for &request in batch {
                 let options = &requests[request];
@@ -81,28 +91,41 @@ impl Model {
                     progress(1);
                     continue;
                 }
-                let generator = ChaCha8Rng::seed_from_u64(options.seed);
                 running.push(Running {
                     request,
                     options,
-                    generator,
+                    generator: ChaCha8Rng::seed_from_u64(options.seed),
                     generated: Generated::default(),
                 });
             }
-            self.decode(running, stop, &mut |done| {
-                results[done.request] = done.generated;
-                progress(1);
-            })?;
+            batches.push(running);
+        }
+        let mut results = vec![Generated::default(); requests.len()];
+        while !batches.is_empty() {
+            let mut some: Vec<_> = batches.drain(..batches.len().min(self.passes_at_once())).collect();
+            let done = if some.len() > 1 {
+                let decode = |running| self.decode(running, stop, &mut || {});
+                let done: Vec<_> = some.into_par_iter().map(decode).collect::<Result<_, _>>()?;
+                progress(done.iter().map(Vec::len).sum());
+                done.into_iter().flatten().collect()
+            } else {
+                self.decode(some.pop().unwrap_or_default(), stop, &mut || progress(1))?
+            };
+            for sequence in done {
+                results[sequence.request] = sequence.generated;
+            }
         }
         Ok(results)
     }
 
+    /// Decodes to the end of every sequence; `ended` is called at each.
     fn decode<'a>(
         &self,
         mut running: Vec<Running<'a>>,
-        stop: &mut StopRule<'_>,
-        finish: &mut dyn FnMut(Running<'a>),
-    ) -> Result<(), ModelError> {
+        stop: &StopRule<'_>,
+        ended: &mut dyn FnMut(),
+    ) -> Result<Vec<Running<'a>>, ModelError> {
+        let mut done = Vec::with_capacity(running.len());
         // Neighbours with one prompt (samples of one question) read it once.
         let mut prompts: Vec<&[u32]> = Vec::new();
         let mut rows = Vec::with_capacity(running.len());
@@ -126,7 +149,8 @@ impl Model {
             for (mut sequence, row) in running.into_iter().zip(rows) {
                 let token = sequence.next(&logits[row * width..(row + 1) * width])?;
                 if sequence.is_done(token, stop)? {
-                    finish(sequence);
+                    ended();
+                    done.push(sequence);
                     continue;
                 }
                 kept_rows.push(row);
@@ -141,7 +165,7 @@ impl Model {
             rows = (0..running.len()).collect();
             batch = Batch::step(ids, positions);
         }
-        Ok(())
+        Ok(done)
     }
 }
 
@@ -163,7 +187,7 @@ impl Running<'_> {
         Ok(token as u32)
     }
 
-    fn is_done(&mut self, token: u32, stop: &mut StopRule<'_>) -> Result<bool, ModelError> {
+    fn is_done(&mut self, token: u32, stop: &StopRule<'_>) -> Result<bool, ModelError> {
         if self.options.end_tokens.contains(&token) {
             self.generated.end_log_probability = self.generated.log_probabilities.pop();
             self.generated.ended = true;

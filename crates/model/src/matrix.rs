@@ -55,6 +55,8 @@ impl Stored {
 }
 
 /// `[outputs, inputs]`, applied as `x Wᵀ`.
+// A model has a few hundred of them.
+#[allow(clippy::large_enum_variant)]
 #[derive(Debug, Clone)]
 pub enum Matrix {
     /// On the device, in the precision of arithmetic.

@@ -5,15 +5,24 @@
 
 use std::collections::BTreeMap;
 
+use rayon::prelude::*;
+
 use crate::batch::Batch;
 use crate::blocks::experts::indices;
 use crate::blocks::router::host_f64;
 use crate::decoder::Watch;
+use crate::device::DeviceKind;
 use crate::error::ModelError;
 use crate::model::Model;
 
 /// Padded tokens per forward pass.
 const TOKENS_PER_BATCH: usize = 4096;
+
+/// The same where passes run side by side.
+const TOKENS_SIDE_BY_SIDE: usize = 1024;
+
+/// Largest width of a model whose products are too small to be divided among cores.
+const NARROW: usize = 512;
 
 /// Rows of logits on the host at a time.
 const ROWS_PER_PROJECTION: usize = 512;
@@ -28,6 +37,13 @@ pub struct ContinuationScore {
 }
 
 impl ContinuationScore {
+    fn nothing_yet() -> Self {
+        Self {
+            is_greedy: true,
+            ..Self::default()
+        }
+    }
+
     /// Σ ln p.
     #[must_use]
     pub fn log_probability(&self) -> f64 {
@@ -66,29 +82,52 @@ impl Model {
         }
         let mut inputs: Vec<(Vec<u32>, Vec<usize>)> = inputs.into_iter().collect();
         inputs.sort_by_key(|(tokens, _)| std::cmp::Reverse(tokens.len()));
-        let mut scores = vec![
-            ContinuationScore {
-                is_greedy: true,
-                ..ContinuationScore::default()
-            };
-            requests.len()
-        ];
+        let mut scores = vec![ContinuationScore::nothing_yet(); requests.len()];
+        let tokens = if self.runs_side_by_side() {
+            TOKENS_SIDE_BY_SIDE
+        } else {
+            TOKENS_PER_BATCH
+        };
+        let mut batches: Vec<&[(Vec<u32>, Vec<usize>)]> = Vec::new();
         let mut rest = inputs.as_slice();
         while let Some((longest, _)) = rest.first() {
-            let (batch, after) = rest.split_at(rest.len().min((TOKENS_PER_BATCH / longest.len()).max(1)));
-            self.score_batch(requests, batch, &mut scores)?;
-            progress(batch.iter().map(|(_, requests)| requests.len()).sum());
+            let (batch, after) = rest.split_at(rest.len().min((tokens / longest.len()).max(1)));
+            batches.push(batch);
             rest = after;
         }
+        for some in batches.chunks(self.passes_at_once()) {
+            let found = some
+                .par_iter()
+                .map(|batch| self.score_batch(requests, batch))
+                .collect::<Result<Vec<_>, _>>()?;
+            for (request, score) in found.into_iter().flatten() {
+                scores[request] = score;
+            }
+            progress(some.iter().copied().flatten().map(|(_, requests)| requests.len()).sum());
+        }
         Ok(scores)
+    }
+
+    /// Whether forward passes of few rows are better run beside each other than divided. Which rows make a batch depends on the model
+    /// alone and not on the number of cores, so that results do not either.
+    pub(crate) fn runs_side_by_side(&self) -> bool {
+        self.device().kind() == DeviceKind::Cpu && self.decoder.spec.hidden <= NARROW
+    }
+
+    pub(crate) fn passes_at_once(&self) -> usize {
+        if self.runs_side_by_side() {
+            rayon::current_num_threads()
+        } else {
+            1
+        }
     }
 
     fn score_batch(
         &self,
         requests: &[(&[u32], &[u32])],
         inputs: &[(Vec<u32>, Vec<usize>)],
-        scores: &mut [ContinuationScore],
-    ) -> Result<(), ModelError> {
+    ) -> Result<BTreeMap<usize, ContinuationScore>, ModelError> {
+        let mut scores: BTreeMap<usize, ContinuationScore> = BTreeMap::new();
         let sequences: Vec<&[u32]> = inputs.iter().map(|(tokens, _)| tokens.as_slice()).collect();
         let batch = Batch::right_padded(&sequences);
         let hidden = self.decoder.forward(&batch, None, &mut Watch::Nobody)?;
@@ -119,13 +158,15 @@ impl Model {
                             logits.len()
                         ))
                     })?;
-                    let score = &mut scores[target.request];
+                    let score = scores
+                        .entry(target.request)
+                        .or_insert_with(ContinuationScore::nothing_yet);
                     score.token_log_probabilities.push(logit - normaliser);
                     score.is_greedy &= best == target.token as usize;
                 }
             }
         }
-        Ok(())
+        Ok(scores)
     }
 }
 

@@ -54,7 +54,7 @@ fn run(checkpoint: &Path, device: &Device) -> (Vec<f64>, Vec<Vec<ExpertId>>, Vec
         top_p: 1.0,
         seed: 0,
     };
-    let answer = model.generate(&[request], &mut |_, _| Ok(false), &mut |_| {}).unwrap();
+    let answer = model.generate(&[request], &|_, _| Ok(false), &mut |_| {}).unwrap();
     (model.logits(&tokens).unwrap(), routes.0, answer[0].tokens.clone())
 }
 

@@ -41,7 +41,7 @@ impl Scorer for Perplexity {
 
 fn metric(
     definition: Definition,
-    value: impl Fn(&[TextLikelihood]) -> secateur_metrics::error::Result<f64> + 'static,
+    value: impl Fn(&[TextLikelihood]) -> secateur_metrics::error::Result<f64> + Send + Sync + 'static,
 ) -> Metric {
     let of_rows = move |rows: &[&[f64]]| {
         let text = |row: &&[f64]| TextLikelihood {

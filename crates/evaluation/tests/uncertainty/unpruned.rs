@@ -153,7 +153,7 @@ fn samples_of_one_prompt_are_what_each_would_be_alone() {
         let requests: Vec<GenerateOptions> = [(0, 0), (0, 1), (0, 2), (1, 0), (1, 3), (3, 4)]
             .map(|(index, seed)| request(index, seed))
             .into();
-        let ask = |requests: &[GenerateOptions]| model.generate(requests, &mut |_, _| Ok(false), &mut |_| {}).unwrap();
+        let ask = |requests: &[GenerateOptions]| model.generate(requests, &|_, _| Ok(false), &mut |_| {}).unwrap();
         let together = ask(&requests);
         for (request, answer) in requests.iter().zip(&together) {
             let alone = ask(std::slice::from_ref(request)).remove(0);

@@ -89,7 +89,7 @@ fn speeds(engine: &mut secateur_evaluation::local::LocalEngine) -> anyhow::Resul
         seed: 0,
     };
     let started = Instant::now();
-    model.generate(&vec![request; SEQUENCES], &mut |_, _| Ok(false), &mut |_| {})?;
+    model.generate(&vec![request; SEQUENCES], &|_, _| Ok(false), &mut |_| {})?;
     Ok((prefill, (SEQUENCES * STEPS) as f64 / started.elapsed().as_secs_f64()))
 }
 
