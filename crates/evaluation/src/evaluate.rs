@@ -207,7 +207,7 @@ pub fn outcome(task: &TaskSpec, answers: &[Answer], bootstrap: &Bootstrap) -> Re
 pub fn metrics(task: &TaskSpec, items: &[Item], answers: &[Answer], scorers: &[Box<dyn AnswerScorer>]) -> Vec<Metric> {
     let mut metrics = score::metrics(task, answers);
     let suiting = scorers.iter().filter(|scorer| scorer.suits(task, items));
-    metrics.extend(suiting.flat_map(|scorer| scorer.metrics()));
+    metrics.extend(suiting.flat_map(|scorer| scorer.metrics(answers)));
     metrics
 }
 

@@ -5,11 +5,13 @@
 
 use secateur_datasets::item::{Body, Item};
 use secateur_datasets::tasks::spec::TaskSpec;
+use secateur_metrics::auroc;
 use secateur_metrics::value::{Definition, MetricValue, interned};
 
-use crate::answer::{Answer, Output};
+use crate::answer::{Answer, Output, Sample, Scores};
 use crate::engine::{Engine, EngineError};
-use crate::summary::Metric;
+use crate::score::sampled;
+use crate::summary::{Estimate, Metric};
 
 /// What the names of scores given here begin with.
 pub const PREFIX: &str = "scorer.";
@@ -22,8 +24,8 @@ pub trait AnswerScorer {
     /// Everything that decides its numbers besides the answers; part of a record's key.
     fn identity(&self) -> String;
 
-    /// What is reported of answers that it has scored.
-    fn metrics(&self) -> Vec<Metric>;
+    /// What is reported of these answers, which it has scored.
+    fn metrics(&self, answers: &[Answer]) -> Vec<Metric>;
 
     /// Whether it is meant for this task, and the items have what it needs. Where not, it is not asked, and no metric is reported.
     fn suits(&self, task: &TaskSpec, items: &[Item]) -> bool;
@@ -88,6 +90,50 @@ pub fn proportion(definition: Definition, name: &str, identity: &str) -> Metric 
         ..definition
     };
     Metric::proportion(definition.by(interned(identity)), score_name(name))
+}
+
+/// AUROC of a score, times `sign`, for answers whose score `label` is 1.
+#[must_use]
+pub fn separates(definition: Definition, score: &'static str, sign: f64, label: &'static str) -> Metric {
+    let value = move |rows: &[&[f64]]| {
+        let scores: Vec<f64> = rows.iter().map(|row| sign * row[0]).collect();
+        let labels: Vec<bool> = rows.iter().map(|row| row[1] > 0.5).collect();
+        auroc::auroc(&scores, &labels).ok()
+    };
+    Metric {
+        definition,
+        estimate: Estimate::whole(vec![score, label], value),
+    }
+}
+
+/// Score of an answer with samples: 1 where the task calls it right. Tasks without a yes or no do not have it.
+pub const RIGHT: &str = "right";
+/// Score of an answer with samples: 1 where the task calls it made up, or not right where it does not tell these apart.
+pub const MADE_UP: &str = "made_up";
+
+/// The question that an item asks, and the answer with its samples; `None` for answers that have none.
+#[must_use]
+pub fn question_and_samples<'a>(item: &Item, answer: &'a Answer) -> Option<(String, &'a str, &'a [Sample])> {
+    let (Body::Generate(question), Output::Text(output)) = (&item.body, &answer.output) else {
+        return None;
+    };
+    (!output.samples.is_empty()).then(|| {
+        (
+            sampled::asked(question),
+            output.text.as_str(),
+            output.samples.as_slice(),
+        )
+    })
+}
+
+/// What [`secateur_metrics::semantic_entropy`] says of samples by their clusters, of which the first is the answer's own: scores
+/// `self_consistency`, `meaning_clusters`, `semantic_entropy_discrete`, and `semantic_entropy`, `semantic_entropy_kuhn`,
+/// `predictive_entropy` where every sample has its log-probability.
+///
+/// # Errors
+/// If there are no samples, or a log-probability is none.
+pub fn entropies(clusters: &[usize], samples: &[Sample]) -> Result<Scores, EngineError> {
+    sampled::uncertainty(clusters, samples).map_err(|error| EngineError(error.to_string()))
 }
 
 /// The text of an answer and the source that it has to be supported by; `None` where there is no source, or nothing was said.

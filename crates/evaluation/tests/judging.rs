@@ -28,7 +28,7 @@ impl AnswerScorer for Overlap {
         format!("overlap 1, factor {}", self.factor)
     }
 
-    fn metrics(&self) -> Vec<Metric> {
+    fn metrics(&self, _: &[Answer]) -> Vec<Metric> {
         let definition = Definition::new("overlap", "fraction", Direction::HigherIsBetter, Aspect::Reliability);
         vec![mean(definition, self.name(), &self.identity())]
     }

@@ -1,5 +1,8 @@
 //! What every scorer of a text against its source has in common.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use secateur_metrics::value::Definition;
 
 use crate::error::JudgeError;
@@ -49,6 +52,25 @@ pub trait TextScorer {
         pairs: &[Pair<'_>],
         progress: &mut dyn FnMut(usize),
     ) -> Result<Vec<Option<Reading>>, JudgeError>;
+}
+
+/// A scorer whose model has other uses too.
+impl<S: TextScorer> TextScorer for Rc<RefCell<S>> {
+    fn definition(&self) -> Definition {
+        self.borrow().definition()
+    }
+
+    fn identity(&self) -> String {
+        self.borrow().identity()
+    }
+
+    fn score(
+        &mut self,
+        pairs: &[Pair<'_>],
+        progress: &mut dyn FnMut(usize),
+    ) -> Result<Vec<Option<Reading>>, JudgeError> {
+        self.borrow_mut().score(pairs, progress)
+    }
 }
 
 /// A model that puts pairs of texts into classes (natural language inference, mostly).

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use safetensors::SafeTensors;
@@ -15,6 +16,8 @@ use serde_json::Value;
 
 /// Largest difference of f32 logits, in units of their spread over the pairs or of 1, whichever is larger.
 const F32: f64 = 1e-5;
+/// The same on other devices, whose elementary functions are others.
+const ELSEWHERE: f64 = 1e-4;
 /// Largest difference of f64 values; they leave the encoder as f32.
 const F64: f64 = 2e-7;
 
@@ -132,6 +135,41 @@ fn logits_are_those_of_transformers() {
                     precision.name()
                 );
             }
+        }
+    }
+}
+
+/// Where the build and the machine have them.
+#[test]
+fn other_devices_give_the_same_logits() {
+    for kind in [DeviceKind::Ndarray, DeviceKind::Wgpu] {
+        let device = match Device::open(kind, Precision::F32) {
+            Ok(device) => device,
+            Err(error) => {
+                writeln!(std::io::stderr(), "skipped: {error}").unwrap();
+                continue;
+            }
+        };
+        for directory in fixtures() {
+            let golden = fs::read_to_string(directory.join("golden.json")).unwrap();
+            let golden: Value = serde_json::from_str(&golden).unwrap();
+            let bytes = fs::read(directory.join("golden.safetensors")).unwrap();
+            let tensors = SafeTensors::deserialize(&bytes).unwrap();
+            let Some(set) = golden["pair_sets"].as_array().unwrap().first() else {
+                continue;
+            };
+            let expected = values(&tensors.tensor("logits.0").unwrap());
+            let mut encoder = Encoder::open_with(&directory, &device, &options(set)).unwrap();
+            let found = encoder.logits(&pairs(set), &mut |_| ()).unwrap();
+            let difference = largest(&found.concat(), &expected);
+            println!("{} {}: {difference:.1e}", directory.display(), kind.name());
+            let unit = spread(&expected, encoder.labels().len()).max(1.0);
+            assert!(
+                difference <= ELSEWHERE * unit,
+                "{}, {}: {difference}",
+                directory.display(),
+                kind.name()
+            );
         }
     }
 }

@@ -25,7 +25,7 @@ fn main() -> ExitCode {
 }
 
 /// The error and its causes on one line; many messages name their cause themselves.
-fn message(error: &anyhow::Error) -> String {
+pub(crate) fn message(error: &anyhow::Error) -> String {
     let mut text = error.to_string();
     for cause in error.chain().skip(1).map(ToString::to_string) {
         if !text.contains(&cause) {

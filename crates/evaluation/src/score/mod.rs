@@ -35,7 +35,7 @@ mod short_answer;
 mod squad2;
 mod truthfulqa_gen;
 mod perplexity;
-mod sampled;
+pub(crate) mod sampled;
 mod divergence;
 
 use secateur_datasets::item::Item;

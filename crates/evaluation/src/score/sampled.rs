@@ -17,12 +17,12 @@ use secateur_datasets::item::{Body, Generate, Item};
 use secateur_metrics::error::MetricError;
 use secateur_metrics::ifeval::sentences::sentences;
 use secateur_metrics::semantic_entropy::{self as entropy, majority};
-use secateur_metrics::value::Definition;
-use secateur_metrics::{auroc, meaning, selective, selfcheck};
+use secateur_metrics::{meaning, selective, selfcheck};
 
 use super::words::words;
 use super::{Mismatch, Scorer, mismatch};
 use crate::answer::{Answer, Output, Sample, Scores};
+use crate::judging::{self, separates};
 use crate::summary::{Estimate, Metric};
 
 /// Scores that say yes or no to an answer, the first that an answer has counts.
@@ -68,11 +68,11 @@ impl Scorer for Sampled {
         let mut scores = self.majority(item, answer, &clusters, &samples)?;
         scores.extend(uncertainty(&clusters, &samples).map_err(wrong)?);
         scores.extend(borne_out(&text, &samples).map_err(wrong)?);
-        scores.extend(right.map(|right| ("right".to_owned(), right)));
+        scores.extend(right.map(|right| (judging::RIGHT.to_owned(), right)));
         scores.extend(
             made_up
                 .or(right.map(|right| 1.0 - right))
-                .map(|wrong| ("made_up".to_owned(), wrong)),
+                .map(|wrong| (judging::MADE_UP.to_owned(), wrong)),
         );
         answer.scores.extend(scores);
         Ok(())
@@ -91,19 +91,29 @@ impl Scorer for Sampled {
             metrics.extend([
                 by_entropy(),
                 Metric::proportion(entropy::MAJORITY_ACCURACY, "majority_right"),
-                separates(entropy::SEMANTIC_ENTROPY_AUROC, "semantic_entropy", -1.0, "right"),
+                separates(
+                    entropy::SEMANTIC_ENTROPY_AUROC,
+                    "semantic_entropy",
+                    -1.0,
+                    judging::RIGHT,
+                ),
                 separates(
                     entropy::DISCRETE_SEMANTIC_ENTROPY_AUROC,
                     "semantic_entropy_discrete",
                     -1.0,
-                    "right",
+                    judging::RIGHT,
                 ),
-                separates(entropy::PREDICTIVE_ENTROPY_AUROC, "predictive_entropy", -1.0, "right"),
-                separates(entropy::SELF_CONSISTENCY_AUROC, "self_consistency", 1.0, "right"),
+                separates(
+                    entropy::PREDICTIVE_ENTROPY_AUROC,
+                    "predictive_entropy",
+                    -1.0,
+                    judging::RIGHT,
+                ),
+                separates(entropy::SELF_CONSISTENCY_AUROC, "self_consistency", 1.0, judging::RIGHT),
             ]);
         }
         if reports(&RIGHT) || reports(&MADE_UP) {
-            let of = |definition, score| separates(definition, score, 1.0, "made_up");
+            let of = |definition, score| separates(definition, score, 1.0, judging::MADE_UP);
             metrics.extend([
                 of(selfcheck::SELFCHECK_UNIGRAM_AUROC, "selfcheck_unigram"),
                 of(selfcheck::SELFCHECK_UNIGRAM_MAX_AUROC, "selfcheck_unigram_max"),
@@ -155,7 +165,7 @@ fn right(answer: &Answer) -> Option<f64> {
 }
 
 /// The question proper: the last paragraph of more than one word, the source left out.
-fn asked(question: &Generate) -> String {
+pub(crate) fn asked(question: &Generate) -> String {
     let last = question.messages.last().map_or("", |message| message.content.as_str());
     let text = match question.source.as_deref().filter(|source| !source.is_empty()) {
         Some(source) => last.replace(source, ""),
@@ -179,7 +189,7 @@ fn cluster(question: &str, text: &str, samples: &mut [Sample]) -> Vec<usize> {
 
 /// Entropies of the samples, and how many mean what the answer means. What needs log-probabilities is left out where a
 /// sample has none.
-fn uncertainty(clusters: &[usize], samples: &[Sample]) -> Result<Scores, MetricError> {
+pub(crate) fn uncertainty(clusters: &[usize], samples: &[Sample]) -> Result<Scores, MetricError> {
     let clusters = &clusters[1..];
     let same = clusters.iter().filter(|&&cluster| cluster == 0).count();
     let mut scores = Scores::from([
@@ -230,19 +240,6 @@ fn wrong(error: MetricError) -> Mismatch {
     }
 }
 
-/// AUROC of a score, times `sign`, for items whose `label` is 1.
-fn separates(definition: Definition, score: &'static str, sign: f64, label: &'static str) -> Metric {
-    let value = move |rows: &[&[f64]]| {
-        let scores: Vec<f64> = rows.iter().map(|row| sign * row[0]).collect();
-        let labels: Vec<bool> = rows.iter().map(|row| row[1] > 0.5).collect();
-        auroc::auroc(&scores, &labels).ok()
-    };
-    Metric {
-        definition,
-        estimate: Estimate::whole(vec![score, label], value),
-    }
-}
-
 /// AURC with the semantic entropy as doubt.
 fn by_entropy() -> Metric {
     let value = |rows: &[&[f64]]| {
@@ -252,7 +249,7 @@ fn by_entropy() -> Metric {
     };
     Metric {
         definition: entropy::SEMANTIC_ENTROPY_AURC,
-        estimate: Estimate::whole(vec!["semantic_entropy", "right"], value),
+        estimate: Estimate::whole(vec!["semantic_entropy", judging::RIGHT], value),
     }
 }
 

@@ -117,7 +117,7 @@ pub const KINDS: &[Kind] = &[
     ),
     kind(
         "bertscore",
-        "how near the tokens of text and source are in an encoder's states",
+        "how near the tokens of text and source are in an encoder's states; SelfCheck where a task has samples",
         "any encoder that is implemented; the package's is roberta-large",
         "https://arxiv.org/abs/1904.09675",
         &[
@@ -141,10 +141,10 @@ pub const KINDS: &[Kind] = &[
     ),
     kind(
         "nli",
-        "p(entailment) of the whole text given the whole source",
+        "p(entailment) of the whole text given the whole source; statements, meanings of samples and SelfCheck where a task has them",
         "an NLI encoder",
         "https://arxiv.org/abs/1508.05326",
-        &["labels", "max_length"],
+        &["labels", "equivalence", "max_length"],
         "probability",
     ),
 ];

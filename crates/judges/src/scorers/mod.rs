@@ -29,7 +29,7 @@ use secateur_metrics::value::Definition;
 
 pub use image::Image;
 pub use kinds::{KINDS, Kind, LEXICAL_KIND, SUBJECT_KIND};
-pub use open::{open, open_bert_score, open_nli};
+pub use open::{open, open_bert_score, open_nli, prepared};
 pub use spec::ScorerSpec;
 
 /// What a scorer is called in a record, and what decides its numbers.

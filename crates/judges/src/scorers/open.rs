@@ -50,6 +50,14 @@ pub fn open(spec: &ScorerSpec, device: &Device) -> Result<Box<dyn TextScorer>, J
         "harim-plus" => Box::new(opening.harim_plus()?),
         _ => Box::new(opening.nli_scorer(None, "")?),
     };
+    prepared(spec, scorer)
+}
+
+/// The scorer of an entry with what the entry says is done before it.
+///
+/// # Errors
+/// If the entry's options cannot be.
+pub fn prepared(spec: &ScorerSpec, scorer: Box<dyn TextScorer>) -> Result<Box<dyn TextScorer>, JudgeError> {
     let preparation = spec.preparation()?;
     Ok(if preparation == Preparation::default() {
         scorer
@@ -66,13 +74,7 @@ fn without_model(spec: &ScorerSpec) -> Result<Box<dyn TextScorer>, JudgeError> {
         )));
     }
     let rule = spec.value.as_deref().unwrap_or("lexical_support");
-    let scorer: Box<dyn TextScorer> = Box::new(LexicalScorer::new(rule, WordLists::default())?);
-    let preparation = spec.preparation()?;
-    Ok(if preparation == Preparation::default() {
-        scorer
-    } else {
-        Box::new(Prepared::new(scorer, preparation))
-    })
+    prepared(spec, Box::new(LexicalScorer::new(rule, WordLists::default())?))
 }
 
 /// Opens an entry of kind `nli` for statements, clusters and self-check.

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use secateur_datasets::error::nearest_hint;
 use serde::{Deserialize, Serialize};
 
+use super::clusters::Equivalence;
 use super::kinds::{COMMON_OPTIONS, KINDS, Kind, LEXICAL_KIND};
 use super::per_sentence::{Preparation, STUDY_SOURCE_WORDS, STUDY_TEXT_WORDS};
 use crate::error::JudgeError;
@@ -67,6 +68,10 @@ pub struct ScorerSpec {
     /// `MiniCheck`: tokens of a chunk.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chunk_tokens: Option<usize>,
+    /// `nli`: when two sampled answers mean the same: `strict` (each entails the other, what is done if nothing is said) or
+    /// `lenient` (neither contradicts the other, and not both are neutral).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub equivalence: Option<String>,
     /// `BERTScore`: states after so many layers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub layer: Option<usize>,
@@ -139,6 +144,7 @@ impl ScorerSpec {
             }
         }
         self.preparation()?;
+        self.equivalence()?;
         self.check_numbers()?;
         Ok(kind)
     }
@@ -159,6 +165,20 @@ impl ScorerSpec {
             self.form.as_ref(),
             &[("library", false), ("study", true)],
             false,
+        )
+    }
+
+    /// When two sampled answers mean the same.
+    ///
+    /// # Errors
+    /// For a name that is none.
+    pub fn equivalence(&self) -> Result<Equivalence, JudgeError> {
+        let choices = [("strict", Equivalence::Strict), ("lenient", Equivalence::Lenient)];
+        self.choice(
+            "equivalence",
+            self.equivalence.as_ref(),
+            &choices,
+            Equivalence::default(),
         )
     }
 
@@ -256,6 +276,10 @@ mod tests {
             (json!({"form": "studdy"}), "`form` is `studdy`: did you mean `study`?"),
             (json!({"kind": "harim-plus", "lambda": -1}), "`lambda` must be"),
             (json!({"text_words": 0}), "`text_words` is below 1"),
+            (
+                json!({"kind": "nli", "equivalence": "strickt"}),
+                "`equivalence` is `strickt`: did you mean `strict`?",
+            ),
             (
                 json!({"kind": "bertscore", "baseline": [1, 0, 0]}),
                 "`baseline` must be",

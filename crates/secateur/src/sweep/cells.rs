@@ -168,7 +168,7 @@ impl<'a> Cells<'a> {
                 // Trouble with the disk would meet every cell that follows.
                 Err(error) if error.downcast_ref::<secateur_results::error::Error>().is_some() => return Err(error),
                 Err(error) => {
-                    let message = format!("{what}: {error:#}");
+                    let message = format!("{what}: {}", crate::message(&error));
                     self.progress.note(&format!("error: {message}"));
                     self.ending.failed.push(message);
                 }

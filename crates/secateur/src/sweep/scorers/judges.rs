@@ -63,7 +63,7 @@ impl AnswerScorer for Absolute {
         all.join("; ")
     }
 
-    fn metrics(&self) -> Vec<Metric> {
+    fn metrics(&self, _: &[Answer]) -> Vec<Metric> {
         let (name, version) = (absolute::PROTOCOL.name, absolute::PROTOCOL.version);
         let rate = |client: &Client| proportion(CONTRADICTION_RATE, &figure(client), &identity(client, name, version));
         let mut metrics: Vec<Metric> = self.clients.iter().map(rate).collect();

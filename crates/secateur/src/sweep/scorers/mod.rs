@@ -2,10 +2,12 @@
 
 mod source;
 mod statements;
+mod sampled;
 mod subject_harim;
 mod judges;
 mod pairs;
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::rc::Rc;
@@ -125,19 +127,36 @@ impl Scorers {
     }
 }
 
-/// An entry's scorers: one, and another for the statements of tasks that have such where it is an NLI model.
+/// An entry's scorers: one of answers against their sources, and others for statements and samples where its kind can judge them.
 fn open_one(spec: &ScorerSpec, device: &Device) -> anyhow::Result<Vec<Box<dyn AnswerScorer>>> {
     let context = || format!("[[scorers]] `{}`", spec.name);
     if spec.kind == SUBJECT_KIND {
         return Ok(vec![Box::new(subject_harim::SubjectHarim::new(spec))]);
     }
     let mut opened: Vec<Box<dyn AnswerScorer>> = Vec::new();
-    let scorer = scorers::open(spec, device).with_context(context)?;
-    opened.push(Box::new(source::AgainstSource::new(spec, scorer)));
-    if spec.kind == "nli" {
-        let nli = scorers::open_nli(spec, device).with_context(context)?;
-        opened.push(Box::new(statements::Statements::new(spec, nli)));
-    }
+    // One model in memory, whatever it is asked for.
+    let scorer = match spec.kind.as_str() {
+        "nli" => {
+            let nli = Rc::new(RefCell::new(scorers::open_nli(spec, device).with_context(context)?));
+            opened.push(Box::new(statements::Statements::new(spec, Rc::clone(&nli))));
+            opened.push(Box::new(
+                sampled::ByNli::new(spec, Rc::clone(&nli)).with_context(context)?,
+            ));
+            scorers::prepared(spec, Box::new(nli))
+        }
+        "bertscore" => {
+            let model = Rc::new(RefCell::new(
+                scorers::open_bert_score(spec, device).with_context(context)?,
+            ));
+            opened.push(Box::new(sampled::ByBertScore::new(spec, Rc::clone(&model))));
+            scorers::prepared(spec, Box::new(model))
+        }
+        _ => scorers::open(spec, device),
+    };
+    opened.insert(
+        0,
+        Box::new(source::AgainstSource::new(spec, scorer.with_context(context)?)),
+    );
     Ok(opened)
 }
 

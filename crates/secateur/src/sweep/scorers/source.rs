@@ -37,7 +37,7 @@ impl AnswerScorer for AgainstSource {
         self.scorer.identity()
     }
 
-    fn metrics(&self) -> Vec<Metric> {
+    fn metrics(&self, _: &[Answer]) -> Vec<Metric> {
         vec![mean(self.scorer.definition(), &self.name, &self.identity())]
     }
 

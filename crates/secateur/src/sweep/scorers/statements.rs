@@ -1,5 +1,8 @@
 //! What answers say of the statements that their items list (K-QA's must-haves and nice-to-haves), by an NLI model.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use secateur_datasets::item::Item;
 use secateur_datasets::tasks::spec::{Scoring, TaskSpec};
 use secateur_evaluation::answer::{Answer, Output};
@@ -18,16 +21,16 @@ use super::meant_for;
 pub(super) struct Statements {
     name: String,
     tasks: Vec<String>,
-    nli: Nli,
+    nli: Rc<RefCell<Nli>>,
     identity: String,
 }
 
 impl Statements {
-    pub(super) fn new(spec: &ScorerSpec, nli: Nli) -> Self {
+    pub(super) fn new(spec: &ScorerSpec, nli: Rc<RefCell<Nli>>) -> Self {
         Self {
             name: format!("{}_statements", spec.name),
             tasks: spec.tasks.clone(),
-            identity: format!("statements by nli 1 {}", nli.sha256()),
+            identity: format!("statements by nli 1 {}", nli.borrow().sha256()),
             nli,
         }
     }
@@ -43,7 +46,7 @@ impl Statements {
             statements: must.iter().chain(nice).map(String::as_str).collect(),
         });
         let questions: Vec<Question<'_>> = asked.collect();
-        let judged = judge(&mut self.nli, &questions, Premises::Sentences, &mut |_| {});
+        let judged = judge(&mut self.nli.borrow_mut(), &questions, Premises::Sentences, &mut |_| {});
         let judged = judged.map_err(|error| EngineError(error.to_string()))?;
         let figures = judged.iter().zip(&lists).map(|(judged, (must, _))| {
             let said: Vec<Verdict> = judged.iter().map(|one| one.verdict).collect();
@@ -74,7 +77,7 @@ impl AnswerScorer for Statements {
         self.identity.clone()
     }
 
-    fn metrics(&self) -> Vec<Metric> {
+    fn metrics(&self, _: &[Answer]) -> Vec<Metric> {
         let metric = |definition: &Definition| mean(*definition, &self.figure(definition), &self.identity);
         FIGURES.iter().map(metric).collect()
     }

@@ -38,7 +38,7 @@ impl AnswerScorer for SubjectHarim {
         format!("{SUBJECT_KIND} 1 lambda={LAMBDA}, the unpruned subject")
     }
 
-    fn metrics(&self) -> Vec<Metric> {
+    fn metrics(&self, _: &[Answer]) -> Vec<Metric> {
         let identity = self.identity();
         vec![
             mean(HARIM_PLUS, &self.name, &identity),
