@@ -151,7 +151,8 @@ fn write_checkpoint(directory: &Path, model_type: &str, class: &str, tensors: Ve
     });
     fs::write(directory.join("tokenizer.json"), tokenizer.to_string()).unwrap();
     let roles = json!({"tokenizer_class": "PreTrainedTokenizerFast", "pad_token": "[PAD]", "unk_token": "[UNK]",
-        "cls_token": "[CLS]", "sep_token": "[SEP]", "model_max_length": 512});
+        "cls_token": "[CLS]", "sep_token": "[SEP]", "model_max_length": 512,
+        "model_input_names": ["input_ids", "token_type_ids", "attention_mask"]});
     fs::write(directory.join("tokenizer_config.json"), roles.to_string()).unwrap();
 }
 

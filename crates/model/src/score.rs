@@ -116,7 +116,8 @@ impl Model {
 
     pub(crate) fn passes_at_once(&self) -> usize {
         if self.runs_side_by_side() {
-            rayon::current_num_threads()
+            // A few for each core, so that none waits long for the longest.
+            4 * rayon::current_num_threads()
         } else {
             1
         }
