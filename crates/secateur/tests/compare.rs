@@ -219,7 +219,7 @@ fn two_runs_are_equal_and_changes_are_found() {
     let item = lines[3]["item"].as_str().unwrap().to_owned();
     fs::write(
         &answers,
-        lines.iter().map(|line| format!("{line}\n")).collect::<String>(),
+        lines.iter().map(Value::to_string).collect::<Vec<_>>().join("\n") + "\n",
     )
     .unwrap();
     let parts = [

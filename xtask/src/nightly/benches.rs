@@ -207,7 +207,7 @@ mod tests {
         fs::write(&path, text).unwrap();
         assert_eq!(read(&path).unwrap(), found);
         assert!((found[0].half_width() - 2.5).abs() < 1e-12);
-        let later = SystemTime::now() + Duration::from_secs(60);
+        let later = SystemTime::now() + Duration::from_mins(1);
         assert!(
             collect(folder.path(), later).unwrap().is_empty(),
             "left by an older bench"

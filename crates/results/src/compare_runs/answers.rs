@@ -99,7 +99,7 @@ impl<'a> Answered<'a> {
         let ((path_a, in_a), (path_b, in_b)) = (self.read(self.stores.0, a)?, self.read(self.stores.1, b)?);
         let shared = if in_a == in_b {
             Shared {
-                of: in_a.iter().filter(|byte| **byte == b'\n').count(),
+                of: in_a.split_inclusive(|byte| *byte == b'\n').count(),
                 ..Shared::default()
             }
         } else {
