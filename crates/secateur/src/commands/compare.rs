@@ -24,16 +24,18 @@ Exit codes:
   5  incomplete: what is there is equal, but cells of A are missing in B";
 
 const AFTER: &str = "\
-Cells are matched by model, method, profile, fraction, seed, calibration and task. Metrics are tested on the same items (McNemar's exact
-test for shares, paired bootstrap for the rest), at 0.05 for all metrics together (Holm). Times are summed by model, and judged only on one
-machine and from one second on.
+Cells are matched by model, method, profile, fraction, seed, calibration and task. Metrics are
+tested on the same items (McNemar's exact test for shares, paired bootstrap for the rest), at 0.05
+for all metrics together (Holm). Times are summed by model, and judged only on one machine and from
+one second on.
 
 Examples:
   secateur compare results/sweeps/demo elsewhere/sweeps/demo
   secateur compare last-good/demo tonight/demo --json --tolerance-time 0.5
 
---json prints one object: `schema` (1), `outcome` (equal, regression, incomplete), `compared` (how many cells, counts, answers and metrics),
-and the lists `missing`, `extra`, `inputs`, `counts`, `answers`, `metrics`, `times` and `warnings`, each with what differs.
+--json prints one object: `schema` (1), `outcome` (equal, regression, incomplete), `compared` (how
+many cells, counts, answers and metrics), and the lists `missing`, `extra`, `inputs`, `counts`,
+`answers`, `metrics`, `times` and `warnings`, each with what differs.
 ";
 
 #[derive(Debug, Args)]

@@ -18,9 +18,10 @@ use crate::sweep::Sweep;
 use crate::sweep::run::{self, RunOptions};
 
 const AFTER: &str = "\
-The sweep runs again from `sweep.json` and `manifest.json` of RUN: same definition, device, limit and left-out records. Paths in it are
-relative to the folder that the sweep file lay in, so run this where that command ran, or say with --base where the folder is now.
-What the run keeps (records, answers, metrics and their intervals) is compared number by number; times are not.
+The sweep runs again from `sweep.json` and `manifest.json` of RUN: same definition, device, limit
+and left-out records. Paths in it are relative to the folder that the sweep file lay in, so run this
+where that command ran, or say with --base where the folder is now. What the run keeps (records,
+answers, metrics and their intervals) is compared number by number; times are not.
 
 Example:
   secateur reproduce results/sweeps/demo
