@@ -2,7 +2,9 @@
 //!
 //! Thin on purpose: it links nothing heavy, so that `cargo xtask` itself builds in seconds.
 
-use std::process::{Command, ExitCode};
+mod nightly;
+
+use std::process::{Command, ExitCode, ExitStatus, Stdio};
 
 use anyhow::{Context, bail};
 
@@ -17,6 +19,7 @@ cargo xtask COMMAND
   safe DIR [OPTIONS]           print how far each model can be pruned, from the records of a results directory
   scorers [OPTIONS]            measure every scorer on labelled sets; writes results/scorers.md
   simulate                     put the statistics to 2,000 simulated sweeps of known truth; writes results/statistics.md
+  nightly [OPTIONS]            run sweeps and benches, compare with the last good run, summarise; see nightly --help
   test [ARGUMENTS]             run all tests, on all devices that are there
   check                        format, lints, tests, documentation: what CI runs
   run ARGUMENTS                any other `secateur` command, e.g. `cargo xtask run tasks`
@@ -73,6 +76,7 @@ fn run(mut words: Vec<String>) -> anyhow::Result<u8> {
             .concat(),
         ),
         "check" => check(),
+        "nightly" => nightly::run(&words, &root_file(DEMO)?),
         "simulate" => simulate(),
         other => bail!("unknown command `{other}`\n\n{USAGE}"),
     }
@@ -80,6 +84,15 @@ fn run(mut words: Vec<String>) -> anyhow::Result<u8> {
 
 /// Builds and runs `secateur` in release, with the features that the device needs.
 fn secateur(command: &str, words: &[String]) -> anyhow::Result<u8> {
+    cargo(&secateur_arguments(command, words)?)
+}
+
+/// The same, with what it prints; errors and progress go to the terminal.
+fn secateur_output(command: &str, words: &[String]) -> anyhow::Result<(u8, String)> {
+    cargo_output(&secateur_arguments(command, words)?)
+}
+
+fn secateur_arguments<'a>(command: &'a str, words: &'a [String]) -> anyhow::Result<Vec<&'a str>> {
     let device = words
         .iter()
         .enumerate()
@@ -99,7 +112,7 @@ fn secateur(command: &str, words: &[String]) -> anyhow::Result<u8> {
     }
     arguments.extend(["--", command]);
     arguments.extend(words.iter().map(String::as_str));
-    cargo(&arguments)
+    Ok(arguments)
 }
 
 /// The long form of the simulation tests, which links nothing heavy.
@@ -141,13 +154,32 @@ fn check() -> anyhow::Result<u8> {
 }
 
 fn cargo(arguments: &[&str]) -> anyhow::Result<u8> {
-    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-    let status = Command::new(cargo)
-        .args(arguments)
-        .status()
+    let status = cargo_command(arguments).status().context("cannot start cargo")?;
+    Ok(code(status))
+}
+
+fn cargo_output(arguments: &[&str]) -> anyhow::Result<(u8, String)> {
+    let mut command = cargo_command(arguments);
+    let output = command
+        .stderr(Stdio::inherit())
+        .output()
         .context("cannot start cargo")?;
-    // A code that does not fit, or a signal, is a failure.
-    Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
+    Ok((
+        code(output.status),
+        String::from_utf8_lossy(&output.stdout).into_owned(),
+    ))
+}
+
+fn cargo_command(arguments: &[&str]) -> Command {
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+    let mut command = Command::new(cargo);
+    command.args(arguments);
+    command
+}
+
+/// A code that does not fit, or a signal, is a failure.
+fn code(status: ExitStatus) -> u8 {
+    status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
 }
 
 fn root_file(path: &str) -> anyhow::Result<String> {

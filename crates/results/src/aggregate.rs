@@ -167,7 +167,7 @@ pub fn has_several_corpora(records: &[Record]) -> bool {
     corpora.iter().filter(|corpus| !corpus.is_empty()).count() > 1
 }
 
-fn refuse_twins(records: &[Record]) -> Result<(), Error> {
+pub(crate) fn refuse_twins(records: &[Record]) -> Result<(), Error> {
     let mut seen: BTreeMap<String, &Record> = BTreeMap::new();
     for record in records {
         let words = record.cell.to_string() + &format!(" seed {}", record.cell.seed);

@@ -155,6 +155,12 @@ pub enum Error {
         /// Why.
         source: secateur_metrics::error::MetricError,
     },
+    /// The tests of a comparison could not be corrected for their number.
+    #[error("tests of metrics: {source}")]
+    Tests {
+        /// Why.
+        source: secateur_metrics::error::MetricError,
+    },
     /// The report's template failed.
     #[error("report page: {message}")]
     Page {

@@ -24,6 +24,7 @@ pub mod naming;
 pub mod risk_ratio;
 pub mod changes;
 pub mod shown;
+pub mod compare_runs;
 
 #[cfg(test)]
 mod fixture;

@@ -3,6 +3,7 @@
 mod agreement;
 mod calibrate;
 mod choice;
+mod compare;
 mod datasets;
 mod demo;
 mod devices;
@@ -13,6 +14,7 @@ mod logits;
 mod prune;
 mod rank;
 mod report;
+mod reproduce;
 mod rescore;
 mod safe;
 mod scorers;
@@ -44,6 +46,10 @@ enum Command {
     Sweep(sweep::Arguments),
     /// Draw the report of a results directory again, from its records alone.
     Report(report::Arguments),
+    /// Compare two runs of a sweep: counts and greedy answers exactly, metrics by paired tests, times within a tolerance.
+    Compare(compare::Arguments),
+    /// Run a finished sweep again as its results directory says, and list every number that differs.
+    Reproduce(reproduce::Arguments),
     /// Compute metrics anew on kept answers, of sweeps or of lm-evaluation-harness, without a model.
     Rescore(rescore::Arguments),
     /// Print how far each method can prune each model before a loss cannot be ruled out, from a results directory's records.
@@ -83,6 +89,8 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Sweep(arguments) => sweep::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),
+        Command::Compare(arguments) => compare::run(&arguments),
+        Command::Reproduce(arguments) => reproduce::run(&arguments),
         Command::Rescore(arguments) => rescore::run(&arguments),
         Command::Safe(arguments) => safe::run(&arguments),
         Command::Judge(arguments) => judge::run(&arguments),

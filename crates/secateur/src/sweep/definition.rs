@@ -181,6 +181,15 @@ impl Sweep {
         Self::check(written, file).with_context(|| file.display().to_string())
     }
 
+    /// The sweep of a results directory, from its canonical text. `file` is where the sweep file lay: paths are relative to its folder.
+    ///
+    /// # Errors
+    /// As [`Sweep::open`].
+    pub fn from_definition(definition: &str, file: &Path) -> anyhow::Result<Self> {
+        let written: SweepFile = serde_json::from_str(definition).context("it is not a sweep's text")?;
+        Self::check(written, file)
+    }
+
     fn check(written: SweepFile, file: &Path) -> anyhow::Result<Self> {
         let definition = serde_json::to_string(&written)?;
         let base = file.parent().unwrap_or(Path::new("."));

@@ -2,15 +2,22 @@
 
 use std::collections::BTreeMap;
 
+use secateur_datasets::corpora::CorpusSpec;
+use secateur_datasets::source::sha256_hex;
+use secateur_evaluation::evaluate::EvaluationOptions;
+use secateur_evaluation::summary::Bootstrap;
 use secateur_results::report::MANIFEST_SAFE;
 use secateur_results::safe::SafeSection;
 use serde_json::{Value, json};
 
 use super::cell::Setting;
+use super::environment::{environment, versions};
+use super::git::git;
 use super::subject::Subject;
 use super::tasks::LoadedTask;
 
-/// Command, program, device, and the hashes of models and tasks; `seconds` is the wall time of the last run.
+/// Command, configuration, seeds, program, machine, state of git, and the hashes of models, corpora and tasks. The same state gives the
+/// same bytes, but for `seconds`, the wall time of the last run.
 #[must_use]
 pub fn manifest(
     setting: &Setting<'_>,
@@ -30,13 +37,63 @@ pub fn manifest(
         ("command", json!(command)),
         ("about", json!(setting.sweep.about)),
         ("program", json!(program)),
+        ("versions", versions()),
+        ("configuration", configuration(setting)),
+        ("seeds", seeds(setting)),
+        ("environment", environment()),
+        ("git", git(setting.sweep.base())),
         ("device", json!(device_name)),
         ("precision", json!(device.precision().name())),
         ("seconds_of_the_last_run", json!(seconds)),
         ("models", json!(models)),
+        ("corpora", corpora(setting)),
         ("tasks", json!(tasks)),
     ];
     entries.map(|(name, value)| (name.to_owned(), value)).into()
+}
+
+/// What the run was asked for, with the sweep's own text in `sweep.json`. The path is as it was given, so that a checkout elsewhere says
+/// the same.
+fn configuration(setting: &Setting<'_>) -> Value {
+    let (sweep, identity) = (setting.sweep, setting.store.identity());
+    let file = std::fs::read(&sweep.file);
+    let asked: Value = serde_json::from_str(&identity.definition).unwrap_or_default();
+    json!({
+        "file": sweep.file,
+        "file_sha256": file.ok().map(|bytes| sha256_hex(&bytes)),
+        "definition_sha256": identity.definition_sha256,
+        "limit": asked["limit"],
+        "device": asked["device"],
+        "bootstrap_samples": sweep.bootstrap_samples.unwrap_or(Bootstrap::default().resamples),
+    })
+}
+
+/// Every seed that a number depends on. `corpora` draw by their own where they name one, else by those of `calibration`.
+fn seeds(setting: &Setting<'_>) -> Value {
+    let own = setting
+        .sweep
+        .corpora
+        .iter()
+        .filter_map(|corpus| Some((&corpus.name, corpus.seed?)));
+    json!({
+        "calibration": setting.sweep.seeds,
+        "corpora": own.collect::<BTreeMap<_, _>>(),
+        "evaluation": EvaluationOptions::default().seed,
+        "bootstrap": Bootstrap::default().seed,
+    })
+}
+
+fn corpora(setting: &Setting<'_>) -> Value {
+    let hash = |corpus: &CorpusSpec| {
+        let bytes = std::fs::read(setting.sweep.base().join(&corpus.file)).ok()?;
+        Some(sha256_hex(&bytes))
+    };
+    let all = setting
+        .sweep
+        .corpora
+        .iter()
+        .map(|corpus| (&corpus.name, json!({ "sha256": hash(corpus) })));
+    json!(all.collect::<BTreeMap<_, _>>())
 }
 
 fn model(subject: &Subject) -> Value {

@@ -12,6 +12,8 @@ pub mod scorers;
 pub mod safe;
 pub mod cell;
 pub mod cells;
+pub mod environment;
+pub mod git;
 pub mod manifest;
 pub mod run;
 

@@ -1,0 +1,157 @@
+//! `secateur reproduce`.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use secateur_model::DeviceKind;
+use secateur_results::compare_runs::{Settings, compare_runs};
+use secateur_results::report::written_section;
+use secateur_results::store::Store;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::compare::{self, EXIT_CODES};
+use super::{SOME_FAILED, command_line};
+use crate::sweep::Sweep;
+use crate::sweep::run::{self, RunOptions};
+
+const AFTER: &str = "\
+The sweep runs again from `sweep.json` and `manifest.json` of RUN: same definition, device, limit
+and left-out records. Paths in it are relative to the folder that the sweep file lay in, so run this
+where that command ran, or say with --base where the folder is now. What the run keeps (records,
+answers, metrics and their intervals) is compared number by number; times are not.
+
+Example:
+  secateur reproduce results/sweeps/demo
+";
+
+#[derive(Debug, Args)]
+#[command(after_help = format!("{AFTER}\n{EXIT_CODES}"))]
+pub struct Arguments {
+    /// The results directory of a finished run.
+    run: PathBuf,
+    /// Folder for the new results, which must not hold this sweep yet [default: RUN with `-reproduced` behind it].
+    #[arg(long)]
+    results: Option<PathBuf>,
+    /// Folder that the sweep file lay in, if it has moved.
+    #[arg(long)]
+    base: Option<PathBuf>,
+    /// Print JSON, as `secateur compare --exact --json` does.
+    #[arg(long)]
+    json: bool,
+    /// Print no progress.
+    #[arg(long)]
+    quiet: bool,
+}
+
+/// `definition` of `sweep.json`.
+#[derive(Debug, Deserialize)]
+struct Definition {
+    /// The sweep, as JSON text.
+    sweep: String,
+    limit: Option<usize>,
+    device: DeviceKind,
+}
+
+pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let store = Store::open_existing(&arguments.run)?;
+    let written = arguments.run.join("sweep.json");
+    let definition: Definition = serde_json::from_str(&store.identity().definition).with_context(|| {
+        format!(
+            "{}: the definition is not one that this program wrote",
+            written.display()
+        )
+    })?;
+    let manifest = store.manifest()?;
+    if manifest.is_empty() {
+        bail!(
+            "{} has no manifest.json, which a sweep writes when it ends; finish the sweep first",
+            arguments.run.display()
+        );
+    }
+    let file = sweep_file(arguments, manifest.get("configuration"))?;
+    let mut sweep = Sweep::from_definition(&definition.sweep, &file)
+        .with_context(|| format!("the definition in {}", written.display()))?;
+    sweep.safe = written_section(&store)?;
+    let options = RunOptions {
+        results: new_folder(arguments, &sweep.name)?,
+        device: Some(definition.device),
+        dry_run: false,
+        quiet: arguments.quiet,
+        limit: definition.limit,
+        skip_bad_items: skipped(manifest.get("tasks")),
+        command: command_line(),
+    };
+    let ending = run::run(&sweep, &options)?;
+    for failure in &ending.failed {
+        eprintln!("failed: {failure}");
+    }
+    if ending.interrupted {
+        println!("stopped; finished cells are in {}", options.results.display());
+        return Ok(ExitCode::from(super::INTERRUPTED));
+    }
+    let again = Store::open_existing(&options.results.join(&sweep.name))?;
+    let settings = Settings {
+        exact: true,
+        ..Settings::default()
+    };
+    let found = compare_runs(&store, &again, &settings)?;
+    compare::print(&store, &again, &found, arguments.json)?;
+    Ok(if ending.failed.is_empty() {
+        compare::code(found.outcome)
+    } else {
+        ExitCode::from(SOME_FAILED)
+    })
+}
+
+/// Where the sweep file lay. It need not be there any more; its folder must.
+fn sweep_file(arguments: &Arguments, configuration: Option<&Value>) -> anyhow::Result<PathBuf> {
+    let recorded = configuration.and_then(|all| all["file"].as_str()).map(Path::new);
+    let name = recorded.and_then(Path::file_name).unwrap_or("sweep.toml".as_ref());
+    let file = match (&arguments.base, recorded) {
+        (Some(base), _) => base.join(name),
+        (None, Some(recorded)) => recorded.to_path_buf(),
+        (None, None) => bail!(
+            "{}: the manifest does not name the sweep file, as those of older programs do not; say with --base which folder it lies in",
+            arguments.run.display()
+        ),
+    };
+    let folder = match file.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    if !folder.is_dir() {
+        bail!(
+            "{} does not exist, where the sweep file lay; run this in the directory where the sweep was run, or say with --base where the \
+             folder is now",
+            folder.display()
+        );
+    }
+    Ok(file)
+}
+
+/// A folder in which nothing of this sweep has been run: found records would only be compared with themselves.
+fn new_folder(arguments: &Arguments, sweep: &str) -> anyhow::Result<PathBuf> {
+    let results = arguments.results.clone().unwrap_or_else(|| {
+        let mut beside = arguments.run.components().as_path().as_os_str().to_owned();
+        beside.push("-reproduced");
+        PathBuf::from(beside)
+    });
+    let directory = results.join(sweep);
+    if directory.exists() {
+        bail!(
+            "{} exists; reproducing needs a new directory: name another with --results, or remove this one",
+            directory.display()
+        );
+    }
+    Ok(results)
+}
+
+/// Whether records were left out. Where none were, leaving them out changes nothing.
+fn skipped(tasks: Option<&Value>) -> bool {
+    let tasks = tasks.and_then(Value::as_object);
+    let left_out = |task: &Value| task["skipped"].as_array().is_some_and(|all| !all.is_empty());
+    tasks.is_some_and(|tasks| tasks.values().any(left_out))
+}
