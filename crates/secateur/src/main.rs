@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 some cells or checks failed, 130 interrupted.
 
 mod commands;
+mod interrupt;
 mod doctor;
 mod masks;
 mod sweep;
