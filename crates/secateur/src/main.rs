@@ -1,9 +1,10 @@
 //! The Secateur command line.
 //!
-//! Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 some cells or checks failed, 4 a run is worse than another, 5 a run lacks
-//! cells of another, 130 interrupted.
+//! Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 some cells or checks failed, 4 a run is worse than another, 5 cells are
+//! missing (`compare`, `reproduce`, `sweep reduce`), 130 interrupted.
 
 mod commands;
+mod interrupt;
 mod doctor;
 mod masks;
 mod sweep;

@@ -15,7 +15,8 @@ use serde_json::Value;
 use super::compare::{self, EXIT_CODES};
 use super::{SOME_FAILED, command_line};
 use crate::sweep::Sweep;
-use crate::sweep::run::{self, RunOptions};
+use crate::sweep::opened::Place;
+use crate::sweep::run::{self, Part, RunOptions};
 
 const AFTER: &str = "\
 The sweep runs again from `sweep.json` and `manifest.json` of RUN: same definition, device, limit
@@ -75,24 +76,25 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let mut sweep = Sweep::from_definition(&definition.sweep, &file)
         .with_context(|| format!("the definition in {}", written.display()))?;
     sweep.safe = written_section(&store)?;
-    let options = RunOptions {
+    let place = Place {
         results: new_folder(arguments, &sweep.name)?,
         device: Some(definition.device),
-        dry_run: false,
-        quiet: arguments.quiet,
         limit: definition.limit,
         skip_bad_items: skipped(manifest.get("tasks")),
+    };
+    let options = RunOptions {
+        quiet: arguments.quiet,
         command: command_line(),
     };
-    let ending = run::run(&sweep, &options)?;
+    let ending = run::run(&sweep, &place, &Part::Whole, &options)?;
     for failure in &ending.failed {
         eprintln!("failed: {failure}");
     }
     if ending.interrupted {
-        println!("stopped; finished cells are in {}", options.results.display());
+        println!("stopped; finished cells are in {}", place.results.display());
         return Ok(ExitCode::from(super::INTERRUPTED));
     }
-    let again = Store::open_existing(&options.results.join(&sweep.name))?;
+    let again = Store::open_existing(&place.results.join(&sweep.name))?;
     let settings = Settings {
         exact: true,
         ..Settings::default()
