@@ -320,11 +320,15 @@ fn first_line(path: &str) -> Option<String> {
     (!line.is_empty()).then(|| line.to_owned())
 }
 
+#[cfg(unix)]
 fn host() -> String {
-    first_line("/proc/sys/kernel/hostname")
-        .or_else(|| std::env::var("HOSTNAME").ok())
-        .or_else(|| std::env::var("COMPUTERNAME").ok())
-        .unwrap_or_else(|| "unknown host".to_owned())
+    let name = nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned());
+    name.unwrap_or_else(|_| "unknown host".to_owned())
+}
+
+#[cfg(not(unix))]
+fn host() -> String {
+    std::env::var("COMPUTERNAME").unwrap_or_else(|_| "unknown host".to_owned())
 }
 
 #[cfg(unix)]
