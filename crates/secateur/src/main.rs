@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 some cells or checks failed, 130 interrupted.
 
+mod cluster;
 mod commands;
 mod doctor;
 mod masks;

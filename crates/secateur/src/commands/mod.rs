@@ -16,6 +16,7 @@ mod report;
 mod rescore;
 mod safe;
 mod scorers;
+mod submit;
 mod sweep;
 mod tasks;
 
@@ -42,6 +43,8 @@ enum Command {
     Doctor(doctor::Arguments),
     /// Run a sweep file: calibrate, prune, evaluate, report.
     Sweep(sweep::Arguments),
+    /// Run a sweep on a cluster: a Slurm job array with its reducer, or the manifests of a Kubernetes Indexed Job.
+    Submit(submit::Arguments),
     /// Draw the report of a results directory again, from its records alone.
     Report(report::Arguments),
     /// Compute metrics anew on kept answers, of sweeps or of lm-evaluation-harness, without a model.
@@ -82,6 +85,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Sweep(arguments) => sweep::run(&arguments),
+        Command::Submit(arguments) => submit::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),
         Command::Rescore(arguments) => rescore::run(&arguments),
         Command::Safe(arguments) => safe::run(&arguments),
