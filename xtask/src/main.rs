@@ -10,6 +10,8 @@ const USAGE: &str = "\
 cargo xtask COMMAND
 
   sweep [FILE] [OPTIONS]       run a sweep (the built-in demo without FILE) and draw its report
+  sweep plan|run|reduce|status [FILE] [OPTIONS]
+                               its cells one by one, in parts, and how far it is; several machines may work on one sweep
   report DIR [OPTIONS]         draw the report of a results directory again
   goldens DIR [--only NAME,…]  check Secateur against a directory of reference values
   demo data                    write the demo's tasks and calibration text from its knowledge files
@@ -48,16 +50,7 @@ fn run(mut words: Vec<String>) -> anyhow::Result<u8> {
     }
     match words.remove(0).as_str() {
         "sweep" => {
-            let options_with_value = ["--results", "--device", "--limit"];
-            let mut previous = String::new();
-            let names_file = words.iter().any(|word| {
-                let is_file = !word.starts_with('-') && !options_with_value.contains(&previous.as_str());
-                previous.clone_from(word);
-                is_file
-            });
-            if !names_file {
-                words.insert(0, root_file(DEMO)?);
-            }
+            name_demo_where_no_file_is_named(&mut words)?;
             secateur("sweep", &words)
         }
         command @ ("report" | "goldens" | "demo" | "safe" | "scorers") => secateur(command, &words),
@@ -76,6 +69,23 @@ fn run(mut words: Vec<String>) -> anyhow::Result<u8> {
         "simulate" => simulate(),
         other => bail!("unknown command `{other}`\n\n{USAGE}"),
     }
+}
+
+/// Puts the built-in demo's sweep file where a sweep file belongs: first, or behind `plan`, `run`, `reduce` or `status`.
+fn name_demo_where_no_file_is_named(words: &mut Vec<String>) -> anyhow::Result<()> {
+    let options_with_value = ["--results", "--device", "--limit", "--cell", "--shard", "--shards"];
+    let first = words.first().map(String::as_str);
+    let place = usize::from(matches!(first, Some("plan" | "run" | "reduce" | "status" | "help")));
+    let mut previous = "";
+    let mut names_file = first == Some("help");
+    for word in &words[place..] {
+        names_file |= !word.starts_with('-') && !options_with_value.contains(&previous);
+        previous = word;
+    }
+    if !names_file {
+        words.insert(place, root_file(DEMO)?);
+    }
+    Ok(())
 }
 
 /// Builds and runs `secateur` in release, with the features that the device needs.
@@ -157,4 +167,30 @@ fn root_file(path: &str) -> anyhow::Result<String> {
     let here = std::env::current_dir()?;
     let file = root.join(path);
     Ok(file.strip_prefix(&here).unwrap_or(&file).to_string_lossy().into_owned())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_demo_runs_where_no_file_is_named() {
+        let words = |text: &str| {
+            let mut words: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
+            name_demo_where_no_file_is_named(&mut words).unwrap();
+            words.join(" ").replace(&root_file(DEMO).unwrap(), "DEMO")
+        };
+        for (given, expected) in [
+            ("", "DEMO"),
+            ("--limit 4", "DEMO --limit 4"),
+            ("a.toml --quiet", "a.toml --quiet"),
+            ("plan --json", "plan DEMO --json"),
+            ("run --shard 0/4", "run DEMO --shard 0/4"),
+            ("run a.toml --cell 12ab", "run a.toml --cell 12ab"),
+            ("status --shards 4 b.toml", "status --shards 4 b.toml"),
+        ] {
+            assert_eq!(words(given), expected);
+        }
+    }
 }

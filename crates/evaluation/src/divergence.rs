@@ -40,16 +40,7 @@ impl<'a> Comparison<'a> {
 
     /// One for each item, in order. `progress` is told the share that is done, from 0 to 1.
     pub(crate) fn ask(&mut self, items: &[Item], progress: &mut dyn FnMut(f64)) -> Result<Vec<Raw>, EvaluationError> {
-        let asked = items
-            .iter()
-            .map(|item| self.requests(item))
-            .collect::<Result<Vec<_>, _>>()?;
-        let requests: Vec<ScoreRequest> = asked
-            .iter()
-            .filter_map(|one| one.requests.as_ref().ok())
-            .flatten()
-            .cloned()
-            .collect();
+        let (asked, requests) = self.all_requests(items)?;
         let mut finished = 0;
         let mut count = |n: usize| {
             finished += n;
@@ -58,10 +49,28 @@ impl<'a> Comparison<'a> {
         let found = self.engine.divergence(&requests, &mut count);
         let found = found.map_err(|source| self.engine_error("comparing with the unpruned model".into(), source))?;
         self.check(&found, &requests)?;
-        let length = |request: &ScoreRequest| request.context.len() + request.continuation.len() - 1;
-        self.tokens += requests.iter().map(|request| 2 * length(request) as u64).sum::<u64>();
+        self.count(&requests);
         let mut found = found.into_iter();
         Ok(asked.into_iter().map(|one| raw(one, &mut found)).collect())
+    }
+
+    /// Counts what an earlier process ran through both models for these items.
+    pub(crate) fn recall(&mut self, items: &[Item]) -> Result<(), EvaluationError> {
+        let (_, requests) = self.all_requests(items)?;
+        self.count(&requests);
+        Ok(())
+    }
+
+    fn all_requests(&self, items: &[Item]) -> Result<(Vec<DivergenceRequests>, Vec<ScoreRequest>), EvaluationError> {
+        let asked: Vec<DivergenceRequests> = items.iter().map(|item| self.requests(item)).collect::<Result<_, _>>()?;
+        let possible = asked.iter().filter_map(|one| one.requests.as_ref().ok());
+        let requests = possible.flatten().cloned().collect();
+        Ok((asked, requests))
+    }
+
+    fn count(&mut self, requests: &[ScoreRequest]) {
+        let length = |request: &ScoreRequest| request.context.len() + request.continuation.len() - 1;
+        self.tokens += requests.iter().map(|request| 2 * length(request) as u64).sum::<u64>();
     }
 
     fn requests(&self, item: &Item) -> Result<DivergenceRequests, EvaluationError> {

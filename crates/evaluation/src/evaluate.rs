@@ -9,10 +9,11 @@ use secateur_metrics::value::MetricValue;
 
 use crate::answer::{Answer, Flag, Scores};
 use crate::divergence::Comparison;
-use crate::engine::Engine;
+use crate::engine::{Engine, EngineError};
 use crate::error::EvaluationError;
 use crate::judging::AnswerScorer;
 use crate::requests::{PromptOptions, Sampling};
+use crate::resume::{AnsweredChunk, Replies};
 use crate::run::{Raw, Run};
 use crate::score::{self, Scorer};
 use crate::summary::{self, Bootstrap, Metric};
@@ -24,7 +25,8 @@ pub struct EvaluationOptions {
     pub prompt: PromptOptions,
     /// Seed of sampled answers.
     pub seed: u64,
-    /// Items per call of the engine: answers are handed over after each.
+    /// Items per call of the engine: answers are handed over and kept after each. A resumed evaluation equals an uninterrupted one
+    /// of the same chunk to the last bit.
     pub chunk: usize,
     /// Of the intervals.
     pub bootstrap: Bootstrap,
@@ -54,6 +56,15 @@ pub trait Observer {
     /// # Errors
     /// Stops the evaluation: the answer could not be stored, or nobody wants the rest.
     fn answered(&mut self, _answer: &Answer) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Called before that with the chunk whose answers follow, unless it was answered by an earlier process; `place` counts
+    /// chunks from 0.
+    ///
+    /// # Errors
+    /// As [`Observer::answered`].
+    fn keep(&mut self, _place: usize, _chunk: &AnsweredChunk) -> io::Result<()> {
         Ok(())
     }
 }
@@ -94,10 +105,11 @@ pub fn evaluate(
     options: &EvaluationOptions,
     observer: &mut dyn Observer,
 ) -> Result<Evaluation, EvaluationError> {
-    evaluate_judged(engine, task, items, options, &mut [], observer)
+    evaluate_judged(engine, task, items, options, &mut [], Vec::new(), observer)
 }
 
-/// As [`evaluate`]; `scorers` add their scores to the answers of each chunk before these are handed over.
+/// As [`evaluate`]; `scorers` add their scores to the answers of each chunk before these are handed over. `earlier` chunks, kept by
+/// an earlier process ([`Observer::keep`]), are taken over and not asked again, up to the first that is not of the task's items.
 ///
 /// # Errors
 /// As [`evaluate`], and if a scorer fails.
@@ -107,6 +119,7 @@ pub fn evaluate_judged(
     items: &[Item],
     options: &EvaluationOptions,
     scorers: &mut [Box<dyn AnswerScorer>],
+    earlier: Vec<AnsweredChunk>,
     observer: &mut dyn Observer,
 ) -> Result<Evaluation, EvaluationError> {
     if items.is_empty() {
@@ -117,21 +130,39 @@ pub fn evaluate_judged(
     let scorer = score::permitted_scorer(task, items, options.run_generated_code)?;
     let mut asking = Asking::new(engine, task, options)?;
     let mut answers = Vec::with_capacity(items.len());
-    for chunk in items.chunks(options.chunk.max(1)) {
-        let done = answers.len() as f64;
-        let raws = asking.ask(chunk, &mut |share| {
-            observer.progressed(done + share * chunk.len() as f64, items.len());
-        })?;
-        let pairs = chunk.iter().zip(raws);
-        let mut given = pairs
-            .map(|(item, raw)| scored(task, scorer.as_ref(), item, raw))
-            .collect::<Result<Vec<_>, _>>()?;
-        judge(task, asking.engine(), chunk, &mut given, scorers, items)?;
-        for answer in given {
-            observer.answered(&answer).map_err(|source| EvaluationError::Sink {
-                task: task.name.clone(),
-                source,
+    let mut earlier = earlier.into_iter();
+    let stopped = |source| EvaluationError::Sink {
+        task: task.name.clone(),
+        source,
+    };
+    for (place, chunk) in items.chunks(options.chunk.max(1)).enumerate() {
+        let recalled = match earlier.next() {
+            Some(kept) => recall(task, &mut asking, chunk, kept, scorers, items)?,
+            None => None,
+        };
+        let given = if let Some(answers) = recalled {
+            answers
+        } else {
+            // What follows a chunk that is of no use was made after it, and is of none either.
+            earlier = Vec::new().into_iter();
+            let done = answers.len() as f64;
+            let raws = asking.ask(chunk, &mut |share| {
+                observer.progressed(done + share * chunk.len() as f64, items.len());
             })?;
+            let pairs = chunk.iter().zip(raws);
+            let mut given = pairs
+                .map(|(item, raw)| scored(task, scorer.as_ref(), item, raw))
+                .collect::<Result<Vec<_>, _>>()?;
+            judge(task, asking.engine(), chunk, &mut given, scorers, items)?;
+            let kept = AnsweredChunk {
+                answers: given,
+                replies: asking.replies(),
+            };
+            observer.keep(place, &kept).map_err(stopped)?;
+            kept.answers
+        };
+        for answer in given {
+            observer.answered(&answer).map_err(stopped)?;
             answers.push(answer);
         }
         observer.progressed(answers.len() as f64, items.len());
@@ -176,6 +207,22 @@ impl<'a> Asking<'a> {
         match self {
             Self::Answers(run) => run.ask(items, progress),
             Self::Divergence(comparison) => comparison.ask(items, progress),
+        }
+    }
+
+    /// As if `items` had been asked and `replies` were the answers; `false` if they are none.
+    fn recall(&mut self, items: &[Item], replies: Replies) -> Result<bool, EvaluationError> {
+        match self {
+            Self::Answers(run) => run.recall(items, replies),
+            Self::Divergence(comparison) => comparison.recall(items).map(|()| true),
+        }
+    }
+
+    /// What the last chunk was answered with.
+    fn replies(&mut self) -> Replies {
+        match self {
+            Self::Answers(run) => std::mem::take(&mut run.replies),
+            Self::Divergence(_) => Replies::default(),
         }
     }
 
@@ -299,6 +346,34 @@ fn finite(task: &TaskSpec, answer: &Answer) -> Result<(), EvaluationError> {
     }
 }
 
+/// The answers of a chunk that an earlier process has kept; `None` if they are not those of `chunk`.
+fn recall(
+    task: &TaskSpec,
+    asking: &mut Asking<'_>,
+    chunk: &[Item],
+    kept: AnsweredChunk,
+    scorers: &mut [Box<dyn AnswerScorer>],
+    all: &[Item],
+) -> Result<Option<Vec<Answer>>, EvaluationError> {
+    if !kept.is_of(chunk) || !asking.recall(chunk, kept.replies)? {
+        return Ok(None);
+    }
+    for scorer in scorers.iter_mut().filter(|scorer| scorer.suits(task, all)) {
+        scorer
+            .recall(asking.engine(), chunk, &kept.answers)
+            .map_err(|source| of_scorer(task, scorer.name(), source))?;
+    }
+    Ok(Some(kept.answers))
+}
+
+fn of_scorer(task: &TaskSpec, scorer: &str, source: EngineError) -> EvaluationError {
+    EvaluationError::Engine {
+        task: task.name.clone(),
+        stage: format!("scorer `{scorer}`"),
+        source,
+    }
+}
+
 /// Lets the scorers that suit the task's items (`all`) score the answers of a chunk.
 fn judge(
     task: &TaskSpec,
@@ -311,11 +386,7 @@ fn judge(
     for scorer in scorers.iter_mut().filter(|scorer| scorer.suits(task, all)) {
         scorer
             .score(engine, chunk, answers)
-            .map_err(|source| EvaluationError::Engine {
-                task: task.name.clone(),
-                stage: format!("scorer `{}`", scorer.name()),
-                source,
-            })?;
+            .map_err(|source| of_scorer(task, scorer.name(), source))?;
     }
     answers.iter().try_for_each(|answer| finite(task, answer))
 }

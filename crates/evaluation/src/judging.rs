@@ -35,6 +35,16 @@ pub trait AnswerScorer {
     /// If the model behind it fails, or yields a value that is not finite.
     fn score(&mut self, engine: &mut dyn Engine, items: &[Item], answers: &mut [Answer]) -> Result<(), EngineError>;
 
+    /// Told of answers that an earlier process has scored, before the answers that follow them are scored. Their scores are kept;
+    /// a scorer whose remarks speak of all answers of a task looks at these again.
+    ///
+    /// # Errors
+    /// As [`AnswerScorer::score`].
+    fn recall(&mut self, engine: &mut dyn Engine, items: &[Item], answers: &[Answer]) -> Result<(), EngineError> {
+        let _ = (engine, items, answers);
+        Ok(())
+    }
+
     /// What the reader must know of the scores given since the last call: verdicts that could not be read, what was spent.
     fn remarks(&mut self) -> Vec<String> {
         Vec::new()

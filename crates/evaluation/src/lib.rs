@@ -21,6 +21,7 @@ pub mod summary;
 pub mod compare;
 pub mod regressions;
 pub mod diagrams;
+pub mod resume;
 pub mod evaluate;
 pub mod subject_harim;
 pub mod error;

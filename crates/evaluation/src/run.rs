@@ -10,6 +10,7 @@ use crate::engine::{Engine, EngineError, Finish, GenerateRequest, Generation, Sc
 use crate::error::EvaluationError;
 use crate::requests::{self, ChoiceRequests, GenerationRequest, PromptOptions};
 use crate::requests::{RequestError, RollingRequests, Sampling};
+use crate::resume::Replies;
 use crate::score;
 
 /// An answer before it is scored.
@@ -34,6 +35,8 @@ pub(crate) struct Run<'a> {
     sampling: Option<Sampling>,
     scores: HashMap<ScoreRequest, Score>,
     generations: HashMap<GenerationKey, Generation>,
+    /// What the last chunk was answered with.
+    pub(crate) replies: Replies,
     /// Tokens run through the model so far.
     pub(crate) tokens: u64,
 }
@@ -52,6 +55,7 @@ impl<'a> Run<'a> {
             sampling,
             scores: HashMap::new(),
             generations: HashMap::new(),
+            replies: Replies::default(),
             tokens: 0,
         }
     }
@@ -63,10 +67,7 @@ impl<'a> Run<'a> {
 
     /// Answers in the order of the items. `progress` is told the share of the chunk that is done, from 0 to 1.
     pub(crate) fn ask(&mut self, items: &[Item], progress: &mut dyn FnMut(f64)) -> Result<Vec<Raw>, EvaluationError> {
-        let asked = items
-            .iter()
-            .map(|item| self.requests(item))
-            .collect::<Result<Vec<_>, _>>()?;
+        let asked = self.all_requests(items)?;
         let (to_score, to_generate) = self.new_requests(&asked);
         let total = to_score.len() + to_generate.len();
         let mut finished = 0;
@@ -74,9 +75,38 @@ impl<'a> Run<'a> {
             finished += n;
             progress((finished as f64 / total.max(1) as f64).min(1.0));
         };
-        self.score(to_score, &mut count)?;
-        self.generate(&to_generate, &mut count)?;
+        let scores = self.score(&to_score, &mut count)?;
+        let generations = self.generate(&to_generate, &mut count)?;
+        self.replies = Replies { scores, generations };
+        self.remember(to_score, &to_generate, self.replies.clone());
         asked.into_iter().map(|one| self.collect(one)).collect()
+    }
+
+    /// Takes up what an earlier process was replied for these items, as if it had been asked now. `false` if these are not the
+    /// replies to what would be sent; nothing is taken up then.
+    pub(crate) fn recall(&mut self, items: &[Item], replies: Replies) -> Result<bool, EvaluationError> {
+        let asked = self.all_requests(items)?;
+        let (to_score, to_generate) = self.new_requests(&asked);
+        if (to_score.len(), to_generate.len()) != (replies.scores.len(), replies.generations.len()) {
+            return Ok(false);
+        }
+        self.remember(to_score, &to_generate, replies);
+        Ok(true)
+    }
+
+    fn all_requests(&self, items: &[Item]) -> Result<Vec<Asked>, EvaluationError> {
+        items.iter().map(|item| self.requests(item)).collect()
+    }
+
+    fn remember(&mut self, scored: Vec<ScoreRequest>, generated: &[GenerateRequest], replies: Replies) {
+        for (request, score) in scored.into_iter().zip(replies.scores) {
+            self.tokens += (request.context.len() + request.continuation.len() - 1) as u64;
+            self.scores.insert(request, score);
+        }
+        for (request, answer) in generated.iter().zip(replies.generations) {
+            self.tokens += (request.prompt.len() + answer.tokens) as u64;
+            self.generations.insert(key(request), answer);
+        }
     }
 
     fn requests(&self, item: &Item) -> Result<Asked, EvaluationError> {
@@ -131,50 +161,49 @@ impl<'a> Run<'a> {
         (to_score, to_generate)
     }
 
-    fn score(&mut self, requests: Vec<ScoreRequest>, progress: &mut dyn FnMut(usize)) -> Result<(), EvaluationError> {
+    fn score(
+        &mut self,
+        requests: &[ScoreRequest],
+        progress: &mut dyn FnMut(usize),
+    ) -> Result<Vec<Score>, EvaluationError> {
         if requests.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let scores = self
             .engine
-            .score(&requests, progress)
+            .score(requests, progress)
             .map_err(|source| self.engine_error("scoring".into(), source))?;
         self.check_count(scores.len(), requests.len())?;
-        for (request, score) in requests.into_iter().zip(scores) {
-            if !score.log_probability.is_finite() || score.log_probability > 1e-6 {
-                return Err(self.unsound(
-                    format!("a log-probability of {}", score.log_probability),
-                    "a finite one, at most 0".into(),
-                ));
-            }
-            self.tokens += (request.context.len() + request.continuation.len() - 1) as u64;
-            self.scores.insert(request, score);
+        let sound = |score: &&Score| score.log_probability.is_finite() && score.log_probability <= 1e-6;
+        if let Some(bad) = scores.iter().find(|score| !sound(score)) {
+            return Err(self.unsound(
+                format!("a log-probability of {}", bad.log_probability),
+                "a finite one, at most 0".into(),
+            ));
         }
-        Ok(())
+        Ok(scores)
     }
 
     fn generate(
         &mut self,
         requests: &[GenerateRequest],
         progress: &mut dyn FnMut(usize),
-    ) -> Result<(), EvaluationError> {
+    ) -> Result<Vec<Generation>, EvaluationError> {
         if requests.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let answers = self
             .engine
             .generate(requests, progress)
             .map_err(|source| self.engine_error("generating".into(), source))?;
         self.check_count(answers.len(), requests.len())?;
-        for (request, answer) in requests.iter().zip(answers) {
-            let values = [answer.mean_log_probability, answer.end_log_probability];
-            if let Some(bad) = values.into_iter().flatten().find(|value| !value.is_finite()) {
-                return Err(self.unsound(format!("a log-probability of {bad}"), "a finite one".into()));
-            }
-            self.tokens += (request.prompt.len() + answer.tokens) as u64;
-            self.generations.insert(key(request), answer);
+        let values = answers
+            .iter()
+            .flat_map(|answer| [answer.mean_log_probability, answer.end_log_probability]);
+        if let Some(bad) = values.flatten().find(|value| !value.is_finite()) {
+            return Err(self.unsound(format!("a log-probability of {bad}"), "a finite one".into()));
         }
-        Ok(())
+        Ok(answers)
     }
 
     fn collect(&self, asked: Asked) -> Result<Raw, EvaluationError> {

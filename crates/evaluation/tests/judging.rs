@@ -84,7 +84,7 @@ fn evaluated(factor: f64, items: &[Item]) -> Result<Evaluation, EvaluationError>
     };
     options.bootstrap.resamples = 200;
     let mut scorers: Vec<Box<dyn AnswerScorer>> = vec![Box::new(Overlap { factor })];
-    evaluate_judged(&mut engine, &task, items, &options, &mut scorers, &mut ())
+    evaluate_judged(&mut engine, &task, items, &options, &mut scorers, Vec::new(), &mut ())
 }
 
 #[test]

@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime};
 use tempfile::NamedTempFile;
 
 use crate::error::Error;
+use crate::partial::PARTIAL;
 
 /// How temporary names start.
 pub const TEMPORARY: &str = ".tmp-";
@@ -46,20 +47,27 @@ pub fn temporary_beside(path: &Path) -> Result<NamedTempFile, Error> {
 /// # Errors
 /// [`Error::DiskFull`], [`Error::NotWritable`], [`Error::Io`]; the final name is then untouched.
 pub fn write_new(path: &Path, bytes: &[u8]) -> Result<Placed, Error> {
-    let temporary = filled(path, bytes)?;
-    // A hard link fails if the name is taken, on every file system that has links at all.
-    let placed = match fs::hard_link(temporary.path(), path) {
-        Ok(()) => Placed::New,
-        Err(e) if e.kind() == ErrorKind::AlreadyExists => Placed::AlreadyThere,
-        // No links here: renameat2 with RENAME_NOREPLACE where the system has it.
-        Err(_) => match temporary.persist_noclobber(path) {
-            Ok(_) => Placed::New,
-            Err(e) if e.error.kind() == ErrorKind::AlreadyExists => Placed::AlreadyThere,
-            Err(e) => return Err(Error::io("write", path, e.error)),
-        },
+    let placed = match link_new(filled(path, bytes)?, path)? {
+        Some(_) => Placed::New,
+        None => Placed::AlreadyThere,
     };
     sync_directory(parent(path));
     Ok(placed)
+}
+
+/// Gives a temporary file its final name unless that is taken, and returns it open; nothing is synced.
+pub(crate) fn link_new(temporary: NamedTempFile, path: &Path) -> Result<Option<File>, Error> {
+    // A hard link fails if the name is taken, on every file system that has links at all.
+    match fs::hard_link(temporary.path(), path) {
+        Ok(()) => Ok(Some(temporary.into_parts().0)),
+        Err(e) if e.kind() == ErrorKind::AlreadyExists => Ok(None),
+        // No links here: renameat2 with RENAME_NOREPLACE where the system has it.
+        Err(_) => match temporary.persist_noclobber(path) {
+            Ok(file) => Ok(Some(file)),
+            Err(e) if e.error.kind() == ErrorKind::AlreadyExists => Ok(None),
+            Err(e) => Err(Error::io("write", path, e.error)),
+        },
+    }
 }
 
 /// Writes a file over any other of that name.
@@ -84,19 +92,25 @@ pub fn place_over(temporary: NamedTempFile, path: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Removes temporary files that a day-old crash left behind. Trouble is ignored: they are only clutter.
+/// Removes temporary files that a day-old crash left behind, and answers of cells that nobody has gone on with for a month: a
+/// changed sweep asks for others. Trouble is ignored: they are only clutter.
 pub fn sweep_out(directory: &Path) {
     let Ok(entries) = fs::read_dir(directory) else {
         return;
     };
     for entry in entries.flatten() {
-        let ours = entry.file_name().to_string_lossy().starts_with(TEMPORARY);
+        let name = entry.file_name();
+        let kept = match name.to_string_lossy() {
+            name if name.starts_with(TEMPORARY) => Duration::from_hours(24),
+            name if name.starts_with(PARTIAL) => Duration::from_hours(30 * 24),
+            _ => continue,
+        };
         let age = entry
             .metadata()
             .and_then(|m| m.modified())
             .ok()
             .and_then(|at| SystemTime::now().duration_since(at).ok());
-        if ours && age.is_some_and(|age| age > Duration::from_hours(24)) {
+        if age.is_some_and(|age| age > kept) {
             let _ = fs::remove_file(entry.path());
         }
     }

@@ -70,6 +70,18 @@ pub enum Error {
         /// The system's words.
         source: std::io::Error,
     },
+    /// The folder is gone.
+    #[error(
+        "cannot write {}: {source}; the folder was there when this began (is it mounted?): bring it back and start the same command again, \
+         finished cells are kept in it",
+        path.display()
+    )]
+    Vanished {
+        /// What was being written.
+        path: PathBuf,
+        /// The system's words.
+        source: std::io::Error,
+    },
     /// Any other trouble with a file.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
@@ -171,6 +183,7 @@ impl Error {
         match source.kind() {
             Kind::StorageFull | Kind::QuotaExceeded | Kind::FileTooLarge => Self::DiskFull { path, source },
             Kind::ReadOnlyFilesystem | Kind::PermissionDenied if action != "read" => Self::NotWritable { path, source },
+            Kind::NotFound if action != "read" => Self::Vanished { path, source },
             _ => Self::Io { action, path, source },
         }
     }

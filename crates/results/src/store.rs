@@ -6,6 +6,9 @@
 //!   manifest.json           how the sweep was made: command, versions, hashes (for the report)
 //!   records/‹key›.json      {"sha256", "answers", "record"}; written once, never edited
 //!   answers/‹key›.jsonl     every prompt and answer
+//!   answers/.partial-‹…›    answers of a running cell
+//!   claims/‹…›              who is at work on what
+//!   failures/‹key›.json     why a cell has no record
 //!   rankings/‹model›/‹label›.json
 //!   report/
 //! ```
@@ -17,6 +20,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -24,6 +28,7 @@ use crate::answers::{AnswersFile, AnswersWriter};
 use crate::atomic::{self, Placed};
 use crate::error::Error;
 use crate::key::{RecordKey, sha256};
+use crate::partial::{PARTIAL, Partial};
 use crate::record::Record;
 
 /// Layout version of records that this program writes: 2 since records say how many items a metric is asked of and keep
@@ -112,17 +117,7 @@ impl Store {
         let path = directory.join("sweep.json");
         atomic::write_new(&path, &pretty(sweep))?;
         let store = Self::open_existing(directory)?;
-        let found = &store.identity;
-        if found.name != sweep.name || found.definition_sha256 != sweep.definition_sha256 {
-            let short = |hash: &str| hash.chars().take(12).collect();
-            return Err(Error::AnotherSweep {
-                directory: directory.to_path_buf(),
-                found: found.name.clone(),
-                found_hash: short(&found.definition_sha256),
-                wanted: sweep.name.clone(),
-                wanted_hash: short(&sweep.definition_sha256),
-            });
-        }
+        store.check_is_of(sweep)?;
         for part in ["", "records", "answers"] {
             atomic::sweep_out(&directory.join(part));
         }
@@ -149,6 +144,33 @@ impl Store {
         Ok(Self {
             directory: directory.to_path_buf(),
             identity,
+        })
+    }
+
+    /// Opens the directory of a sweep if that has been started; writes nothing.
+    ///
+    /// # Errors
+    /// As [`Store::open_existing`]; [`Error::AnotherSweep`].
+    pub fn open_if_started(directory: &Path, sweep: &SweepIdentity) -> Result<Option<Self>, Error> {
+        match Self::open_existing(directory) {
+            Ok(store) => store.check_is_of(sweep).map(|()| Some(store)),
+            Err(Error::NoSweep { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn check_is_of(&self, sweep: &SweepIdentity) -> Result<(), Error> {
+        let found = &self.identity;
+        if found.name == sweep.name && found.definition_sha256 == sweep.definition_sha256 {
+            return Ok(());
+        }
+        let short = |hash: &str| hash.chars().take(12).collect();
+        Err(Error::AnotherSweep {
+            directory: self.directory.clone(),
+            found: found.name.clone(),
+            found_hash: short(&found.definition_sha256),
+            wanted: sweep.name.clone(),
+            wanted_hash: short(&sweep.definition_sha256),
         })
     }
 
@@ -182,6 +204,21 @@ impl Store {
     /// [`Error::DiskFull`], [`Error::NotWritable`], [`Error::Io`].
     pub fn begin_answers(&self, key: &RecordKey) -> Result<AnswersWriter, Error> {
         AnswersWriter::create(&self.answers_path(key))
+    }
+
+    /// The answers that an earlier process has kept of an evaluation that it did not finish, and the file to keep more of them.
+    /// Whoever asks holds the evaluation's claim.
+    ///
+    /// # Errors
+    /// [`Error::DiskFull`], [`Error::NotWritable`], [`Error::Io`].
+    pub fn partial<T: DeserializeOwned>(&self, evaluation: &str) -> Result<(Partial, Vec<T>), Error> {
+        Partial::open(&self.directory.join("answers").join(format!("{PARTIAL}{evaluation}")))
+    }
+
+    /// Where claims lie.
+    #[must_use]
+    pub fn claims_directory(&self) -> PathBuf {
+        self.directory.join("claims")
     }
 
     /// Publishes a finished cell: answers first, then the record, both whole or absent. If the cell was published
@@ -221,6 +258,18 @@ impl Store {
                 "a published cell with the same mask",
             )),
         }
+    }
+
+    /// Whether there is a record, sound or not: enough to see that another worker has published one.
+    #[must_use]
+    pub fn has(&self, key: &RecordKey) -> bool {
+        self.record_path(key).exists()
+    }
+
+    /// Whether there is a sound record; one that is not is left where it is.
+    #[must_use]
+    pub fn has_sound(&self, key: &RecordKey) -> bool {
+        matches!(self.inspect(key), Ok(Ok(Found::Present(_))))
     }
 
     /// The record of a cell.

@@ -4,6 +4,7 @@
 
 mod cluster;
 mod commands;
+mod interrupt;
 mod doctor;
 mod masks;
 mod sweep;

@@ -1,20 +1,29 @@
 //! Statistics for the methods of a sweep: one pass per corpus and seed, kept on disk and reused.
+//!
+//! Workers that run beside each other share the passes: each is claimed, and whoever finds one claimed goes on with others and
+//! waits for it at the end. The file appears whole or not at all.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::Context;
-use secateur_datasets::corpora::CorpusSpec;
+use secateur_datasets::corpora::{CorpusData, CorpusSpec};
 use secateur_evaluation::local::LocalEngine;
 use secateur_pruning::calibration::{CalibrationProgress, calibrate};
 use secateur_pruning::methods;
 use secateur_pruning::statistics::{Provenance, Statistic, Statistics};
+use secateur_results::claims::{Claiming, Claims};
+use secateur_results::key::RecordKey;
+use secateur_results::store::Store;
 
-use super::cell::{Setting, interrupted};
+use super::cell::Setting;
+use super::definition::Sweep;
 use super::grid::RankingCell;
+use super::hot::Hot;
 use super::progress::Progress;
 use super::subject::{Subject, tokens};
+use crate::interrupt::{Pause, interrupted};
 
 /// What a pass is made of.
 pub struct Pass<'a> {
@@ -26,6 +35,81 @@ pub struct Pass<'a> {
     pub seed: u64,
     /// What to collect.
     pub wanted: &'a BTreeSet<Statistic>,
+}
+
+impl Pass<'_> {
+    fn path(&self, subject: &Subject, folder: &Path) -> PathBuf {
+        let seed = self.corpus.seed.unwrap_or(self.seed);
+        let file = format!("{}-{seed}.safetensors", self.corpus.name);
+        folder.join(&subject.name).join(file)
+    }
+
+    fn origin(&self, subject: &Subject, data: &CorpusData) -> Provenance {
+        Provenance {
+            model_hash: subject.hash.weights.clone(),
+            family: subject.family.to_owned(),
+            corpus: self.corpus.name.clone(),
+            corpus_hash: data.content_sha256.clone(),
+            seed: self.corpus.seed.unwrap_or(self.seed),
+            truncation: Some(self.corpus.max_tokens as u64),
+            chat_template: self.corpus.chat_template,
+            program_version: env!("CARGO_PKG_VERSION").to_owned(),
+            ..Provenance::default()
+        }
+    }
+
+    /// The statistics in `folder`, if they are there and are of this model, corpus and options.
+    ///
+    /// # Errors
+    /// If the corpus is missing or malformed.
+    pub fn saved(&self, subject: &Subject, folder: &Path) -> anyhow::Result<Option<Statistics>> {
+        let path = self.path(subject, folder);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let origin = self.origin(subject, &self.corpus.load(self.base, self.seed)?);
+        match Statistics::load(&path) {
+            Ok(found) if same_origin(&found.provenance, &origin) && found.missing(self.wanted).is_empty() => {
+                Ok(Some(found))
+            }
+            Ok(_) => Ok(None),
+            Err(error) => {
+                eprintln!("warning: {error}; calibrating again");
+                Ok(None)
+            }
+        }
+    }
+
+    fn compute(
+        &self,
+        subject: &Subject,
+        engine: &mut LocalEngine,
+        folder: &Path,
+        progress: &mut dyn FnMut(CalibrationProgress),
+    ) -> anyhow::Result<Statistics> {
+        let data = self.corpus.load(self.base, self.seed)?;
+        let (template, longest) = (self.corpus.chat_template, self.corpus.max_tokens);
+        let sequences = data
+            .samples
+            .iter()
+            .map(|sample| tokens(engine, sample, template, longest))
+            .collect::<anyhow::Result<Vec<_>>>()?;
+        let origin = self.origin(subject, &data);
+        let computed = calibrate(engine.model_mut(), &sequences, origin, self.wanted, progress)?;
+        let path = self.path(subject, folder);
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent).with_context(|| format!("cannot make {}", parent.display()))?;
+        }
+        computed.save(&path)?;
+        Ok(computed)
+    }
+
+    /// Passes that end in the same file are one.
+    fn claim(&self, subject: &Subject) -> String {
+        let file = self.path(subject, Path::new("")).to_string_lossy().into_owned();
+        let key = RecordKey::from_inputs(&BTreeMap::from([("statistics".to_owned(), file)]));
+        format!("calibration-{}", key.short())
+    }
 }
 
 /// The statistics of one pass: read from `folder` if they are there and are of this model, corpus and options, else computed
@@ -40,41 +124,10 @@ pub fn statistics(
     folder: &Path,
     progress: &mut dyn FnMut(CalibrationProgress),
 ) -> anyhow::Result<(Statistics, bool)> {
-    let data = pass.corpus.load(pass.base, pass.seed)?;
-    let origin = Provenance {
-        model_hash: subject.hash.weights.clone(),
-        family: subject.family.to_owned(),
-        corpus: pass.corpus.name.clone(),
-        corpus_hash: data.content_sha256.clone(),
-        seed: pass.corpus.seed.unwrap_or(pass.seed),
-        truncation: Some(pass.corpus.max_tokens as u64),
-        chat_template: pass.corpus.chat_template,
-        program_version: env!("CARGO_PKG_VERSION").to_owned(),
-        ..Provenance::default()
-    };
-    let path = folder
-        .join(&subject.name)
-        .join(format!("{}-{}.safetensors", pass.corpus.name, origin.seed));
-    if path.exists() {
-        match Statistics::load(&path) {
-            Ok(found) if same_origin(&found.provenance, &origin) && found.missing(pass.wanted).is_empty() => {
-                return Ok((found, false));
-            }
-            Ok(_) => {}
-            Err(error) => eprintln!("warning: {error}; calibrating again"),
-        }
+    match pass.saved(subject, folder)? {
+        Some(found) => Ok((found, false)),
+        None => Ok((pass.compute(subject, engine, folder, progress)?, true)),
     }
-    let sequences = data
-        .samples
-        .iter()
-        .map(|sample| tokens(engine, sample, pass.corpus.chat_template, pass.corpus.max_tokens))
-        .collect::<anyhow::Result<Vec<_>>>()?;
-    let computed = calibrate(engine.model_mut(), &sequences, origin, pass.wanted, progress)?;
-    if let Some(parent) = path.parent() {
-        std::fs::create_dir_all(parent).with_context(|| format!("cannot make {}", parent.display()))?;
-    }
-    computed.save(&path)?;
-    Ok((computed, true))
 }
 
 /// Whether saved statistics answer the same question; counts and precision are results of the pass.
@@ -91,53 +144,105 @@ fn same_origin(found: &Provenance, wanted: &Provenance) -> bool {
 /// Statistics by corpus name and seed.
 pub type Collected = BTreeMap<(String, u64), Statistics>;
 
-/// One calibration pass per corpus and seed serves all methods and fractions. `None` if Ctrl-C came.
-///
-/// # Errors
-/// As [`statistics`].
-pub fn collect(
-    setting: &Setting<'_>,
-    subject: &Subject,
-    engine: &mut LocalEngine,
-    rankings: &[RankingCell],
-    progress: &mut Progress,
-) -> anyhow::Result<Option<Collected>> {
-    let sweep = setting.sweep;
+/// What the methods of a sweep need.
+#[must_use]
+pub fn wanted(sweep: &Sweep) -> BTreeSet<Statistic> {
     let variants: Vec<_> = sweep.methods.iter().map(|v| (v.method, v.profile)).collect();
-    let wanted = methods::wanted(&variants);
-    let mut passes: BTreeSet<(String, u64)> = BTreeSet::new();
+    methods::wanted(&variants)
+}
+
+/// One pass per corpus and seed serves all methods and fractions.
+fn passes<'a>(sweep: &'a Sweep, rankings: &[RankingCell], wanted: &'a BTreeSet<Statistic>) -> Vec<Pass<'a>> {
+    let mut named: BTreeSet<(String, u64)> = BTreeSet::new();
     for cell in rankings {
-        passes.extend(cell.calibration.iter().map(|corpus| (corpus.clone(), cell.seed)));
+        named.extend(cell.calibration.iter().map(|corpus| (corpus.clone(), cell.seed)));
     }
-    if passes.is_empty() && !wanted.is_empty() {
-        passes.insert((sweep.corpora[0].name.clone(), sweep.seeds[0]));
+    if named.is_empty() && !wanted.is_empty() {
+        named.insert((sweep.corpora[0].name.clone(), sweep.seeds[0]));
     }
-    let folder = setting.store.directory().join("statistics");
-    let mut collected = Collected::new();
-    for (name, seed) in passes {
-        let Some(corpus) = sweep.corpora.iter().find(|corpus| corpus.name == name) else {
-            continue;
-        };
-        let what = format!("{}: calibrating on {name}, seed {seed}", subject.name);
-        progress.begin(&what);
-        let pass = Pass {
+    let pass = |(name, seed): (String, u64)| {
+        let corpus = sweep.corpora.iter().find(|corpus| corpus.name == name)?;
+        Some(Pass {
             corpus,
             base: sweep.base(),
             seed,
-            wanted: &wanted,
-        };
-        let started = Instant::now();
-        let (found, computed) = statistics(subject, engine, &pass, &folder, &mut |at| {
-            progress.share(at.samples_done as f64 / at.samples as f64);
-        })?;
-        if computed {
-            let (tokens, seconds) = (found.provenance.tokens, started.elapsed().as_secs_f64());
-            progress.note(&format!("{what}: {tokens} tokens in {seconds:.1} s"));
-        }
-        collected.insert((name, seed), found);
-        if interrupted() {
-            return Ok(None);
+            wanted,
+        })
+    };
+    named.into_iter().filter_map(pass).collect()
+}
+
+/// The statistics that earlier runs have left of a model; no model is loaded, and nothing computed.
+///
+/// # Errors
+/// If a corpus is missing or malformed.
+pub fn saved(sweep: &Sweep, store: &Store, subject: &Subject, rankings: &[RankingCell]) -> anyhow::Result<Collected> {
+    let wanted = wanted(sweep);
+    let folder = folder(store);
+    let mut collected = Collected::new();
+    for pass in passes(sweep, rankings, &wanted) {
+        if let Some(found) = pass.saved(subject, &folder)? {
+            collected.insert((pass.corpus.name.clone(), pass.seed), found);
         }
     }
-    Ok(Some(collected))
+    Ok(collected)
+}
+
+/// All statistics of a model: found, made here, or waited for where another worker makes them. `None` if a signal came.
+///
+/// # Errors
+/// As [`statistics`]; also if claims cannot be written.
+pub fn collect(
+    setting: &Setting<'_>,
+    subject: &Subject,
+    hot: &mut Hot<'_>,
+    rankings: &[RankingCell],
+    claims: &Claims,
+    progress: &mut Progress,
+) -> anyhow::Result<Option<Collected>> {
+    let wanted = wanted(setting.sweep);
+    let folder = folder(setting.store);
+    let mut left = passes(setting.sweep, rankings, &wanted);
+    let mut collected = Collected::new();
+    let mut pause = Pause::default();
+    while !left.is_empty() {
+        let mut elsewhere = Vec::new();
+        for pass in left {
+            if interrupted() {
+                return Ok(None);
+            }
+            let name = (pass.corpus.name.clone(), pass.seed);
+            if let Some(found) = pass.saved(subject, &folder)? {
+                collected.insert(name, found);
+                continue;
+            }
+            let what = format!("{}: calibrating on {}, seed {}", subject.name, name.0, name.1);
+            progress.begin(&what);
+            let Claiming::Ours(_claim) = claims.claim(&pass.claim(subject), &what)? else {
+                elsewhere.push(pass);
+                continue;
+            };
+            // Another worker may have finished between the two looks.
+            if let Some(found) = pass.saved(subject, &folder)? {
+                collected.insert(name, found);
+                continue;
+            }
+            let started = Instant::now();
+            let computed = pass.compute(subject, hot.engine(subject)?, &folder, &mut |at| {
+                progress.share(at.samples_done as f64 / at.samples as f64);
+            })?;
+            let (tokens, seconds) = (computed.provenance.tokens, started.elapsed().as_secs_f64());
+            progress.note(&format!("{what}: {tokens} tokens in {seconds:.1} s"));
+            collected.insert(name, computed);
+        }
+        left = elsewhere;
+        if !left.is_empty() {
+            pause.wait();
+        }
+    }
+    Ok((!interrupted()).then_some(collected))
+}
+
+fn folder(store: &Store) -> PathBuf {
+    store.directory().join("statistics")
 }

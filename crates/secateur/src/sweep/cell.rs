@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use anyhow::Context;
@@ -15,13 +14,14 @@ use secateur_evaluation::evaluate::{Evaluation, EvaluationOptions, Observer, Out
 use secateur_evaluation::local::LocalEngine;
 use secateur_evaluation::regressions::regressions;
 use secateur_evaluation::requests::PromptOptions;
+use secateur_evaluation::resume::AnsweredChunk;
 use secateur_evaluation::summary::Bootstrap;
 use secateur_metrics::regressions::Regressions;
-use secateur_model::Device;
-use secateur_model::mask::ExpertMask;
+use secateur_model::{Device, DeviceKind};
 use secateur_pruning::plan::mask_hash;
 use secateur_results::answers::AnswersWriter;
 use secateur_results::key::RecordKey;
+use secateur_results::partial::Partial;
 use secateur_results::record::{Cell, Cost, Record};
 use secateur_results::store::{Answers, Found, RECORD_SCHEMA, Store};
 use serde::Serialize;
@@ -29,18 +29,13 @@ use serde_json::json;
 
 use super::definition::Sweep;
 use super::grid::RankingCell;
+use super::keys::evaluation_key;
 use super::progress::Progress;
+use super::pruned::Pruned;
 use super::scorers::Scorers;
 use super::subject::Subject;
 use super::tasks::LoadedTask;
-
-/// Set by Ctrl-C; the running cell stops at its next answer.
-pub static INTERRUPTED: AtomicBool = AtomicBool::new(false);
-
-/// Whether Ctrl-C came.
-pub fn interrupted() -> bool {
-    INTERRUPTED.load(Ordering::Relaxed)
-}
+use crate::interrupt::interrupted;
 
 /// What all cells of a run share.
 #[derive(Clone, Copy)]
@@ -51,39 +46,8 @@ pub struct Setting<'a> {
     pub store: &'a Store,
     /// Where models run.
     pub device: &'a Device,
-}
-
-/// A mask to evaluate, and what it is called.
-pub struct Pruned<'a> {
-    ranking: Option<&'a RankingCell>,
-    fraction: f64,
-    /// Experts that stay.
-    pub mask: ExpertMask,
-    kept: Vec<usize>,
-}
-
-impl<'a> Pruned<'a> {
-    /// All experts of `subject`.
-    #[must_use]
-    pub fn nothing(subject: &Subject) -> Self {
-        Self {
-            ranking: None,
-            fraction: 0.0,
-            mask: ExpertMask::default(),
-            kept: subject.moe_layers.iter().map(|layer| layer.experts).collect(),
-        }
-    }
-
-    /// A fraction of a ranking; `kept` counts the experts that stay per layer.
-    #[must_use]
-    pub fn by(ranking: &'a RankingCell, fraction: f64, mask: ExpertMask, kept: Vec<usize>) -> Self {
-        Self {
-            ranking: Some(ranking),
-            fraction,
-            mask,
-            kept,
-        }
-    }
+    /// What the sweep runs on; another kind than `device`'s where it is only looked at, on a machine that lacks the device.
+    pub kind: DeviceKind,
 }
 
 /// A question to a model: everything that decides a cell besides the [`Setting`].
@@ -135,8 +99,8 @@ impl Question<'_> {
             ("task.generation", json!(task.spec.generation).to_string()),
             ("bootstrap", setting.bootstrap().resamples.to_string()),
             ("evaluation.seed", "0".to_owned()),
-            ("dtype", setting.device.precision().name().to_owned()),
-            ("device", setting.device.kind().name().to_owned()),
+            ("dtype", setting.sweep.precision.name().to_owned()),
+            ("device", setting.kind.name().to_owned()),
             ("program", env!("CARGO_PKG_VERSION").to_owned()),
             ("record.layout", RECORD_SCHEMA.to_string()),
             ("scorers", task.scorers.clone()),
@@ -154,10 +118,11 @@ impl Question<'_> {
         inputs
     }
 
-    /// Asks the model, whose mask is set, and publishes the record.
+    /// Asks the model, whose mask is set, what an earlier process has not asked already, and publishes the record. The caller holds
+    /// the claim of the evaluation.
     ///
     /// # Errors
-    /// If the model fails, Ctrl-C came, or the record cannot be written.
+    /// If the model fails, a signal came, or something cannot be written.
     pub fn evaluate(
         &self,
         setting: &Setting<'_>,
@@ -167,7 +132,20 @@ impl Question<'_> {
         progress: &mut Progress,
     ) -> anyhow::Result<()> {
         let started = Instant::now();
-        let (evaluation, writer) = self.ask(setting, engine, scorers, key, progress)?;
+        let inputs = self.inputs(setting);
+        let (partial, earlier) = setting.store.partial(&evaluation_key(&inputs))?;
+        let answered: usize = earlier.iter().map(|chunk: &AnsweredChunk| chunk.answers.len()).sum();
+        if answered > 0 {
+            let of = self.task.data.items.len();
+            progress.note(&format!("{}: going on behind {answered} of {of} answers", self.cell()));
+        }
+        let mut sink = Sink {
+            writer: setting.store.begin_answers(key)?,
+            partial,
+            error: None,
+            progress,
+        };
+        let evaluation = self.ask(setting, engine, scorers, earlier, &mut sink)?;
         let seconds = started.elapsed().as_secs_f64();
         let mut outcome = evaluation.outcome;
         let mut changed = None;
@@ -191,7 +169,7 @@ impl Question<'_> {
         let record = Record {
             schema: RECORD_SCHEMA,
             key: key.as_str().to_owned(),
-            inputs: self.inputs(setting),
+            inputs,
             cell: self.cell(),
             metrics: outcome.metrics,
             regressions: changed,
@@ -204,9 +182,8 @@ impl Question<'_> {
             },
             warnings: outcome.warnings,
         };
-        setting
-            .store
-            .publish(&record, writer.map_or(Answers::None, Answers::Own))?;
+        setting.store.publish(&record, Answers::Own(sink.writer))?;
+        sink.partial.remove();
         Ok(())
     }
 
@@ -215,9 +192,9 @@ impl Question<'_> {
         setting: &Setting<'_>,
         engine: &mut LocalEngine,
         scorers: &mut Scorers,
-        key: &RecordKey,
-        progress: &mut Progress,
-    ) -> anyhow::Result<(Evaluation, Option<AnswersWriter>)> {
+        earlier: Vec<AnsweredChunk>,
+        sink: &mut Sink<'_>,
+    ) -> anyhow::Result<Evaluation> {
         let options = EvaluationOptions {
             prompt: PromptOptions {
                 chat_template: self.task.chat_template(self.subject),
@@ -227,17 +204,18 @@ impl Question<'_> {
             run_generated_code: self.task.run_generated_code,
             ..EvaluationOptions::default()
         };
-        let mut sink = Sink {
-            writer: Some(setting.store.begin_answers(key)?),
-            error: None,
-            progress,
-        };
         let (spec, items) = (&self.task.spec, &self.task.data.items);
-        let result = evaluate_judged(engine, spec, items, &options, &mut scorers.answers, &mut sink);
-        match sink.error {
+        let result = evaluate_judged(engine, spec, items, &options, &mut scorers.answers, earlier, sink);
+        match sink.error.take() {
             Some(error) => Err(error.into()),
-            None => Ok((result?, sink.writer)),
+            None => Ok(result?),
         }
+    }
+
+    /// The same question to the unpruned model, whose mask is `whole`.
+    #[must_use]
+    pub fn unpruned<'b>(&'b self, whole: &'b Pruned<'b>) -> Question<'b> {
+        Question { pruned: whole, ..*self }
     }
 
     /// Adds the paired difference to the unpruned model, whose answers were published first, and says which items changed.
@@ -249,11 +227,7 @@ impl Question<'_> {
         outcome: &mut Outcome,
     ) -> anyhow::Result<Regressions> {
         let whole = Pruned::nothing(self.subject);
-        let unpruned = Question {
-            pruned: &whole,
-            ..*self
-        };
-        let key = RecordKey::from_inputs(&unpruned.inputs(setting));
+        let key = RecordKey::from_inputs(&self.unpruned(&whole).inputs(setting));
         let Found::Present(stored) = setting.store.get(&key)? else {
             anyhow::bail!("the unpruned model has no record of this task to compare with");
         };
@@ -304,11 +278,21 @@ fn serialized_name(value: &impl Serialize) -> String {
     json!(value).as_str().unwrap_or_default().to_owned()
 }
 
-/// Stores answers as they come, and stops the cell when Ctrl-C came.
+/// Keeps answers as they come, and stops the cell when a signal came: behind a chunk, which is kept.
 struct Sink<'a> {
-    writer: Option<AnswersWriter>,
+    writer: AnswersWriter,
+    partial: Partial,
     error: Option<secateur_results::error::Error>,
     progress: &'a mut Progress,
+}
+
+impl Sink<'_> {
+    fn stored(&mut self, result: Result<(), secateur_results::error::Error>) -> io::Result<()> {
+        result.map_err(|error| {
+            self.error = Some(error);
+            io::Error::other("the answers could not be stored")
+        })
+    }
 }
 
 impl Observer for Sink<'_> {
@@ -320,13 +304,13 @@ impl Observer for Sink<'_> {
         if interrupted() {
             return Err(io::Error::from(io::ErrorKind::Interrupted));
         }
-        if let Some(writer) = &mut self.writer
-            && let Err(error) = writer.append(answer)
-        {
-            self.error = Some(error);
-            return Err(io::Error::other("the answers could not be stored"));
-        }
-        Ok(())
+        let result = self.writer.append(answer);
+        self.stored(result)
+    }
+
+    fn keep(&mut self, place: usize, chunk: &AnsweredChunk) -> io::Result<()> {
+        let result = self.partial.append(place, chunk);
+        self.stored(result)
     }
 }
 

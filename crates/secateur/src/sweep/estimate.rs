@@ -1,16 +1,16 @@
 //! What a sweep would take, without running it.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use secateur_datasets::item::Body;
 use secateur_datasets::tasks::spec::Scoring;
 use secateur_evaluation::engine::Engine;
-use secateur_model::Device;
 use secateur_model::generate::GenerateOptions;
+use secateur_results::store::Store;
 
-use super::definition::Sweep;
-use super::grid::RankingCell;
-use super::subject::Subject;
+use super::opened::Opened;
+use super::plan::PlannedCell;
 use super::tasks::LoadedTask;
 
 /// Tokens of the prefill that is timed, and sequences and steps of the decoding.
@@ -22,13 +22,15 @@ const STEPS: usize = 8;
 ///
 /// # Errors
 /// If a model cannot be loaded or run.
-pub(super) fn print(
-    sweep: &Sweep,
-    subjects: &[Subject],
-    tasks: &[LoadedTask],
-    rankings: &[RankingCell],
-    device: &Device,
-) -> anyhow::Result<()> {
+pub(super) fn print(opened: &Opened<'_>) -> anyhow::Result<()> {
+    let Opened {
+        sweep,
+        subjects,
+        tasks,
+        rankings,
+        device,
+        ..
+    } = opened;
     let masks = 1 + rankings.len() * sweep.ratios.len();
     println!("sweep `{}` on {}", sweep.name, device.description());
     println!(
@@ -43,7 +45,7 @@ pub(super) fn print(
         let (prefill, decode) = speeds(&mut engine)?;
         let (mut read, mut written) = (0usize, 0usize);
         for task in tasks {
-            let (r, w) = tokens(&engine, task)?;
+            let (r, w) = amount(task, &|text: &str| engine.encode(text, false).map(|ids| ids.len()))?;
             (read, written) = (read + r, written + w);
         }
         let seconds = masks as f64 * (read as f64 / prefill + written as f64 / decode);
@@ -93,8 +95,11 @@ fn speeds(engine: &mut secateur_evaluation::local::LocalEngine) -> anyhow::Resul
     Ok((prefill, (SEQUENCES * STEPS) as f64 / started.elapsed().as_secs_f64()))
 }
 
-fn tokens(engine: &dyn Engine, task: &LoadedTask) -> anyhow::Result<(usize, usize)> {
-    let count = |text: &str| engine.encode(text, false).map(|ids| ids.len());
+/// How much of a task is read and, at most, written for each mask: `count` of every text, and tokens.
+///
+/// # Errors
+/// As `count`.
+pub(super) fn amount<E>(task: &LoadedTask, count: &dyn Fn(&str) -> Result<usize, E>) -> Result<(usize, usize), E> {
     let (mut read, mut written) = (0, 0);
     for item in &task.data.items {
         match &item.body {
@@ -124,7 +129,40 @@ fn tokens(engine: &dyn Engine, task: &LoadedTask) -> anyhow::Result<(usize, usiz
     Ok((read, written))
 }
 
-fn duration(seconds: f64) -> String {
+/// Seconds that each cell of the plan takes by those that have records: the mean of the same model and task, else what the work
+/// comes to. `None` where there is no record yet.
+///
+/// # Errors
+/// If records cannot be read.
+pub fn measured(opened: &Opened<'_>, store: &Store) -> anyhow::Result<Vec<Option<f64>>> {
+    let mut alike: BTreeMap<(String, String), (f64, usize)> = BTreeMap::new();
+    for stored in store.read_all()?.0 {
+        let (cell, seconds) = (stored.record.cell, stored.record.cost.seconds);
+        // Cells that shared answers took none.
+        if seconds > 0.0 {
+            let (sum, n) = alike.entry((cell.model, cell.task)).or_default();
+            (*sum, *n) = (*sum + seconds, *n + 1);
+        }
+    }
+    let of = |cell: &PlannedCell| {
+        let name = (
+            opened.subjects[cell.subject].name.clone(),
+            opened.tasks[cell.task].spec.name.clone(),
+        );
+        alike.get(&name).map(|(sum, n)| sum / *n as f64)
+    };
+    let known = opened.plan.iter().filter_map(|cell| Some((of(cell)?, cell.work)));
+    let (seconds, work) = known.fold((0.0, 0.0), |sum, (seconds, work)| (sum.0 + seconds, sum.1 + work));
+    let rate = (work > 0.0).then(|| seconds / work);
+    Ok(opened
+        .plan
+        .iter()
+        .map(|cell| of(cell).or_else(|| Some(rate? * cell.work)))
+        .collect())
+}
+
+/// Seconds in words.
+pub fn duration(seconds: f64) -> String {
     if seconds < 120.0 {
         format!("{seconds:.0} s")
     } else if seconds < 7200.0 {

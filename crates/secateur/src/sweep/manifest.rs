@@ -3,35 +3,31 @@
 use std::collections::BTreeMap;
 
 use secateur_results::report::MANIFEST_SAFE;
-use secateur_results::safe::SafeSection;
 use serde_json::{Value, json};
 
-use super::cell::Setting;
+use super::opened::Opened;
 use super::subject::Subject;
 use super::tasks::LoadedTask;
 
 /// Command, program, device, and the hashes of models and tasks; `seconds` is the wall time of the last run.
 #[must_use]
-pub fn manifest(
-    setting: &Setting<'_>,
-    command: &str,
-    subjects: &[Subject],
-    tasks: &[LoadedTask],
-    safe: &SafeSection,
-    seconds: u64,
-) -> BTreeMap<String, Value> {
-    let device = setting.device;
-    let models: BTreeMap<&str, Value> = subjects.iter().map(|s| (s.name.as_str(), model(s))).collect();
-    let tasks: BTreeMap<&str, Value> = tasks.iter().map(|t| (t.spec.name.as_str(), task(t))).collect();
+pub fn manifest(opened: &Opened<'_>, command: &str, seconds: u64) -> BTreeMap<String, Value> {
+    let (sweep, device) = (opened.sweep, &opened.device);
+    let models: BTreeMap<&str, Value> = opened.subjects.iter().map(|s| (s.name.as_str(), model(s))).collect();
+    let tasks: BTreeMap<&str, Value> = opened.tasks.iter().map(|t| (t.spec.name.as_str(), task(t))).collect();
     let program = format!("secateur {}", env!("CARGO_PKG_VERSION"));
-    let device_name = format!("{} ({})", device.kind(), device.description());
+    let device_name = if device.kind() == opened.kind {
+        format!("{} ({})", opened.kind, device.description())
+    } else {
+        format!("{} (on other machines)", opened.kind)
+    };
     let entries = [
-        (MANIFEST_SAFE, json!(safe)),
+        (MANIFEST_SAFE, json!(opened.safe)),
         ("command", json!(command)),
-        ("about", json!(setting.sweep.about)),
+        ("about", json!(sweep.about)),
         ("program", json!(program)),
         ("device", json!(device_name)),
-        ("precision", json!(device.precision().name())),
+        ("precision", json!(sweep.precision.name())),
         ("seconds_of_the_last_run", json!(seconds)),
         ("models", json!(models)),
         ("tasks", json!(tasks)),

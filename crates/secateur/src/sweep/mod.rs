@@ -10,9 +10,16 @@ pub mod progress;
 pub mod tasks;
 pub mod scorers;
 pub mod safe;
+pub mod pruned;
+pub mod plan;
+pub mod shards;
 pub mod cell;
-pub mod cells;
+pub mod hot;
+pub mod worker;
 pub mod manifest;
+pub mod drawing;
+pub mod opened;
 pub mod run;
+pub mod coverage;
 
 pub use definition::Sweep;

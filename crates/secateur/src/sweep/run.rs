@@ -1,137 +1,87 @@
-//! Runs a sweep: opens everything, evaluates what has no record yet, and draws the report.
+//! Runs a sweep or a part of it: opens everything, evaluates what has no record yet, and draws the report of a whole one.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use secateur_model::{Device, DeviceKind};
-use secateur_results::report::{Report, ReportOptions, report, written_section};
-use secateur_results::store::{Store, SweepIdentity};
-use serde_json::json;
-
-use crate::masks::agreement_page;
-
-use super::cell::Setting;
-use super::cells::Cells;
 use super::definition::Sweep;
-use super::manifest::manifest;
+use super::drawing::draw_once;
+use super::estimate;
+use super::opened::{Opened, Place};
+use super::plan;
 use super::progress::Progress;
-use super::scorers::Scorers;
-use super::subject::Subject;
-use super::{estimate, grid, safe, tasks};
+use super::shards::Shard;
+use super::worker::Worker;
 
-/// Folder of the judges' kept replies, beside the sweeps' folders: sweeps that ask the same share them.
-const JUDGED: &str = ".judge-replies";
+/// Which cells.
+#[derive(Debug, Clone)]
+pub enum Part {
+    /// All; the report is drawn.
+    Whole,
+    /// Those with these ids.
+    Cells(Vec<String>),
+    /// Those of a shard.
+    Shard(Shard),
+}
 
-/// What the command line decides.
+/// What the command line decides besides the [`Place`].
 #[derive(Debug, Clone)]
 pub struct RunOptions {
-    /// Folder that holds the sweep's folder.
-    pub results: PathBuf,
-    /// Instead of the sweep file's device.
-    pub device: Option<DeviceKind>,
-    /// Print cells, memory and time, and stop.
-    pub dry_run: bool,
     /// No progress.
     pub quiet: bool,
-    /// At most so many items per task, for a quick look.
-    pub limit: Option<usize>,
-    /// Leave unusable records of every task out. Not part of the sweep's identity: what is asked is part of each cell's key.
-    pub skip_bad_items: bool,
     /// The command, for the report.
     pub command: String,
 }
 
-/// How a sweep ended.
+/// How a run ended.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Ending {
     /// Cells evaluated now.
     pub evaluated: usize,
     /// Cells that shared another's evaluation.
     pub shared: usize,
-    /// Cells that had a record.
+    /// Cells that had a record, or were given one by another worker.
     pub found: usize,
     /// Cells that failed, with their messages.
     pub failed: Vec<String>,
-    /// Ctrl-C came.
+    /// A signal came.
     pub interrupted: bool,
     /// The page to open.
     pub report: Option<PathBuf>,
 }
 
-/// Runs a sweep to its report.
+/// Runs a sweep, or a part of it.
 ///
 /// # Errors
 /// If anything cannot be opened or written; single cells that fail are counted instead.
-pub fn run(sweep: &Sweep, options: &RunOptions) -> anyhow::Result<Ending> {
+pub fn run(sweep: &Sweep, place: &Place, part: &Part, options: &RunOptions) -> anyhow::Result<Ending> {
     let started = Instant::now();
-    let device = Device::open(options.device.unwrap_or(sweep.device), sweep.precision)?;
-    let subjects = sweep
-        .models
-        .iter()
-        .map(Subject::open)
-        .collect::<anyhow::Result<Vec<_>>>()?;
-    grid::check(sweep, &subjects)?;
-    let mut tasks = tasks::load(sweep, options.limit, options.skip_bad_items)?;
-    let scorers = Scorers::open(sweep, &device, &tasks, &options.results.join(JUDGED))?;
-    scorers.attach(&mut tasks);
-    let safe = safe::section(sweep, &tasks, &scorers)?;
-    for corpus in &sweep.corpora {
-        corpus.check()?;
-        corpus.load(sweep.base(), sweep.seeds[0])?;
-    }
-    let rankings = grid::rankings(sweep);
-    if options.dry_run {
-        estimate::print(sweep, &subjects, &tasks, &rankings, &device)?;
-        return Ok(Ending::default());
-    }
-    let directory = options.results.join(&sweep.name);
-    let definition = json!({ "sweep": sweep.definition, "limit": options.limit, "device": device.kind() }).to_string();
-    let store = Store::open(&directory, &SweepIdentity::new(&sweep.name, &definition))?;
-    let setting = Setting {
-        sweep,
-        store: &store,
-        device: &device,
+    let (opened, scorers) = Opened::to_run(sweep, place)?;
+    let wanted = match part {
+        Part::Whole => (0..opened.plan.len()).collect(),
+        Part::Cells(ids) => plan::find(&opened.plan, ids)?,
+        Part::Shard(shard) => shard.cells(&opened.plan),
     };
-    let cells = subjects.len() * tasks.len() * (1 + rankings.len() * sweep.ratios.len());
-    let progress = Progress::new(cells, options.quiet);
-    let (ending, keys) = Cells::new(setting, &tasks, scorers, progress)?.run(&subjects, &rankings)?;
-    if ending.interrupted {
+    let store = opened.store()?;
+    let progress = Progress::new(wanted.len(), options.quiet);
+    let worker = Worker::new(&opened, opened.setting(&store), scorers, progress)?;
+    let (ending, keys): (Ending, BTreeSet<String>) = worker.run(&wanted)?;
+    if ending.interrupted || !matches!(part, Part::Whole) {
         return Ok(ending);
     }
-    let page = directory.join("report").join("index.html");
-    let as_before = written_section(&store).is_ok_and(|written| written == safe);
-    if ending.evaluated + ending.shared == 0 && page.exists() && as_before {
-        return Ok(Ending {
-            report: Some(page),
-            ..ending
-        });
-    }
-    let seconds = started.elapsed().as_secs();
-    store.write_manifest(&manifest(&setting, &options.command, &subjects, &tasks, &safe, seconds))?;
-    let drawn = draw(&store, sweep, &options.command, Some(keys))?;
+    let report = draw_once(&opened, &store, &options.command, &keys, started.elapsed())?;
     Ok(Ending {
-        report: drawn.pages.last().cloned(),
+        interrupted: report.is_none(),
+        report,
         ..ending
     })
 }
 
-/// Draws the report of a results directory.
+/// Prints cells, memory and an estimate of time, and evaluates nothing.
 ///
 /// # Errors
-/// If records or files cannot be read or written.
-pub fn draw(store: &Store, sweep: &Sweep, command: &str, only: Option<BTreeSet<String>>) -> anyhow::Result<Report> {
-    let half = sweep
-        .ratios
-        .iter()
-        .copied()
-        .min_by(|a, b| (a - 0.5).abs().total_cmp(&(b - 0.5).abs()));
-    let options = ReportOptions {
-        safe: None,
-        agreement_fraction: half.unwrap_or(0.5),
-        agreement_page: agreement_page(store.directory(), &sweep.ratios, command),
-        command: command.to_owned(),
-        only,
-    };
-    Ok(report(store, &options)?)
+/// If anything cannot be opened, or a model cannot be run.
+pub fn dry_run(sweep: &Sweep, place: &Place) -> anyhow::Result<()> {
+    let (opened, _) = Opened::to_run(sweep, place)?;
+    estimate::print(&opened)
 }

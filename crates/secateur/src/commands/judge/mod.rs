@@ -6,7 +6,6 @@ mod print;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Args, ValueEnum};
 use indicatif::ProgressBar;
@@ -16,6 +15,7 @@ use secateur_judges::llm::{Client, Run, Summary, Watch};
 use secateur_judges::scorer::Pair;
 
 use super::{INTERRUPTED, SOME_FAILED};
+use crate::interrupt;
 use inputs::Item;
 
 const EXAMPLES: &str = "\
@@ -80,8 +80,6 @@ enum Judged {
     Relative(Vec<(Client, RelativeRun)>),
 }
 
-static STOP: AtomicBool = AtomicBool::new(false);
-
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let clients = inputs::judges(&arguments.config, &arguments.cache)?;
     let (protocol, items) = inputs::items(&arguments.pairs, arguments.protocol)?;
@@ -89,11 +87,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         anyhow::bail!("--both-orders needs two texts per line; the absolute protocol judges one");
     }
     // The second Ctrl-C does not wait for requests under way.
-    ctrlc::set_handler(|| {
-        if STOP.swap(true, Ordering::Relaxed) {
-            std::process::exit(i32::from(INTERRUPTED));
-        }
-    })?;
+    interrupt::listen()?;
     let options = RelativeOptions {
         seed: arguments.seed,
         both_orders: arguments.both_orders,
@@ -141,7 +135,7 @@ fn each<R>(
         let run = ask(
             &client,
             &mut Watch {
-                should_stop: &|| STOP.load(Ordering::Relaxed),
+                should_stop: &interrupt::interrupted,
                 progress: &mut |finished| bar.inc(finished as u64),
             },
         )?;
@@ -169,7 +163,7 @@ impl Judged {
 
 fn ending(judged: &Judged) -> ExitCode {
     let complete = judged.summaries().iter().all(|summary| summary.is_complete());
-    if STOP.load(Ordering::Relaxed) {
+    if interrupt::interrupted() {
         eprintln!("stopped; what was answered is kept, and the same command goes on from here");
         ExitCode::from(INTERRUPTED)
     } else if complete {

@@ -16,7 +16,7 @@ use secateur_metrics::krippendorff::{KRIPPENDORFF_ALPHA, Scale, krippendorff_alp
 use secateur_metrics::value::{Definition, interned};
 
 use super::{Judging, meant_for};
-use crate::sweep::cell::interrupted;
+use crate::interrupt::interrupted;
 
 /// All judges of a sweep, asked one text at a time.
 pub(super) struct Absolute {
@@ -123,6 +123,11 @@ impl AnswerScorer for Absolute {
             }
         }
         Ok(())
+    }
+
+    fn recall(&mut self, engine: &mut dyn Engine, items: &[Item], answers: &[Answer]) -> Result<(), EngineError> {
+        // Kept replies are counted once more, and no endpoint is asked.
+        self.score(engine, items, &mut answers.to_vec())
     }
 
     fn remarks(&mut self) -> Vec<String> {

@@ -17,7 +17,7 @@ use secateur_metrics::value::{Definition, MetricValue, Resamples};
 
 use super::judges::{complete, identity, remark};
 use super::{Judging, meant_for};
-use crate::sweep::cell::interrupted;
+use crate::interrupt::interrupted;
 
 /// All judges of a sweep, asked two texts at a time.
 pub(super) struct Relative {

@@ -1,0 +1,177 @@
+//! `secateur sweep`.
+
+mod plan;
+mod reduce;
+mod status;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use secateur_model::DeviceKind;
+
+use super::{INTERRUPTED, SOME_FAILED, command_line};
+use crate::interrupt;
+use crate::sweep::Sweep;
+use crate::sweep::opened::Place;
+use crate::sweep::run::{self, Ending, Part, RunOptions};
+use crate::sweep::shards::Shard;
+
+/// Cells are missing.
+const INCOMPLETE: u8 = 4;
+
+const EXIT_CODES: &str = "\
+Several workers may run on one results directory, on one machine or many: each cell is evaluated once.
+
+Exit codes: 0 all asked-for cells have records; 1 refused, or stopped by an error; 2 wrong usage; 3 some cells failed; \
+4 (reduce) cells are missing; 130 interrupted by Ctrl-C or SIGTERM, and the same command goes on from there.";
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true, after_help = EXIT_CODES)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// The sweep file.
+    #[arg(required = true)]
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    whence: Whence,
+    /// Print cells, memory and an estimate of time, and stop.
+    #[arg(long)]
+    dry_run: bool,
+    /// Print nothing but the end.
+    #[arg(long)]
+    quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List the cells with their ids, their estimated work and whether they are done; nothing is evaluated.
+    Plan(plan::Arguments),
+    /// Evaluate some cells, by id or by shard. What is done already is not done again.
+    Run(RunArguments),
+    /// Draw the report once all cells have records.
+    Reduce(reduce::Arguments),
+    /// Say what is done, running, failed and missing; nothing is evaluated.
+    Status(status::Arguments),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+struct RunArguments {
+    /// The sweep file.
+    file: PathBuf,
+    #[command(flatten)]
+    part: PartArguments,
+    #[command(flatten)]
+    whence: Whence,
+    /// Print nothing but the end.
+    #[arg(long)]
+    quiet: bool,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct PartArguments {
+    /// Ids of cells, as `sweep plan` prints them.
+    #[arg(long = "cell", value_name = "ID", value_delimiter = ',')]
+    cells: Vec<String>,
+    /// One of n parts of about equal work, counted from 0: `--shard 0/4` to `--shard 3/4`.
+    #[arg(long, value_name = "I/N")]
+    shard: Option<Shard>,
+}
+
+/// What must be said alike to every command on one sweep.
+#[derive(Debug, Args)]
+struct Whence {
+    /// Folder for results; the sweep gets a folder of its name in it.
+    #[arg(long, default_value = "results/sweeps")]
+    results: PathBuf,
+    /// cpu, ndarray or wgpu; instead of the sweep file's device.
+    #[arg(long)]
+    device: Option<DeviceKind>,
+    /// At most so many items per task: a quick look, kept apart from the full sweep.
+    #[arg(long)]
+    limit: Option<usize>,
+    /// Leave unusable records of all tasks out and count them, as `skip_bad_items = true` does for one task in the sweep file.
+    #[arg(long)]
+    skip_bad_items: bool,
+}
+
+impl Whence {
+    fn place(&self) -> Place {
+        Place {
+            results: self.results.clone(),
+            device: self.device,
+            limit: self.limit,
+            skip_bad_items: self.skip_bad_items,
+        }
+    }
+}
+
+pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    match (&arguments.command, &arguments.file) {
+        (Some(Command::Plan(arguments)), _) => plan::run(arguments),
+        (Some(Command::Run(arguments)), _) => part(arguments),
+        (Some(Command::Reduce(arguments)), _) => reduce::run(arguments),
+        (Some(Command::Status(arguments)), _) => status::run(arguments),
+        (None, Some(file)) => whole(arguments, file),
+        (None, None) => anyhow::bail!("name a sweep file"),
+    }
+}
+
+fn whole(arguments: &Arguments, file: &std::path::Path) -> anyhow::Result<ExitCode> {
+    let (sweep, place) = (Sweep::open(file)?, arguments.whence.place());
+    if arguments.dry_run {
+        run::dry_run(&sweep, &place)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    evaluate(&sweep, &place, &Part::Whole, arguments.quiet)
+}
+
+fn part(arguments: &RunArguments) -> anyhow::Result<ExitCode> {
+    let sweep = Sweep::open(&arguments.file)?;
+    let part = match arguments.part.shard {
+        Some(shard) => Part::Shard(shard),
+        None => Part::Cells(arguments.part.cells.clone()),
+    };
+    evaluate(&sweep, &arguments.whence.place(), &part, arguments.quiet)
+}
+
+fn evaluate(sweep: &Sweep, place: &Place, part: &Part, quiet: bool) -> anyhow::Result<ExitCode> {
+    // The second Ctrl-C does not wait for the end of a chunk.
+    interrupt::listen()?;
+    let options = RunOptions {
+        quiet,
+        command: command_line(),
+    };
+    let ending = run::run(sweep, place, part, &options)?;
+    print(&ending);
+    Ok(if ending.interrupted {
+        ExitCode::from(INTERRUPTED)
+    } else if ending.failed.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(SOME_FAILED)
+    })
+}
+
+fn print(ending: &Ending) {
+    println!(
+        "{} cells evaluated, {} shared with an equal mask, {} done before or by other workers, {} failed",
+        ending.evaluated,
+        ending.shared,
+        ending.found,
+        ending.failed.len()
+    );
+    if ending.interrupted {
+        println!("stopped; finished cells and answered items are kept, and the same command goes on from here");
+        return;
+    }
+    for failure in &ending.failed {
+        eprintln!("failed: {failure}");
+    }
+    if let Some(page) = &ending.report {
+        println!("report: {}", page.display());
+    }
+}

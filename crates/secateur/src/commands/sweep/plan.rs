@@ -1,0 +1,75 @@
+//! `secateur sweep plan`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::Whence;
+use crate::sweep::Sweep;
+use crate::sweep::coverage::{Coverage, Standing, State, named};
+use crate::sweep::estimate::{duration, measured};
+use crate::sweep::opened::Opened;
+use crate::sweep::plan::PlannedCell;
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The sweep file.
+    file: PathBuf,
+    #[command(flatten)]
+    whence: Whence,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let sweep = Sweep::open(&arguments.file)?;
+    let opened = Opened::to_look_at(&sweep, &arguments.whence.place())?;
+    let store = opened.store_if_started()?;
+    let (coverage, seconds) = match &store {
+        Some(store) => (Coverage::of(&opened, store)?, measured(&opened, store)?),
+        None => (Coverage::none(&opened), vec![None; opened.plan.len()]),
+    };
+    let cells = opened.plan.iter().zip(&coverage.cells).zip(seconds);
+    if arguments.json {
+        let cells: Vec<Value> = cells
+            .map(|((cell, standing), seconds)| entry(&opened, cell, standing, seconds))
+            .collect();
+        let plan = json!({ "sweep": sweep.name, "directory": opened.directory(), "cells": cells });
+        println!("{plan:#}");
+        return Ok(ExitCode::SUCCESS);
+    }
+    for ((cell, standing), seconds) in cells {
+        let done = if standing.state == State::Done { "done" } else { "-" };
+        let time = seconds.map_or_else(|| "-".to_owned(), duration);
+        let name = named(&opened, cell);
+        println!("{}  {done:4}  {:9.3}  {time:>7}  {name}", cell.id, cell.work);
+    }
+    let done = opened.plan.len() - coverage.not_done().len();
+    println!(
+        "{} cells, {done} done; the numbers are work (GB of weights × thousand tokens) and, from finished cells, time",
+        opened.plan.len()
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+fn entry(opened: &Opened<'_>, cell: &PlannedCell, standing: &Standing, seconds: Option<f64>) -> Value {
+    let name = named(opened, cell);
+    json!({
+        "id": cell.id,
+        "cell": name.to_string(),
+        "model": name.model,
+        "method": name.method,
+        "profile": name.profile,
+        "fraction_removed": name.fraction_removed,
+        "seed": name.seed,
+        "calibration": name.calibration,
+        "task": name.task,
+        "work": cell.work,
+        "seconds": seconds,
+        "done": standing.state == State::Done,
+        "record": standing.key.as_ref().map(ToString::to_string),
+    })
+}

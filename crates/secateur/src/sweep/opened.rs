@@ -1,0 +1,144 @@
+//! A sweep with everything opened and checked that it names, before any weight is loaded.
+
+use std::path::PathBuf;
+
+use secateur_model::{Device, DeviceKind};
+use secateur_results::safe::SafeSection;
+use secateur_results::store::{Store, SweepIdentity};
+use serde_json::json;
+
+use super::cell::Setting;
+use super::definition::Sweep;
+use super::grid::{self, RankingCell};
+use super::plan::{PlannedCell, plan};
+use super::safe;
+use super::scorers::Scorers;
+use super::subject::Subject;
+use super::tasks::{self, LoadedTask};
+
+/// Folder of the judges' kept replies, beside the sweeps' folders: sweeps that ask the same share them.
+const JUDGED: &str = ".judge-replies";
+
+/// What decides, besides its file, which sweep it is and where its results lie.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// Folder that holds the sweep's folder.
+    pub results: PathBuf,
+    /// Instead of the sweep file's device.
+    pub device: Option<DeviceKind>,
+    /// At most so many items per task, for a quick look.
+    pub limit: Option<usize>,
+    /// Leave unusable records of every task out. Not part of the sweep's identity: what is asked is part of each cell's key.
+    pub skip_bad_items: bool,
+}
+
+/// An opened sweep.
+pub struct Opened<'a> {
+    /// The sweep.
+    pub sweep: &'a Sweep,
+    /// What is here to run on.
+    pub device: Device,
+    /// What it runs on.
+    pub kind: DeviceKind,
+    /// Its models.
+    pub subjects: Vec<Subject>,
+    /// Its tasks.
+    pub tasks: Vec<LoadedTask>,
+    /// What counts as safe.
+    pub safe: SafeSection,
+    /// What it ranks by.
+    pub rankings: Vec<RankingCell>,
+    /// Its cells.
+    pub plan: Vec<PlannedCell>,
+    place: Place,
+}
+
+impl<'a> Opened<'a> {
+    /// Opens a sweep in order to run it.
+    ///
+    /// # Errors
+    /// If anything is missing, malformed or does not fit together.
+    pub fn to_run(sweep: &'a Sweep, place: &Place) -> anyhow::Result<(Self, Scorers)> {
+        let kind = place.device.unwrap_or(sweep.device);
+        Self::on(sweep, place, kind, Device::open(kind, sweep.precision)?)
+    }
+
+    /// Opens a sweep in order to look at it, also where its device is not.
+    ///
+    /// # Errors
+    /// As [`Opened::to_run`].
+    pub fn to_look_at(sweep: &'a Sweep, place: &Place) -> anyhow::Result<Self> {
+        let kind = place.device.unwrap_or(sweep.device);
+        let device = Device::open(kind, sweep.precision).or_else(|_| Device::open(DeviceKind::Cpu, sweep.precision))?;
+        Ok(Self::on(sweep, place, kind, device)?.0)
+    }
+
+    fn on(sweep: &'a Sweep, place: &Place, kind: DeviceKind, device: Device) -> anyhow::Result<(Self, Scorers)> {
+        let subjects = sweep
+            .models
+            .iter()
+            .map(Subject::open)
+            .collect::<anyhow::Result<Vec<_>>>()?;
+        grid::check(sweep, &subjects)?;
+        let mut tasks = tasks::load(sweep, place.limit, place.skip_bad_items)?;
+        let scorers = Scorers::open(sweep, &device, &tasks, &place.results.join(JUDGED))?;
+        scorers.attach(&mut tasks);
+        let safe = safe::section(sweep, &tasks, &scorers)?;
+        for corpus in &sweep.corpora {
+            corpus.check()?;
+            corpus.load(sweep.base(), sweep.seeds[0])?;
+        }
+        let rankings = grid::rankings(sweep);
+        let opened = Self {
+            plan: plan(sweep, &subjects, &tasks, &rankings),
+            sweep,
+            device,
+            kind,
+            subjects,
+            tasks,
+            safe,
+            rankings,
+            place: place.clone(),
+        };
+        Ok((opened, scorers))
+    }
+
+    /// The sweep's results directory.
+    #[must_use]
+    pub fn directory(&self) -> PathBuf {
+        self.place.results.join(&self.sweep.name)
+    }
+
+    /// The store in it, made if need be.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn store(&self) -> anyhow::Result<Store> {
+        Ok(Store::open(&self.directory(), &self.identity())?)
+    }
+
+    /// The store in it, if the sweep has been started; nothing is written.
+    ///
+    /// # Errors
+    /// As [`Store::open_if_started`].
+    pub fn store_if_started(&self) -> anyhow::Result<Option<Store>> {
+        Ok(Store::open_if_started(&self.directory(), &self.identity())?)
+    }
+
+    fn identity(&self) -> SweepIdentity {
+        let (definition, limit) = (&self.sweep.definition, self.place.limit);
+        let definition = json!({ "sweep": definition, "limit": limit, "device": self.kind }).to_string();
+        SweepIdentity::new(&self.sweep.name, &definition)
+    }
+
+    /// What all cells share.
+    #[must_use]
+    pub fn setting<'b>(&'b self, store: &'b Store) -> Setting<'b> {
+        Setting {
+            sweep: self.sweep,
+            store,
+            device: &self.device,
+            kind: self.kind,
+        }
+    }
+}
