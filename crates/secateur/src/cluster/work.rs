@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use secateur_results::key::sha256;
+use sha2::{Digest, Sha256};
 
 use super::words::label;
 
@@ -40,15 +40,6 @@ impl Work {
         self.command("reduce")
     }
 
-    /// The words of `secateur sweep status`.
-    #[must_use]
-    pub fn status(&self) -> Vec<String> {
-        let mut words = self.command("status");
-        words.extend(["--json", "--shards"].map(str::to_owned));
-        words.push(self.tasks.to_string());
-        words
-    }
-
     /// The sweep's own folder.
     #[must_use]
     pub fn folder(&self) -> PathBuf {
@@ -58,8 +49,9 @@ impl Work {
     /// What schedulers call it: the sweep's name, and a hash of where its results are, so that two sweeps of one name are two.
     #[must_use]
     pub fn label(&self) -> String {
-        let place = sha256(self.folder().to_string_lossy().as_bytes());
-        format!("secateur-{}-{}", label(&self.sweep), &place[..8])
+        let place = Sha256::digest(self.folder().to_string_lossy().as_bytes());
+        let hash: String = place.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+        format!("secateur-{}-{hash}", label(&self.sweep))
     }
 
     fn command(&self, what: &str) -> Vec<String> {
@@ -105,7 +97,6 @@ mod tests {
         ];
         assert_eq!(work.run()[3..8], common);
         assert_eq!(work.reduce()[3..], common);
-        assert_eq!(work.status()[8..], ["--json", "--shards", "8"]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `secateur submit`.
 
+use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -16,6 +17,10 @@ use crate::cluster::slurm::submission::{Submission, Submitted};
 use crate::cluster::slurm::wait::{described, wait};
 use crate::cluster::{Coverage, Resources, Work, kubernetes};
 use crate::sweep::Sweep;
+use crate::sweep::coverage::{self, Standing, State};
+use crate::sweep::estimate::measured;
+use crate::sweep::opened::{Opened, Place};
+use crate::sweep::shards::shards;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -72,21 +77,33 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let sweep = Sweep::open(&arguments.file)?;
     let resources = Resources::check(&sweep.cluster).with_context(|| arguments.file.display().to_string())?;
     let mut here = local_work(arguments, &sweep)?;
+    let place = Place {
+        results: here.results.clone(),
+        device: arguments.device,
+        limit: arguments.limit,
+        skip_bad_items: arguments.skip_bad_items,
+    };
     let before = Submitted::read(&here.folder()).map(|submitted| submitted.tasks);
     let asked = arguments.tasks.map(|tasks| tasks as usize);
-    if let Some(tasks) = asked.or(resources.tasks).or(before) {
-        here.tasks = tasks;
-    } else {
-        here.tasks = default_tasks(Coverage::read(&here)?.cells.total, None);
-    }
-    let coverage = Coverage::read(&here)?;
+    here.tasks = match asked.or(resources.tasks).or(before) {
+        Some(tasks) => tasks,
+        None => fitting_tasks(&sweep, &place)?,
+    };
+    let look = || look(&sweep, &place, here.tasks);
+    let coverage = look()?;
     match arguments.executor {
-        Executor::Slurm => slurm(arguments, &resources, &here, &coverage),
+        Executor::Slurm => slurm(arguments, &resources, &here, &coverage, &look),
         Executor::Kubernetes => manifests(arguments, &resources, &here, &coverage),
     }
 }
 
-fn slurm(arguments: &Arguments, resources: &Resources, here: &Work, coverage: &Coverage) -> anyhow::Result<ExitCode> {
+fn slurm(
+    arguments: &Arguments,
+    resources: &Resources,
+    here: &Work,
+    coverage: &Coverage,
+    look: &dyn Fn() -> anyhow::Result<Coverage>,
+) -> anyhow::Result<ExitCode> {
     let submission = Submission::new(resources, here);
     if arguments.dry_run {
         print!("{}", submission.preview(coverage));
@@ -104,8 +121,8 @@ fn slurm(arguments: &Arguments, resources: &Resources, here: &Work, coverage: &C
     }
     println!("waiting; Ctrl-C leaves the jobs as they are, and the same command goes on from there");
     let pause = Duration::from_secs(u64::from(arguments.poll));
-    let coverage = wait(&submission, here, pause, &mut |line| println!("{line}"))?;
-    println!("{} of {} cells are done", coverage.cells.done, coverage.cells.total);
+    let coverage = wait(&submission, here, look, pause, &mut |line| println!("{line}"))?;
+    println!("{} of {} cells are done", coverage.done, coverage.total);
     println!("report: {}", here.folder().join("report/index.html").display());
     Ok(ExitCode::SUCCESS)
 }
@@ -154,12 +171,39 @@ fn manifests(
     Ok(ExitCode::SUCCESS)
 }
 
+/// What is done; nothing is written.
+fn look(sweep: &Sweep, place: &Place, tasks: usize) -> anyhow::Result<Coverage> {
+    let opened = Opened::to_look_at(sweep, place)?;
+    let standing = match opened.store_if_started()? {
+        Some(store) => coverage::Coverage::of(&opened, &store)?,
+        None => coverage::Coverage::none(&opened),
+    };
+    let (shards, missing) = (shards(&opened.plan, tasks), standing.not_done());
+    let failed = |cell: &Standing| match &cell.state {
+        State::Failed(message) => Some(message.clone()),
+        _ => None,
+    };
+    let unfinished: BTreeSet<usize> = missing.iter().map(|&cell| shards[cell]).collect();
+    Ok(Coverage {
+        missing_shards: unfinished.into_iter().collect(),
+        done: opened.plan.len() - missing.len(),
+        total: opened.plan.len(),
+        failures: standing.cells.iter().filter_map(failed).collect(),
+    })
+}
+
+/// How many tasks suit the sweep: by time where every cell's is known from finished ones, by cells where it is not.
+fn fitting_tasks(sweep: &Sweep, place: &Place) -> anyhow::Result<usize> {
+    let opened = Opened::to_look_at(sweep, place)?;
+    let seconds = match opened.store_if_started()? {
+        Some(store) => measured(&opened, &store)?.into_iter().sum::<Option<f64>>(),
+        None => None,
+    };
+    Ok(default_tasks(opened.plan.len(), seconds))
+}
+
 /// The sweep with absolute paths, as this machine and the nodes see them.
 fn local_work(arguments: &Arguments, sweep: &Sweep) -> anyhow::Result<Work> {
-    let absolute = |path: &Path| match path.canonicalize() {
-        Err(error) if error.kind() == ErrorKind::NotFound => std::path::absolute(path),
-        other => other,
-    };
     let resources = &sweep.cluster;
     let program = match &resources.program {
         Some(program) => program.clone(),
@@ -181,11 +225,33 @@ fn local_work(arguments: &Arguments, sweep: &Sweep) -> anyhow::Result<Work> {
     }
     Ok(Work {
         sweep: sweep.name.clone(),
-        file: absolute(&arguments.file).with_context(|| arguments.file.display().to_string())?,
-        results: absolute(&arguments.results).with_context(|| arguments.results.display().to_string())?,
-        directory: std::env::current_dir().context("cannot tell the current directory")?,
+        file: real(&arguments.file)?,
+        results: real(&arguments.results)?,
+        directory: real(Path::new("."))?,
         program,
         tasks: 1,
         options,
     })
+}
+
+/// The path without links, the same before and after what it names is made.
+fn real(path: &Path) -> anyhow::Result<PathBuf> {
+    let found = match (path.canonicalize(), path.parent(), path.file_name()) {
+        (Err(error), Some(parent), Some(name)) if error.kind() == ErrorKind::NotFound => {
+            let parent = if parent.as_os_str().is_empty() {
+                Path::new(".")
+            } else {
+                parent
+            };
+            real(parent)?.join(name)
+        }
+        (found, ..) => found.with_context(|| path.display().to_string())?,
+    };
+    match found.to_str() {
+        Some(text) if !text.contains(char::is_control) => Ok(found),
+        _ => bail!(
+            "{}: a script cannot hold this path; use one of printable characters",
+            found.to_string_lossy().escape_debug()
+        ),
+    }
 }

@@ -194,7 +194,6 @@ fn dependency(arrays: &[String]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::super::super::coverage::Cells;
     use super::super::super::work::example;
     use super::*;
 
@@ -207,7 +206,9 @@ mod tests {
     fn a_preview_asks_for_missing_shards_only() {
         let coverage = Coverage {
             missing_shards: vec![0, 3, 4],
-            cells: Cells { done: 5, total: 24 },
+            done: 5,
+            total: 24,
+            ..Coverage::default()
         };
         let (resources, work) = (resources(), example());
         let text = Submission::new(&resources, &work).preview(&coverage);
@@ -220,7 +221,8 @@ mod tests {
     fn another_cut_at_work_is_refused() {
         let coverage = Coverage {
             missing_shards: vec![0],
-            cells: Cells { done: 0, total: 1 },
+            total: 1,
+            ..Coverage::default()
         };
         let queue = Queue {
             other_cuts: BTreeSet::from([12]),

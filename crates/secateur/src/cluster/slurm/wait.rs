@@ -51,9 +51,9 @@ impl Patience {
         if at_work {
             return Next::Wait;
         }
-        if coverage.cells.done > self.cells_done {
+        if coverage.done > self.cells_done {
             self.fruitless = 0;
-            self.cells_done = coverage.cells.done;
+            self.cells_done = coverage.done;
         }
         if self.fruitless < MOST_FRUITLESS {
             self.fruitless += 1;
@@ -67,7 +67,7 @@ impl Patience {
     }
 }
 
-/// Waits; `say` gets one line per change. The state is asked for every `pause`.
+/// Waits; `say` gets one line per change. Slurm is asked every `pause`; `look` reads the records.
 ///
 /// # Errors
 /// If tasks wait for somebody to act, if three submissions in a row bring nothing, or if the records cannot be read. A
@@ -75,6 +75,7 @@ impl Patience {
 pub fn wait(
     submission: &Submission<'_>,
     work: &Work,
+    look: &dyn Fn() -> anyhow::Result<Coverage>,
     pause: Duration,
     say: &mut dyn FnMut(String),
 ) -> anyhow::Result<Coverage> {
@@ -101,7 +102,7 @@ pub fn wait(
                 say_once(format!("tasks: {}", queue.summary()));
             }
             Ok(queue) => {
-                let coverage = Coverage::read(work)?;
+                let coverage = look()?;
                 match patience.next(&coverage, &queue, submission.is_reduced()) {
                     Next::Done => return Ok(coverage),
                     Next::Wait => say_once(waiting(&queue, &coverage)),
@@ -121,11 +122,10 @@ fn waiting(queue: &Queue, coverage: &Coverage) -> String {
     if coverage.missing_shards.is_empty() {
         "every cell has its record; the reducer is at work".to_owned()
     } else {
-        let cells = coverage.cells;
         format!(
             "{} of {} cells are done; tasks: {}",
-            cells.done,
-            cells.total,
+            coverage.done,
+            coverage.total,
             queue.summary()
         )
     }
@@ -137,11 +137,10 @@ pub fn described(step: &Step, coverage: &Coverage) -> String {
     let reducer = |id: Option<u64>| id.map_or(String::new(), |id| format!("reducer {id}"));
     match &step.array {
         Some((id, indices)) => {
-            let cells = coverage.cells;
             let reducer = reducer(step.reducer);
             format!(
                 "array {id}, tasks {indices}; {reducer}; {} of {} cells are done",
-                cells.done, cells.total
+                coverage.done, coverage.total
             )
         }
         None if step.reducer.is_some() => format!("{}; no cell needs a task", reducer(step.reducer)),
@@ -156,6 +155,12 @@ fn hopeless(submission: &Submission<'_>, coverage: &Coverage) -> String {
     } else {
         format!(" (tasks ended: {endings})")
     };
+    let failure = coverage.failures.first();
+    let failure = failure.map_or(String::new(), |message| format!(", the first saying: {message}"));
+    let failed = match coverage.failures.len() {
+        0 => String::new(),
+        n => format!("; {n} failed{failure}"),
+    };
     let logs = submission.logs();
     if coverage.missing_shards.is_empty() {
         return format!(
@@ -164,22 +169,23 @@ fn hopeless(submission: &Submission<'_>, coverage: &Coverage) -> String {
         );
     }
     format!(
-        "{} of {} cells have no record, and {MOST_FRUITLESS} submissions brought none{endings}; see {}, then run the same command again",
-        coverage.missing_cells(),
-        coverage.cells.total,
+        "{} of {} cells have no record, and {MOST_FRUITLESS} submissions brought none{endings}{failed}; see {}, then run the same command again",
+        coverage.total - coverage.done,
+        coverage.total,
         logs.display()
     )
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::coverage::Cells;
     use super::*;
 
     fn coverage(done: usize) -> Coverage {
         Coverage {
             missing_shards: if done < 24 { vec![1] } else { Vec::new() },
-            cells: Cells { done, total: 24 },
+            done,
+            total: 24,
+            ..Coverage::default()
         }
     }
 
