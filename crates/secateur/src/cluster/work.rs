@@ -49,9 +49,8 @@ impl Work {
     /// What schedulers call it: the sweep's name, and a hash of where its results are, so that two sweeps of one name are two.
     #[must_use]
     pub fn label(&self) -> String {
-        let place = Sha256::digest(self.folder().to_string_lossy().as_bytes());
-        let hash: String = place.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-        format!("secateur-{}-{hash}", label(&self.sweep))
+        let place = format!("{:x}", Sha256::digest(self.folder().to_string_lossy().as_bytes()));
+        format!("secateur-{}-{}", label(&self.sweep), &place[..8])
     }
 
     fn command(&self, what: &str) -> Vec<String> {
