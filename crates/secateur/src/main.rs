@@ -1,6 +1,7 @@
 //! The Secateur command line.
 //!
-//! Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 some cells or checks failed, 130 interrupted.
+//! Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 some cells or checks failed, 4 cells are missing
+//! (`sweep reduce`), 130 interrupted.
 
 mod cluster;
 mod commands;

@@ -158,7 +158,7 @@ fn evaluate(sweep: &Sweep, place: &Place, part: &Part, quiet: bool) -> anyhow::R
 
 fn print(ending: &Ending) {
     println!(
-        "{} cells evaluated, {} shared with an equal mask, {} done before or by other workers, {} failed",
+        "{} cells evaluated, {} shared with an equal mask, {} done before, {} failed",
         ending.evaluated,
         ending.shared,
         ending.found,
