@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 some cells or checks failed, 4 a run is worse than another, 5 cells are
 //! missing (`compare`, `reproduce`, `sweep reduce`), 130 interrupted.
 
+mod cluster;
 mod commands;
 mod interrupt;
 mod doctor;

@@ -18,6 +18,7 @@ mod reproduce;
 mod rescore;
 mod safe;
 mod scorers;
+mod submit;
 mod sweep;
 mod tasks;
 
@@ -44,6 +45,8 @@ enum Command {
     Doctor(doctor::Arguments),
     /// Run a sweep file: calibrate, prune, evaluate, report.
     Sweep(sweep::Arguments),
+    /// Run a sweep on a cluster: a Slurm job array with its reducer, or the manifests of a Kubernetes Indexed Job.
+    Submit(submit::Arguments),
     /// Draw the report of a results directory again, from its records alone.
     Report(report::Arguments),
     /// Compare two runs of a sweep: counts and greedy answers exactly, metrics by paired tests, times within a tolerance.
@@ -88,6 +91,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Sweep(arguments) => sweep::run(&arguments),
+        Command::Submit(arguments) => submit::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Reproduce(arguments) => reproduce::run(&arguments),

@@ -15,6 +15,7 @@ use secateur_results::safe::{SafeOptions, SafeSection};
 use serde::{Deserialize, Serialize};
 
 use super::scorers::Judging;
+use crate::cluster::ClusterSection;
 
 /// The file, field by field. Paths are relative to the file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -44,6 +45,9 @@ struct SweepFile {
     /// What counts as safe. No part of the definition: records do not depend on it.
     #[serde(default, skip_serializing)]
     safe: SafeSection,
+    /// What tasks ask a cluster for. No part of the definition either.
+    #[serde(default, skip_serializing)]
+    cluster: ClusterSection,
     #[serde(default)]
     bootstrap_samples: Option<usize>,
     models: Vec<ModelEntry>,
@@ -148,6 +152,8 @@ pub struct Sweep {
     pub cards: Vec<PathBuf>,
     /// What counts as safe, checked except for the names of metrics, which depend on the tasks.
     pub safe: SafeSection,
+    /// What tasks ask a cluster for, as written.
+    pub cluster: ClusterSection,
     /// Resamples of the bootstrap.
     pub bootstrap_samples: Option<usize>,
     /// Models.
@@ -239,6 +245,7 @@ impl Sweep {
             data: base.join(written.data),
             cards: written.cards.iter().map(|card| base.join(card)).collect(),
             safe: written.safe,
+            cluster: written.cluster,
             bootstrap_samples: written.bootstrap_samples,
             models: written.models.into_iter().map(|model| resolve(model, base)).collect(),
             corpora: written.corpora,
