@@ -220,12 +220,11 @@ impl<'a> Worker<'a> {
             let what = question.cell().to_string();
             self.progress.begin(&what);
             match self.step(question, &what, place.wanted)? {
-                Step::Done => {}
                 Step::Failed(message) if place.wanted => {
                     self.progress.note(&format!("error: {what}: {message}"));
                     self.ending.failed.push(format!("{what}: {message}"));
                 }
-                Step::Failed(_) => {}
+                Step::Done | Step::Failed(_) => {}
                 Step::Elsewhere => {
                     elsewhere.push(place);
                     continue;
