@@ -2,20 +2,25 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use secateur_endpoint::{Advice, Attempts, Failure, Line, LineSettings, Pace, Scope};
 use serde_json::{Map, Value, json};
 
 use super::cache::Cache;
 use super::endpoint::Endpoint;
-use super::http::{Answer, Line, Scope};
 use super::messages::{Message, Protocol, sha256};
-use super::pace::{Pace, backoff, wait_until};
 use super::reply::{self, Reply};
 use crate::error::JudgeError;
 
-/// Longest wait that an endpoint is granted.
-const LONGEST_WAIT: Duration = Duration::from_mins(10);
+/// Largest answer that is read, in bytes.
+const LARGEST_BODY: u64 = 8 << 20;
+/// What to do about troubles.
+const ADVICE: Advice = Advice {
+    address: "endpoint",
+    not_found: "check `endpoint`, which mostly ends in /v1, and `model`",
+    refused: "see whether the model takes so long a text, `json`, `token_limit`, `temperature`, `seed` and `extra`",
+};
 /// Questions in a row that may be refused before the endpoint is given up; an unanswered one counts for several.
 const MOST_IN_A_ROW: u32 = 20;
 const UNANSWERED: u32 = 7;
@@ -35,6 +40,7 @@ pub struct Client {
     endpoint: Endpoint,
     line: Line,
     pace: Pace,
+    attempts: Attempts,
     cache: Option<Cache>,
     in_a_row: AtomicU32,
 }
@@ -72,8 +78,25 @@ impl Client {
     /// # Errors
     /// [`JudgeError::Setting`] or [`JudgeError::Cache`]. An absent API key is no error here: kept replies need none.
     pub fn new(endpoint: &Endpoint, cache: Option<&Path>) -> Result<Self, JudgeError> {
+        let line = Line::new(LineSettings {
+            url: endpoint.address()?,
+            timeout: endpoint.timeout(),
+            concurrency: endpoint.concurrency,
+            api_key_env: endpoint.api_key_env.as_deref(),
+            largest_body: LARGEST_BODY,
+            advice: ADVICE,
+        });
         Ok(Self {
-            line: Line::new(endpoint)?,
+            line: line.map_err(|proxy| JudgeError::Setting {
+                judge: endpoint.name.clone(),
+                setting: "the proxy of the environment",
+                found: proxy.0,
+                expected: "an address as http://host:port",
+            })?,
+            attempts: Attempts {
+                most: endpoint.attempts,
+                first_wait: Duration::from_secs_f64(endpoint.first_wait_s),
+            },
             pace: Pace::new(endpoint.requests_per_minute),
             cache: cache.map(Cache::open).transpose()?,
             in_a_row: AtomicU32::new(0),
@@ -141,53 +164,26 @@ impl Client {
         let mut fields: Map<String, Value> = self.endpoint.request_fields();
         fields.insert("messages".into(), json!(question.messages));
         let body = Value::Object(fields).to_string();
-        let mut not_before = Instant::now();
-        for attempt in 1..=self.endpoint.attempts {
-            if !wait_until(self.pace.turn().max(not_before), should_stop) {
-                return Err(Trouble::Stopped);
+        match self
+            .line
+            .ask(&self.pace, self.attempts, body.as_bytes(), key, should_stop)
+        {
+            Ok(answered) => {
+                self.in_a_row.store(0, Ordering::Relaxed);
+                let too_large = || Nonsense {
+                    reason: "the endpoint's answer is larger than 8 MiB".into(),
+                    body: String::new(),
+                };
+                Ok(Answered {
+                    reply: answered.body.ok_or_else(too_large).and_then(|bytes| self.read(&bytes)),
+                    seconds: (answered.took.as_secs_f64() * 1000.0).round() / 1000.0,
+                    attempts: answered.attempts,
+                })
             }
-            let begun = Instant::now();
-            match self.line.post(body.as_bytes()) {
-                Answer::Body(bytes) => return Ok(self.answered(self.read(&bytes), begun, attempt)),
-                Answer::TooLarge => {
-                    let reason = "the endpoint's answer is larger than 8 MiB".into();
-                    let nonsense = Nonsense {
-                        reason,
-                        body: String::new(),
-                    };
-                    return Ok(self.answered(Err(nonsense), begun, attempt));
-                }
-                Answer::Refused { reason, advice, scope } => {
-                    return Err(self.given_up(scope, 1, &self.told(&reason, &advice)));
-                }
-                Answer::Passing {
-                    reason,
-                    advice,
-                    wait,
-                    scope,
-                } => {
-                    if wait.is_some_and(|wait| wait > LONGEST_WAIT) {
-                        let wait = wait.map_or(0, |wait| wait.as_secs());
-                        let reason = format!("{reason}; it asks to wait {wait} seconds");
-                        return Err(Trouble::Endpoint(
-                            self.told(&reason, "start the same command again then"),
-                        ));
-                    }
-                    if attempt == self.endpoint.attempts {
-                        let reason = format!("{reason}, after {attempt} attempts");
-                        return Err(self.given_up(scope, UNANSWERED, &self.told(&reason, advice)));
-                    }
-                    if let Some(wait) = wait {
-                        self.pace.hold(wait);
-                    }
-                    let first = Duration::from_secs_f64(self.endpoint.first_wait_s);
-                    not_before = Instant::now() + backoff(first, attempt, key).max(wait.unwrap_or_default());
-                }
-            }
+            Err(Failure::Stopped) => Err(Trouble::Stopped),
+            Err(Failure::Refused { message, scope }) => Err(self.given_up(scope, 1, &message)),
+            Err(Failure::Unanswered { message, scope }) => Err(self.given_up(scope, UNANSWERED, &message)),
         }
-        Err(Trouble::Question(
-            self.told("no attempt was made", "set `attempts` to at least 1"),
-        ))
     }
 
     fn read(&self, bytes: &[u8]) -> Result<Reply, Nonsense> {
@@ -201,29 +197,13 @@ impl Client {
         Ok(reply)
     }
 
-    fn answered(&self, reply: Result<Reply, Nonsense>, begun: Instant, attempts: u32) -> Answered {
-        self.in_a_row.store(0, Ordering::Relaxed);
-        Answered {
-            reply,
-            seconds: (begun.elapsed().as_secs_f64() * 1000.0).round() / 1000.0,
-            attempts,
-        }
-    }
-
     /// A question without an answer; after too many in a row there is no use in asking on.
     fn given_up(&self, scope: Scope, weight: u32, message: &str) -> Trouble {
+        let message = format!("judge {}: {message}", self.endpoint.name);
         let in_a_row = self.in_a_row.fetch_add(weight, Ordering::Relaxed) + weight;
         match scope {
-            Scope::Question if in_a_row < MOST_IN_A_ROW => Trouble::Question(message.to_owned()),
-            _ => Trouble::Endpoint(message.to_owned()),
+            Scope::Question if in_a_row < MOST_IN_A_ROW => Trouble::Question(message),
+            _ => Trouble::Endpoint(message),
         }
-    }
-
-    fn told(&self, reason: &str, advice: &str) -> String {
-        format!(
-            "judge {}: POST {} {reason}; {advice}",
-            self.endpoint.name,
-            self.line.address()
-        )
     }
 }

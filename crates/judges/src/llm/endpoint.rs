@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use secateur_endpoint::address::{base_address, is_variable};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use url::Url;
@@ -171,22 +172,8 @@ impl Endpoint {
         if let Some(name) = self.extra.keys().find(|name| OWN_FIELDS.contains(&name.as_str())) {
             return Err(self.refused("extra", format!("`{name}`"), "fields that no other setting sets"));
         }
-        let base = self.endpoint.trim_end_matches('/');
         let expected = "an address as http://localhost:8000/v1, without `/chat/completions`, a query or a password";
-        let wrong = |found: String| self.refused("endpoint", found, expected);
-        let url =
-            Url::parse(&format!("{base}/chat/completions")).map_err(|error| wrong(format!("`{base}` ({error})")))?;
-        let with_secret = !url.username().is_empty() || url.password().is_some();
-        if with_secret {
-            return Err(wrong(
-                "an address with a user or password, which would be written into records".into(),
-            ));
-        }
-        let is_base = matches!(url.scheme(), "http" | "https") && url.query().is_none() && url.fragment().is_none();
-        if !is_base || url.host_str().is_none() || base.ends_with("/chat/completions") {
-            return Err(wrong(format!("`{base}`")));
-        }
-        Ok(url)
+        base_address(&self.endpoint, "/chat/completions").map_err(|found| self.refused("endpoint", found, expected))
     }
 
     fn check_names(&self) -> Result<(), JudgeError> {
@@ -198,8 +185,7 @@ impl Endpoint {
             return Err(self.refused("model", "nothing".into(), "the model's name at the endpoint"));
         }
         if let Some(variable) = &self.api_key_env {
-            let usual = |c: char| c.is_ascii_alphanumeric() || c == '_';
-            if variable.is_empty() || !variable.chars().all(usual) {
+            if !is_variable(variable) {
                 // What was written may be the key itself: it is not repeated.
                 return Err(self.refused(
                     "api_key_env",

@@ -1,5 +1,6 @@
 //! The envelope: a chat completion as endpoints send it. Others' data, hostile until read.
 
+use secateur_endpoint::error_words;
 use serde_json::Value;
 
 /// What the model said, and what the endpoint says about it.
@@ -25,7 +26,7 @@ pub fn read(body: &[u8]) -> Result<Reply, String> {
     let envelope: Value =
         serde_json::from_slice(body).map_err(|error| format!("the endpoint's answer is not JSON ({error})"))?;
     if let Some(message) = envelope.get("error").filter(|error| !error.is_null()) {
-        return Err(format!("the endpoint answered with an error: {}", error_text(message)));
+        return Err(format!("the endpoint answered with an error: {}", error_words(message)));
     }
     let choice = envelope
         .get("choices")
@@ -69,38 +70,6 @@ pub fn unfinished(finish_reason: Option<&str>, content: &str, max_tokens: u32) -
         _ if content.trim().is_empty() => Some("an empty reply".into()),
         _ => None,
     }
-}
-
-/// The endpoint's own words on an error, in one short line.
-pub fn words(body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(body);
-    let parsed: Option<Value> = serde_json::from_str(&text).ok();
-    let said = parsed.as_ref().and_then(|value| {
-        let places = ["/error", "/detail", "/message"];
-        places.iter().find_map(|place| value.pointer(place)).map(error_text)
-    });
-    let line = said.unwrap_or_else(|| {
-        text.lines()
-            .map(str::trim)
-            .find(|line| !line.is_empty())
-            .unwrap_or("")
-            .to_owned()
-    });
-    shortened(&line)
-}
-
-fn error_text(value: &Value) -> String {
-    let text = value.get("message").unwrap_or(value);
-    let text = text.as_str().map_or_else(|| text.to_string(), str::to_owned);
-    shortened(text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default())
-}
-
-/// At most 300 characters, none of which moves the cursor.
-fn shortened(line: &str) -> String {
-    let clean = |c: char| if c.is_control() { ' ' } else { c };
-    let short: String = line.chars().take(300).map(clean).collect();
-    let dots = if line.chars().nth(300).is_some() { "…" } else { "" };
-    format!("{}{dots}", short.trim())
 }
 
 #[cfg(test)]
@@ -147,18 +116,6 @@ mod tests {
         assert!(error(r#"{"choices":[{"message":{"content":7}}]}"#).contains("not text"));
         assert!(error(r#"{"error":{"message":"over\nloaded"}}"#).ends_with("error: over"));
         assert!(error(&"[".repeat(100_000)).contains("not JSON"));
-    }
-
-    #[test]
-    fn errors_are_one_short_line() {
-        assert_eq!(
-            words(br#"{"error":{"message":"no such model","code":1}}"#),
-            "no such model"
-        );
-        assert_eq!(words(br#"{"detail":"Server is pinned"}"#), "Server is pinned");
-        assert_eq!(words(b"\n  <h1>Bad\x1b[2J</h1>\nmore"), "<h1>Bad [2J</h1>");
-        assert_eq!(words(b""), "");
-        assert_eq!(words("x".repeat(1000).as_bytes()).chars().count(), 301);
     }
 
     #[test]

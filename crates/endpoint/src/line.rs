@@ -4,22 +4,18 @@ use std::io::Read;
 use std::time::{Duration, SystemTime};
 
 use secateur_fetch::settings::Proxies;
-use ureq::{Agent, AgentBuilder, ErrorKind, Proxy, Response};
+use ureq::{Agent, AgentBuilder, ErrorKind, Proxy, Request, Response};
 use url::Url;
 
-use super::endpoint::Endpoint;
-use super::pace::retry_after;
-use super::reply::words;
-use crate::error::JudgeError;
+use crate::pace::retry_after;
+use crate::words::words;
 
-/// Largest answer that is read, in bytes.
-const LARGEST_BODY: u64 = 8 << 20;
 /// Longest time until a connection stands.
 const LONGEST_CONNECT: Duration = Duration::from_secs(30);
 
 /// An API key, which does not show itself.
 #[derive(Clone)]
-pub struct Secret(String);
+struct Secret(String);
 
 impl std::fmt::Debug for Secret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -32,7 +28,7 @@ impl std::fmt::Debug for Secret {
 pub enum Answer {
     /// Status 200.
     Body(Vec<u8>),
-    /// Status 200 with more than [`LARGEST_BODY`].
+    /// Status 200 with more than [`LineSettings::largest_body`].
     TooLarge,
     /// It may pass.
     Passing {
@@ -65,43 +61,65 @@ pub enum Scope {
     Endpoint,
 }
 
-/// The way to one endpoint.
+/// What to do about troubles, in the words of the file that configures the endpoint.
+#[derive(Debug, Clone, Copy)]
+pub struct Advice {
+    /// The setting that holds the address.
+    pub address: &'static str,
+    /// The server knows no such address or model.
+    pub not_found: &'static str,
+    /// The server does not take the request.
+    pub refused: &'static str,
+}
+
+/// How a server is reached.
 #[derive(Debug)]
+pub struct LineSettings<'a> {
+    /// Where requests go.
+    pub url: Url,
+    /// Longest time for one of them.
+    pub timeout: Duration,
+    /// Requests under way at the same time.
+    pub concurrency: usize,
+    /// Environment variable that holds the API key.
+    pub api_key_env: Option<&'a str>,
+    /// Largest answer that is read, in bytes.
+    pub largest_body: u64,
+    /// What to do about troubles.
+    pub advice: Advice,
+}
+
+/// The way to one address.
+#[derive(Debug, Clone)]
 pub struct Line {
     url: Url,
     agent: Agent,
     variable: Option<String>,
     key: Option<Secret>,
+    largest_body: u64,
+    advice: Advice,
 }
 
 impl Line {
     /// Prepares the way; the key is read from the environment here, and its absence is said by [`Line::check`].
     ///
     /// # Errors
-    /// [`JudgeError::Setting`].
-    pub fn new(endpoint: &Endpoint) -> Result<Self, JudgeError> {
-        let url = endpoint.address()?;
-        let timeout = endpoint.timeout();
+    /// If the environment names a proxy that is no address.
+    pub fn new(settings: LineSettings<'_>) -> Result<Self, ProxyRefused> {
         let mut builder = AgentBuilder::new()
             // A key and the texts go to the address that was configured, and to no other.
             .redirects(0)
-            .timeout_connect(timeout.min(LONGEST_CONNECT))
-            .timeout(timeout)
-            .max_idle_connections_per_host(endpoint.concurrency)
+            .timeout_connect(settings.timeout.min(LONGEST_CONNECT))
+            .timeout(settings.timeout)
+            .max_idle_connections_per_host(settings.concurrency)
             .user_agent(concat!("secateur/", env!("CARGO_PKG_VERSION")));
-        if let Some(proxy) = Proxies::from_environment().of(&url) {
-            let parsed = Proxy::new(proxy).map_err(|error| JudgeError::Setting {
-                judge: endpoint.name.clone(),
-                setting: "the proxy of the environment",
-                found: error.to_string(),
-                expected: "an address as http://host:port",
-            })?;
-            builder = builder.proxy(parsed);
+        if let Some(proxy) = Proxies::from_environment().of(&settings.url) {
+            builder = builder.proxy(Proxy::new(proxy).map_err(|error| ProxyRefused(error.to_string()))?);
         }
-        let variable = endpoint.api_key_env.clone();
+        let variable = settings.api_key_env.map(str::to_owned);
         let key = variable.as_ref().and_then(|name| std::env::var(name).ok());
         Ok(Self {
-            url,
+            url: settings.url,
             agent: builder.build(),
             variable,
             // A line break inside would end the header it is sent in.
@@ -109,10 +127,19 @@ impl Line {
                 .map(|key| key.trim().to_owned())
                 .filter(|key| !key.is_empty() && key.chars().all(|c| c.is_ascii_graphic()))
                 .map(Secret),
+            largest_body: settings.largest_body,
+            advice: settings.advice,
         })
     }
 
+    /// The same way to another address of the same server.
+    #[must_use]
+    pub fn to(&self, url: Url) -> Self {
+        Self { url, ..self.clone() }
+    }
+
     /// The address, which holds no secret.
+    #[must_use]
     pub fn address(&self) -> &str {
         self.url.as_str()
     }
@@ -131,6 +158,7 @@ impl Line {
     }
 
     /// The text without the key, should somebody have sent it back.
+    #[must_use]
     pub fn redacted(&self, text: String) -> String {
         match &self.key {
             Some(Secret(key)) if text.contains(key.as_str()) => text.replace(key.as_str(), "[API key]"),
@@ -139,16 +167,33 @@ impl Line {
     }
 
     /// Sends one request.
+    #[must_use]
     pub fn post(&self, body: &[u8]) -> Answer {
-        let mut request = self
+        let request = self.request("POST").set("Content-Type", "application/json");
+        self.read(request.send_bytes(body))
+    }
+
+    /// Reads what is there.
+    #[must_use]
+    pub fn get(&self) -> Answer {
+        self.read(self.request("GET").call())
+    }
+
+    fn request(&self, method: &str) -> Request {
+        let request = self
             .agent
-            .request_url("POST", &self.url)
-            .set("Content-Type", "application/json")
+            .request_url(method, &self.url)
             .set("Accept", "application/json");
-        if let Some(Secret(key)) = &self.key {
-            request = request.set("Authorization", &format!("Bearer {key}"));
+        match &self.key {
+            Some(Secret(key)) => request.set("Authorization", &format!("Bearer {key}")),
+            None => request,
         }
-        match request.send_bytes(body) {
+    }
+
+    // ureq's own result, as it comes.
+    #[allow(clippy::result_large_err)]
+    fn read(&self, result: Result<Response, ureq::Error>) -> Answer {
+        match result {
             Ok(response) if response.status() == 200 => self.body(response),
             Ok(response) | Err(ureq::Error::Status(_, response)) => self.status(response),
             Err(ureq::Error::Transport(error)) => self.transport(&error),
@@ -157,8 +202,9 @@ impl Line {
 
     fn body(&self, response: Response) -> Answer {
         let mut bytes = Vec::new();
-        match response.into_reader().take(LARGEST_BODY + 1).read_to_end(&mut bytes) {
-            Ok(_) if bytes.len() as u64 > LARGEST_BODY => Answer::TooLarge,
+        let most = self.largest_body;
+        match response.into_reader().take(most + 1).read_to_end(&mut bytes) {
+            Ok(_) if bytes.len() as u64 > most => Answer::TooLarge,
             Ok(_) => Answer::Body(bytes),
             Err(error) => Answer::Passing {
                 reason: self.redacted(format!("the answer broke off ({error})")),
@@ -189,12 +235,17 @@ impl Line {
                     _ => "see the server's log",
                 },
                 wait,
-                scope: if status == 429 { Scope::Endpoint } else { Scope::Question },
+                scope: if status == 429 {
+                    Scope::Endpoint
+                } else {
+                    Scope::Question
+                },
             },
             300..=399 => Answer::Refused {
                 reason,
                 advice: format!(
-                    "requests are not sent on to other addresses; set `endpoint` to where the server wants them{}",
+                    "requests are not sent on to other addresses; set `{}` to where the server wants them{}",
+                    self.advice.address,
                     target.map_or_else(String::new, |target| format!(" ({})", shown(&target)))
                 ),
                 scope: Scope::Endpoint,
@@ -206,12 +257,12 @@ impl Line {
             },
             404 | 405 | 410 => Answer::Refused {
                 reason,
-                advice: "check `endpoint`, which mostly ends in /v1, and `model`".into(),
+                advice: self.advice.not_found.into(),
                 scope: Scope::Endpoint,
             },
             _ => Answer::Refused {
                 reason,
-                advice: "see whether the model takes so long a text, `json`, `token_limit`, `temperature`, `seed` and `extra`".into(),
+                advice: self.advice.refused.into(),
                 scope: Scope::Question,
             },
         }
@@ -240,7 +291,7 @@ impl Line {
             | ErrorKind::InvalidProxyUrl
             | ErrorKind::ProxyUnauthorized => Answer::Refused {
                 reason,
-                advice: "check `endpoint` and the proxy variables".into(),
+                advice: format!("check `{}` and the proxy variables", self.advice.address),
                 scope: Scope::Endpoint,
             },
             ErrorKind::Dns | ErrorKind::ConnectionFailed | ErrorKind::ProxyConnect => {
@@ -253,6 +304,10 @@ impl Line {
         }
     }
 }
+
+/// The environment names a proxy that is no address; what was found.
+#[derive(Debug)]
+pub struct ProxyRefused(pub String);
 
 /// Without what may hold a secret.
 fn shown(target: &str) -> String {

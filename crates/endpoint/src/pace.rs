@@ -20,6 +20,7 @@ pub struct Pace {
 
 impl Pace {
     /// At most so many requests per minute, evenly spaced.
+    #[must_use]
     pub fn new(requests_per_minute: Option<f64>) -> Self {
         Self {
             gap: requests_per_minute.map_or(Duration::ZERO, |limit| Duration::from_secs_f64(60.0 / limit)),
@@ -28,6 +29,7 @@ impl Pace {
     }
 
     /// Takes the next turn: the request may go out then.
+    #[must_use]
     pub fn turn(&self) -> Instant {
         let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
         let turn = Instant::now().max(*next);
@@ -43,6 +45,7 @@ impl Pace {
 }
 
 /// Waits, and says whether the time has come rather than the word to stop.
+#[must_use]
 pub fn wait_until(then: Instant, should_stop: &(dyn Fn() -> bool + Sync)) -> bool {
     loop {
         if should_stop() {
@@ -58,6 +61,7 @@ pub fn wait_until(then: Instant, should_stop: &(dyn Fn() -> bool + Sync)) -> boo
 
 /// The wait after the `failed`-th attempt (from 1): doubled each time, times a factor in [½, 1½) drawn by the question's key, so
 /// that threads that failed together do not come back together, and a run can be repeated.
+#[must_use]
 pub fn backoff(first: Duration, failed: u32, key: &str) -> Duration {
     let doubled = first.saturating_mul(1 << (failed - 1).min(20)).min(LONGEST_BACKOFF);
     let digest = Sha256::digest(format!("{key}:{failed}"));
@@ -66,6 +70,7 @@ pub fn backoff(first: Duration, failed: u32, key: &str) -> Duration {
 }
 
 /// `Retry-After`: seconds, or a date as HTTP writes it (`Sun, 06 Nov 1994 08:49:37 GMT`).
+#[must_use]
 pub fn retry_after(text: &str, now: SystemTime) -> Option<Duration> {
     let text = text.trim();
     if let Ok(seconds) = text.parse::<u64>() {
