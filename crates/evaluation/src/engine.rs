@@ -123,6 +123,11 @@ pub trait Engine {
     /// together, because its last token is predicted and never read.
     fn max_length(&self) -> usize;
 
+    /// As [`Engine::max_length`], for requests to score, where that is less: a server may read the last token as well.
+    fn max_scored_length(&self) -> usize {
+        self.max_length()
+    }
+
     /// Log-probabilities of continuations. `progress` is called with the number of requests finished since the last call.
     ///
     /// # Errors

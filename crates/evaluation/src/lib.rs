@@ -8,7 +8,11 @@
 pub mod engine;
 pub mod bigram;
 #[cfg(feature = "local")]
+pub mod texts;
+#[cfg(feature = "local")]
 pub mod local;
+#[cfg(feature = "served")]
+pub mod served;
 pub mod encoding;
 pub mod requests;
 mod run;

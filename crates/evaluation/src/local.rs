@@ -1,59 +1,31 @@
 //! A checkpoint that runs in this process.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use secateur_datasets::item::Message;
-use secateur_model::checkpoint::open_config;
-use secateur_model::generate::{GenerateOptions, Generated};
-use secateur_model::generation_config::GenerationConfig;
-use secateur_model::text::{ChatTemplates, Message as Turn, SpecialToken, TokenStream, Tokenizer};
+use secateur_model::generate::GenerateOptions;
+use secateur_model::text::{TokenStream, Tokenizer};
 use secateur_model::{Model, ModelError};
 
-use crate::engine::{Divergence, Engine, EngineError, Finish, GenerateRequest, Generation, Score, ScoreRequest};
+use crate::engine::{Divergence, Engine, EngineError, GenerateRequest, Generation, Score, ScoreRequest};
+use crate::texts::{self, CheckpointTexts, error};
 
-/// A loaded model with what its directory says about text: tokenizer, chat template, end tokens. Masks are switched through
-/// [`LocalEngine::model_mut`].
+/// A loaded model with what its directory says about text. Masks are switched through [`LocalEngine::model_mut`].
 #[derive(Debug)]
 pub struct LocalEngine {
     model: Model,
-    tokenizer: Tokenizer,
-    templates: Option<ChatTemplates>,
-    end_tokens: Vec<u32>,
-    prefix: SpecialToken,
+    texts: CheckpointTexts,
 }
 
 impl LocalEngine {
     /// Reads tokenizer, templates and generation config of the model's directory.
     ///
     /// # Errors
-    /// If one of them is malformed, the tokenizer has ids that the embedding has no row for, or neither a begin nor an end
-    /// token.
+    /// As [`CheckpointTexts::open`].
     pub fn new(model: Model, directory: &Path) -> Result<Self, EngineError> {
-        let tokenizer = Tokenizer::open(directory).map_err(error)?;
-        tokenizer.check_ids(model.vocabulary()).map_err(error)?;
-        let special = tokenizer.special().clone();
-        let templates = ChatTemplates::open(directory, &special.texts).map_err(error)?;
-        let config = open_config(directory).map_err(error)?;
-        let config = GenerationConfig::open(directory, &config).map_err(error)?;
-        // The harness ends an answer at the tokenizer's end token as well as at those of generation_config.json.
-        let own_end = special.eos.iter().map(|token| token.id);
-        let end_tokens: BTreeSet<u32> = config.eos_token_ids.iter().copied().chain(own_end).collect();
-        let prefix = special.bos.or(special.eos).ok_or_else(|| {
-            EngineError(format!(
-                "{}: found neither `bos_token` nor `eos_token` in tokenizer_config.json; one of them must stand before a text \
-                 without context",
-                directory.display()
-            ))
-        })?;
-        Ok(Self {
-            model,
-            tokenizer,
-            templates,
-            end_tokens: end_tokens.into_iter().collect(),
-            prefix,
-        })
+        let texts = CheckpointTexts::open(directory, model.vocabulary())?;
+        Ok(Self { model, texts })
     }
 
     /// The model.
@@ -70,13 +42,13 @@ impl LocalEngine {
     /// The tokenizer.
     #[must_use]
     pub fn tokenizer(&self) -> &Tokenizer {
-        &self.tokenizer
+        self.texts.tokenizer()
     }
 
     /// Tokens that end an answer.
     #[must_use]
     pub fn end_tokens(&self) -> &[u32] {
-        &self.end_tokens
+        self.texts.end_tokens()
     }
 
     /// The conversation in the model's chat template; `None` if the checkpoint has no template. `ask`: it ends where the
@@ -85,54 +57,24 @@ impl LocalEngine {
     /// # Errors
     /// If the template fails on these messages.
     pub fn render(&self, messages: &[Message], ask: bool) -> Result<Option<String>, EngineError> {
-        let Some(templates) = &self.templates else {
-            return Ok(None);
-        };
-        let turns: Vec<Turn> = messages
-            .iter()
-            .map(|m| Turn::new(m.role.clone(), m.content.clone()))
-            .collect();
-        let template = templates.get("default").map_err(error)?;
-        template.render(&turns, ask, &BTreeMap::new()).map(Some).map_err(error)
+        self.texts.render(messages, ask)
     }
 
     fn options(&self, request: &GenerateRequest) -> GenerateOptions {
         GenerateOptions {
             prompt: request.prompt.clone(),
             max_new_tokens: request.max_new_tokens,
-            end_tokens: self.end_tokens.clone(),
+            end_tokens: self.texts.end_tokens().to_vec(),
             temperature: request.temperature,
             top_p: request.top_p,
             seed: request.seed,
         }
     }
-
-    fn finished(&self, request: &GenerateRequest, generated: &Generated) -> Result<Generation, EngineError> {
-        let mut text = self.tokenizer.decode(&generated.tokens, true).map_err(error)?;
-        let stops = request.stop.iter().filter(|stop| !stop.is_empty());
-        let cut = stops.filter_map(|stop| text.find(stop.as_str())).min();
-        if let Some(cut) = cut {
-            text.truncate(cut);
-        }
-        let n = generated.log_probabilities.len();
-        let finish = match (generated.stopped || cut.is_some(), generated.ended) {
-            (true, _) => Finish::StopText,
-            (false, true) => Finish::EndToken,
-            (false, false) => Finish::Length,
-        };
-        Ok(Generation {
-            text,
-            tokens: generated.tokens.len(),
-            finish,
-            mean_log_probability: (n > 0).then(|| generated.log_probabilities.iter().sum::<f64>() / n as f64),
-            end_log_probability: generated.end_log_probability,
-        })
-    }
 }
 
 impl Engine for LocalEngine {
     fn encode(&self, text: &str, special: bool) -> Result<Vec<u32>, EngineError> {
-        self.tokenizer.encode(text, special).map_err(error)
+        self.texts.encode(text, special)
     }
 
     fn chat(&self, messages: &[Message]) -> Result<Option<String>, EngineError> {
@@ -140,11 +82,11 @@ impl Engine for LocalEngine {
     }
 
     fn prefix_token(&self) -> u32 {
-        self.prefix.id
+        self.texts.prefix().id
     }
 
     fn prefix_text(&self) -> Option<String> {
-        Some(self.prefix.text.clone())
+        Some(self.texts.prefix().text.clone())
     }
 
     fn max_length(&self) -> usize {
@@ -170,7 +112,7 @@ impl Engine for LocalEngine {
         // Special tokens are kept here, so that a stop text can name one.
         let streams: Vec<Mutex<TokenStream<'_>>> = requests
             .iter()
-            .map(|_| Mutex::new(self.tokenizer.stream(false)))
+            .map(|_| Mutex::new(self.tokenizer().stream(false)))
             .collect();
         let stop = |request: usize, tokens: &[u32]| {
             let Some(&last) = tokens.last() else {
@@ -183,11 +125,17 @@ impl Engine for LocalEngine {
             Ok(stream.stop_position(&requests[request].stop).is_some())
         };
         let answers = self.model.generate(&options, &stop, progress).map_err(error)?;
-        requests
-            .iter()
-            .zip(&answers)
-            .map(|(request, answer)| self.finished(request, answer))
-            .collect()
+        let finished = requests.iter().zip(&answers).map(|(request, answer)| {
+            let generated = texts::Generated {
+                tokens: &answer.tokens,
+                log_probabilities: Some(&answer.log_probabilities),
+                ended: answer.ended,
+                end_log_probability: answer.end_log_probability,
+                stopped: answer.stopped,
+            };
+            self.texts.answer(&request.stop, &generated)
+        });
+        finished.collect()
     }
 
     fn token_log_probabilities(
@@ -229,9 +177,4 @@ fn pairs(requests: &[ScoreRequest]) -> Vec<(&[u32], &[u32])> {
         .iter()
         .map(|request| (&request.context[..], &request.continuation[..]))
         .collect()
-}
-
-#[allow(clippy::needless_pass_by_value)]
-fn error(error: impl std::fmt::Display) -> EngineError {
-    EngineError(error.to_string())
 }

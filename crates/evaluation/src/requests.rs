@@ -26,6 +26,12 @@ impl PromptOptions {
         let own = engine.max_length();
         self.max_length.map_or(own, |asked| asked.min(own))
     }
+
+    /// The limit that holds where texts are scored, in tokens.
+    #[must_use]
+    pub fn score_limit(&self, engine: &dyn Engine) -> usize {
+        self.limit(engine).min(engine.max_scored_length())
+    }
 }
 
 /// Limits and sampling of a generation task.
@@ -130,7 +136,7 @@ pub fn choice(engine: &dyn Engine, choice: &Choice, options: &PromptOptions) -> 
             bare.map(str::to_owned).collect()
         }
     };
-    let limit = options.limit(engine);
+    let limit = options.score_limit(engine);
     let run = continuations.len() / contexts.len().max(1);
     let mut requests = Vec::with_capacity(continuations.len());
     for (index, continuation) in continuations.iter().enumerate() {
@@ -152,7 +158,7 @@ pub fn choice(engine: &dyn Engine, choice: &Choice, options: &PromptOptions) -> 
 /// If the tokenizer fails.
 pub fn rolling(engine: &dyn Engine, text: &str, options: &PromptOptions) -> Result<RollingRequests, RequestError> {
     let tokens = encoding::encode(engine, text)?;
-    let windows = encoding::rolling_windows(&tokens, engine.prefix_token(), options.limit(engine));
+    let windows = encoding::rolling_windows(&tokens, engine.prefix_token(), options.score_limit(engine));
     Ok(RollingRequests {
         windows,
         tokens: tokens.len(),
@@ -192,7 +198,7 @@ pub fn generation(
     let probe = match &sampling.probe {
         Some(probe) if !prompt.is_empty() => {
             let pair = encoding::encode_pair(engine, &prompt, probe)?;
-            encoding::fit(pair, options.limit(engine))
+            encoding::fit(pair, options.score_limit(engine))
                 .ok()
                 .map(|fitted| fitted.request)
         }
@@ -275,7 +281,7 @@ pub fn divergence(
         }
     };
     let pair = encoding::encode_pair(engine, &prompt, &text)?;
-    let fitted = encoding::fit(pair, options.limit(engine));
+    let fitted = encoding::fit(pair, options.score_limit(engine));
     Ok(DivergenceRequests {
         prompt,
         text,
