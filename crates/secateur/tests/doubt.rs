@@ -100,7 +100,9 @@ limit = 8
 fn keys(folder: &Path) -> BTreeSet<String> {
     let records = fs::read_dir(folder.join("results/doubt/records")).unwrap();
     let names = records.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    names.filter(|name| name.ends_with(".json")).collect()
+    names
+        .filter(|name| Path::new(name).extension().is_some_and(|end| end == "json"))
+        .collect()
 }
 
 /// Answers of the unpruned model to a task, as kept on disk.

@@ -61,7 +61,7 @@ fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
 /// Records by name, without temporary files and notes.
 fn records(sweep: &Sweep) -> BTreeMap<String, Vec<u8>> {
     let mut records = files(&results(sweep).join("records"));
-    records.retain(|name, _| !name.starts_with('.') && name.ends_with(".json"));
+    records.retain(|name, _| !name.starts_with('.') && Path::new(name).extension().is_some_and(|end| end == "json"));
     records
 }
 
@@ -152,7 +152,7 @@ impl Dice {
     }
 }
 
-/// How often a sweep is killed: SECATEUR_KILLS, or a few times.
+/// How often a sweep is killed: `SECATEUR_KILLS`, or a few times.
 fn kills() -> usize {
     let asked = std::env::var("SECATEUR_KILLS").ok();
     asked.map_or(8, |number| number.parse().unwrap())
@@ -271,7 +271,7 @@ fn sigterm_stops_behind_a_chunk_and_the_cell_goes_on_there() {
         let partial = files(&answers)
             .into_iter()
             .find(|(name, _)| name.starts_with(".partial-"));
-        partial.is_some_and(|(_, bytes)| bytes.iter().filter(|&&byte| byte == b'\n').count() > 1)
+        partial.is_some_and(|(_, bytes)| String::from_utf8_lossy(&bytes).lines().count() > 1)
     });
     let kill = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
     assert!(kill.unwrap().success());

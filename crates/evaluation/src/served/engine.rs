@@ -133,18 +133,17 @@ impl ServedEngine {
             seed: 0,
         };
         self.generate_one(&request)?;
-        self.unscored = match self.dialect.scoring() {
-            Scoring::Never(reason) => Some(reason.to_owned()),
-            _ => {
-                let request = ScoreRequest {
-                    context: vec![self.texts.prefix().id],
-                    continuation: prompt,
-                };
-                match self.score_one(&request) {
-                    Ok(_) => None,
-                    Err(Unanswered::Refused(message)) => Some(message),
-                    Err(Unanswered::Failed(error)) => return Err(error),
-                }
+        self.unscored = if let Scoring::Never(reason) = self.dialect.scoring() {
+            Some(reason.to_owned())
+        } else {
+            let request = ScoreRequest {
+                context: vec![self.texts.prefix().id],
+                continuation: prompt,
+            };
+            match self.score_one(&request) {
+                Ok(_) => None,
+                Err(Unanswered::Refused(message)) => Some(message),
+                Err(Unanswered::Failed(error)) => return Err(error),
             }
         };
         Ok(())
@@ -184,20 +183,20 @@ impl ServedEngine {
     fn generation(&self, request: &GenerateRequest, completion: &Completion) -> Result<Generation, EngineError> {
         match &completion.said {
             Said::Tokens { ids, log_probabilities } => {
-                self.from_tokens(request, completion, ids, log_probabilities.as_deref())
+                self.told_in_tokens(request, completion, ids, log_probabilities.as_deref())
             }
-            Said::Text { text, tokens } => self.from_text(request, completion, text.clone(), *tokens),
+            Said::Text { text, tokens } => self.told_in_text(request, completion, text.clone(), *tokens),
         }
     }
 
-    fn from_tokens(
+    fn told_in_tokens(
         &self,
         request: &GenerateRequest,
         completion: &Completion,
         ids: &[u32],
         log_probabilities: Option<&[f64]>,
     ) -> Result<Generation, EngineError> {
-        self.check_length(request, ids.len())?;
+        check_length(request, ids.len())?;
         let ended = ids.last().is_some_and(|last| self.texts.end_tokens().contains(last));
         let tokens = &ids[..ids.len() - usize::from(ended)];
         // Special tokens are kept here, so that a stop text can name one.
@@ -230,14 +229,14 @@ impl ServedEngine {
     }
 
     /// From text without special tokens: an end token is what was counted and cannot be seen.
-    fn from_text(
+    fn told_in_text(
         &self,
         request: &GenerateRequest,
         completion: &Completion,
         mut text: String,
         tokens: usize,
     ) -> Result<Generation, EngineError> {
-        self.check_length(request, tokens)?;
+        check_length(request, tokens)?;
         let full = tokens == request.max_new_tokens;
         let hidden = !full || self.texts.encode(&text, false)?.len() + 1 == tokens;
         let stopped = cut_at_stop(&mut text, &request.stop);
@@ -259,16 +258,6 @@ impl ServedEngine {
             mean_log_probability: None,
             end_log_probability: None,
         })
-    }
-
-    fn check_length(&self, request: &GenerateRequest, tokens: usize) -> Result<(), EngineError> {
-        if tokens <= request.max_new_tokens {
-            return Ok(());
-        }
-        Err(EngineError(format!(
-            "the answer has {tokens} tokens, {} were asked for",
-            request.max_new_tokens
-        )))
     }
 
     fn score_one(&self, request: &ScoreRequest) -> Result<Vec<TokenScore>, Unanswered> {
@@ -410,4 +399,14 @@ impl Engine for ServedEngine {
             .map(|tokens| tokens.iter().map(|token| token.log_probability).collect())
             .collect())
     }
+}
+
+fn check_length(request: &GenerateRequest, tokens: usize) -> Result<(), EngineError> {
+    if tokens <= request.max_new_tokens {
+        return Ok(());
+    }
+    Err(EngineError(format!(
+        "the answer has {tokens} tokens, {} were asked for",
+        request.max_new_tokens
+    )))
 }

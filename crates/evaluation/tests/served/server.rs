@@ -181,7 +181,7 @@ impl Server {
     }
 }
 
-/// The demo's OLMoE behind a server.
+/// The demo's `OLMoE` behind a server.
 pub fn open(settings: &ServedSettings) -> Result<ServedEngine, EngineError> {
     let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../datasets/demo/models/demo-olmoe");
     let checkpoint = ServedCheckpoint {

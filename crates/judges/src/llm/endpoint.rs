@@ -184,15 +184,15 @@ impl Endpoint {
         if self.model.trim().is_empty() {
             return Err(self.refused("model", "nothing".into(), "the model's name at the endpoint"));
         }
-        if let Some(variable) = &self.api_key_env {
-            if !is_variable(variable) {
-                // What was written may be the key itself: it is not repeated.
-                return Err(self.refused(
-                    "api_key_env",
-                    "something else".into(),
-                    "the name of an environment variable, not the key",
-                ));
-            }
+        if let Some(variable) = &self.api_key_env
+            && !is_variable(variable)
+        {
+            // What was written may be the key itself: it is not repeated.
+            return Err(self.refused(
+                "api_key_env",
+                "something else".into(),
+                "the name of an environment variable, not the key",
+            ));
         }
         Ok(())
     }
