@@ -26,7 +26,7 @@ def run(model, tokenizer, pairs):
 
 def main(root):
     pairs = json.load(open(os.path.join(root, "pairs.json")))
-    for name in ("bert-base", "albert-base"):
+    for name in ("bert-small", "bert-base", "albert-base"):
         directory = os.path.join(root, name)
         tokenizer = AutoTokenizer.from_pretrained(directory)
         model = AutoModelForSequenceClassification.from_pretrained(directory, dtype=torch.float32).eval()

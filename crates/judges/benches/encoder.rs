@@ -1,4 +1,4 @@
-//! Pairs of 64 to 128 tokens through encoders of base size with random weights.
+//! Pairs of 64 to 128 tokens through encoders of base size and of `MiniLM`'s with random weights.
 //!
 //! `cargo bench --package secateur-judges --bench encoder`. With `ENCODER_BENCH_DIR` the checkpoints and pairs stay there, so that
 //! `benchmarks/goldens/time_judges.py` can run transformers on the same.
@@ -17,9 +17,15 @@ use secateur_judges::scorer::PairClassifier;
 use secateur_model::{Device, DeviceKind, Precision};
 use serde_json::json;
 
-const HIDDEN: usize = 768;
-const INNER: usize = 3072;
 const WORDS: usize = 2000;
+
+/// Width, width inside, layers.
+#[derive(Clone, Copy)]
+struct Size(usize, usize, usize);
+
+const BASE: Size = Size(768, 3072, 12);
+/// As MiniLM-L6.
+const SMALL: Size = Size(384, 1536, 6);
 const PAIRS: usize = 32;
 
 /// xorshift: any stream of numbers will do.
@@ -62,42 +68,48 @@ fn embeddings(list: &mut Vec<(String, Vec<usize>)>, prefix: &str, width: usize) 
     norm(list, &format!("{prefix}.embeddings.LayerNorm"), width);
 }
 
-fn bert() -> Vec<(String, Vec<usize>)> {
+fn bert(Size(hidden, inner, layers): Size) -> Vec<(String, Vec<usize>)> {
     let mut list = Vec::new();
-    embeddings(&mut list, "bert", HIDDEN);
-    for layer in 0..12 {
+    embeddings(&mut list, "bert", hidden);
+    for layer in 0..layers {
         let name = format!("bert.encoder.layer.{layer}");
         for part in ["self.query", "self.key", "self.value", "output.dense"] {
-            dense(&mut list, &format!("{name}.attention.{part}"), HIDDEN, HIDDEN);
+            dense(&mut list, &format!("{name}.attention.{part}"), hidden, hidden);
         }
-        norm(&mut list, &format!("{name}.attention.output.LayerNorm"), HIDDEN);
-        dense(&mut list, &format!("{name}.intermediate.dense"), INNER, HIDDEN);
-        dense(&mut list, &format!("{name}.output.dense"), HIDDEN, INNER);
-        norm(&mut list, &format!("{name}.output.LayerNorm"), HIDDEN);
+        norm(&mut list, &format!("{name}.attention.output.LayerNorm"), hidden);
+        dense(&mut list, &format!("{name}.intermediate.dense"), inner, hidden);
+        dense(&mut list, &format!("{name}.output.dense"), hidden, inner);
+        norm(&mut list, &format!("{name}.output.LayerNorm"), hidden);
     }
-    dense(&mut list, "bert.pooler.dense", HIDDEN, HIDDEN);
-    dense(&mut list, "classifier", 3, HIDDEN);
+    dense(&mut list, "bert.pooler.dense", hidden, hidden);
+    dense(&mut list, "classifier", 3, hidden);
     list
 }
 
-fn albert() -> Vec<(String, Vec<usize>)> {
+fn albert(Size(hidden, inner, _): Size) -> Vec<(String, Vec<usize>)> {
     let mut list = Vec::new();
     embeddings(&mut list, "albert", 128);
-    dense(&mut list, "albert.encoder.embedding_hidden_mapping_in", HIDDEN, 128);
+    dense(&mut list, "albert.encoder.embedding_hidden_mapping_in", hidden, 128);
     let name = "albert.encoder.albert_layer_groups.0.albert_layers.0";
     for part in ["query", "key", "value", "dense"] {
-        dense(&mut list, &format!("{name}.attention.{part}"), HIDDEN, HIDDEN);
+        dense(&mut list, &format!("{name}.attention.{part}"), hidden, hidden);
     }
-    norm(&mut list, &format!("{name}.attention.LayerNorm"), HIDDEN);
-    dense(&mut list, &format!("{name}.ffn"), INNER, HIDDEN);
-    dense(&mut list, &format!("{name}.ffn_output"), HIDDEN, INNER);
-    norm(&mut list, &format!("{name}.full_layer_layer_norm"), HIDDEN);
-    dense(&mut list, "albert.pooler", HIDDEN, HIDDEN);
-    dense(&mut list, "classifier", 3, HIDDEN);
+    norm(&mut list, &format!("{name}.attention.LayerNorm"), hidden);
+    dense(&mut list, &format!("{name}.ffn"), inner, hidden);
+    dense(&mut list, &format!("{name}.ffn_output"), hidden, inner);
+    norm(&mut list, &format!("{name}.full_layer_layer_norm"), hidden);
+    dense(&mut list, "albert.pooler", hidden, hidden);
+    dense(&mut list, "classifier", 3, hidden);
     list
 }
 
-fn write_checkpoint(directory: &Path, model_type: &str, class: &str, tensors: Vec<(String, Vec<usize>)>) {
+fn write_checkpoint(directory: &Path, model_type: &str, size: Size, tensors: Vec<(String, Vec<usize>)>) {
+    let Size(hidden, inner, layers) = size;
+    let class = if model_type == "albert" {
+        "AlbertForSequenceClassification"
+    } else {
+        "BertForSequenceClassification"
+    };
     fs::create_dir_all(directory).unwrap();
     let mut noise = Noise(0x9E37_79B9_7F4A_7C15);
     let data: Vec<(String, Vec<usize>, Vec<u8>)> = tensors
@@ -122,8 +134,8 @@ fn write_checkpoint(directory: &Path, model_type: &str, class: &str, tensors: Ve
     )
     .unwrap();
     let config = json!({
-        "model_type": model_type, "architectures": [class], "hidden_size": HIDDEN, "num_hidden_layers": 12,
-        "num_attention_heads": 12, "intermediate_size": INNER, "vocab_size": WORDS, "max_position_embeddings": 512,
+        "model_type": model_type, "architectures": [class], "hidden_size": hidden, "num_hidden_layers": layers,
+        "num_attention_heads": 12, "intermediate_size": inner, "vocab_size": WORDS, "max_position_embeddings": 512,
         "embedding_size": 128, "num_hidden_groups": 1, "inner_group_num": 1, "type_vocab_size": 2, "pad_token_id": 0,
         "hidden_act": if model_type == "albert" { "gelu_new" } else { "gelu" },
         "id2label": {"0": "entailment", "1": "neutral", "2": "contradiction"},
@@ -191,12 +203,13 @@ fn main() {
     fs::write(root.join("pairs.json"), json!(texts).to_string()).unwrap();
     let pairs: Vec<(&str, &str)> = texts.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
     let mut criterion = Criterion::default().configure_from_args();
-    for (name, model_type, class, tensors) in [
-        ("bert-base", "bert", "BertForSequenceClassification", bert()),
-        ("albert-base", "albert", "AlbertForSequenceClassification", albert()),
+    for (name, model_type, size, tensors) in [
+        ("bert-small", "bert", SMALL, bert(SMALL)),
+        ("bert-base", "bert", BASE, bert(BASE)),
+        ("albert-base", "albert", BASE, albert(BASE)),
     ] {
         let directory = root.join(name);
-        write_checkpoint(&directory, model_type, class, tensors);
+        write_checkpoint(&directory, model_type, size, tensors);
         let device = Device::open(DeviceKind::Cpu, Precision::F32).unwrap();
         let mut encoder = Encoder::open(&directory, &device).unwrap();
         encoder.logits(&pairs[..4], &mut |_| ()).unwrap();

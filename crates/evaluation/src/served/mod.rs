@@ -1,7 +1,7 @@
 //! A checkpoint behind a server: vLLM, `SGLang`, llama.cpp's server, or transformers' (`transformers serve`).
 //!
 //! Tokenizer, chat template and end tokens are read from the checkpoint's directory, as for a checkpoint in this process; the server
-//! only computes. Each of the four is asked in the way that tells most ([`dialect`]): with token ids where it takes them, for
+//! only computes. Each of the four is asked in the way that tells most (`dialect.rs`): with token ids where it takes them, for
 //! log-probabilities of a prompt where it has them. What a server cannot tell is refused, never approximated.
 //!
 //! | server | asked at | prompt | answer | log-probabilities |
