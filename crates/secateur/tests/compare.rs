@@ -8,45 +8,8 @@ use std::process::{Command, Output};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-const CHOICE_CARD: &str = r#"
-name = "colours"
-version = 1
-kind = "multiple_choice"
-domain = "biomedical"
-about = "What colour is it?"
-licence = "CC0-1.0"
-[data]
-file = "colours.jsonl"
-id = "id"
-[prompt]
-template = "Question: {question}\nAnswer:"
-[choices]
-field = "choices"
-label = "label"
-[scoring]
-metrics = ["acc", "acc_norm"]
-"#;
-
-const GENERATION_CARD: &str = r#"
-name = "words"
-version = 1
-kind = "generation"
-domain = "general"
-about = "Say a word."
-licence = "CC0-1.0"
-[data]
-file = "words.jsonl"
-id = "id"
-[prompt]
-template = "{question}"
-[answer]
-references = "answers"
-[generation]
-max_new_tokens = 6
-stop = ["\n"]
-[scoring]
-metrics = ["exact_match", "token_f1"]
-"#;
+mod tiny;
+use tiny::{CHOICE_CARD, GENERATION_CARD};
 
 /// A folder with a sweep, its corpus and its tasks; every run gets a results folder of its own.
 struct Folder(tempfile::TempDir);
