@@ -6,14 +6,17 @@
 
 use rayon::prelude::*;
 
-use crate::portable;
+use crate::activations::Activations;
 use crate::weights::Weights;
 
 /// Multiply–adds from which a product is worth more than one thread.
 const PARALLEL_FROM: usize = 1 << 20;
 
 /// Rows that one thread works on at a time.
-const ROWS_PER_JOB: usize = 32;
+const ROWS_PER_JOB: usize = 36;
+
+/// Tokens whose results one thread puts into place at a time.
+const TOKENS_PER_JOB: usize = 64;
 
 /// `y[t, r] = Σ_c x[t, c] · w[r, c]`: `x` is `[tokens, columns]`, `y` is `[tokens, rows]`.
 ///
@@ -24,6 +27,7 @@ pub fn matmul(x: &[f32], w: Weights<'_>, y: &mut [f32]) {
     if tokens * w.rows * w.columns < PARALLEL_FROM || w.rows <= ROWS_PER_JOB {
         return matmul_single(x, w, y);
     }
+    let x = Activations::new(x, w.columns, true);
     // Threads own whole rows of yᵀ, which safe slices can express; the transposition costs 1/columns of the product.
     let mut transposed = vec![0.0f32; y.len()];
     transposed
@@ -31,9 +35,11 @@ pub fn matmul(x: &[f32], w: Weights<'_>, y: &mut [f32]) {
         .enumerate()
         .for_each(|(job, out)| {
             let rows = w.slice_rows(job * ROWS_PER_JOB, out.len() / tokens);
-            product(x, rows, out);
+            x.product(rows, out);
         });
-    transpose(&transposed, w.rows, tokens, y);
+    y.par_chunks_mut(TOKENS_PER_JOB * w.rows)
+        .enumerate()
+        .for_each(|(job, y)| transpose(&transposed, w.rows, tokens, job * TOKENS_PER_JOB, y));
 }
 
 /// [`matmul`] on the calling thread alone; the same bits.
@@ -42,12 +48,17 @@ pub fn matmul(x: &[f32], w: Weights<'_>, y: &mut [f32]) {
 /// As [`matmul`].
 pub fn matmul_single(x: &[f32], w: Weights<'_>, y: &mut [f32]) {
     let tokens = check(x, &w, y);
+    single(&Activations::new(x, w.columns, false), tokens, w, y);
+}
+
+/// [`matmul_single`] on activations that serve other products too.
+pub(crate) fn single(x: &Activations<'_>, tokens: usize, w: Weights<'_>, y: &mut [f32]) {
     if tokens == 1 {
-        return product(x, w, y);
+        return x.product(w, y);
     }
     let mut transposed = vec![0.0f32; y.len()];
-    product(x, w, &mut transposed);
-    transpose(&transposed, w.rows, tokens, y);
+    x.product(w, &mut transposed);
+    transpose(&transposed, w.rows, tokens, 0, y);
 }
 
 fn check(x: &[f32], w: &Weights<'_>, y: &[f32]) -> usize {
@@ -62,26 +73,13 @@ fn check(x: &[f32], w: &Weights<'_>, y: &[f32]) -> usize {
     tokens
 }
 
-/// `out[r, t]`, by the widest instructions that the machine has.
-fn product(x: &[f32], w: Weights<'_>, out: &mut [f32]) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        if crate::x86::avx512_available() {
-            return crate::x86::product_avx512(x, w, out);
-        }
-        if crate::x86::avx2_available() {
-            return crate::x86::product_avx2(x, w, out);
-        }
-    }
-    portable::product(x, w, out);
-}
-
-fn transpose(from: &[f32], rows: usize, tokens: usize, to: &mut [f32]) {
+/// `to`, `[some tokens, rows]`, from those tokens of `from`, `[rows, tokens]`, which begin with `first`.
+fn transpose(from: &[f32], rows: usize, tokens: usize, first: usize, to: &mut [f32]) {
     const BLOCK: usize = 16;
     for row_block in (0..rows).step_by(BLOCK) {
-        for token in 0..tokens {
+        for (token, to) in to.chunks_exact_mut(rows).enumerate() {
             for row in row_block..rows.min(row_block + BLOCK) {
-                to[token * rows + row] = from[row * tokens + token];
+                to[row] = from[row * tokens + first + token];
             }
         }
     }
