@@ -25,18 +25,19 @@ def run(model, tokenizer, pairs):
 
 
 def main(root):
-    pairs = json.load(open(os.path.join(root, "pairs.json")))
     for name in ("bert-small", "bert-base", "albert-base"):
         directory = os.path.join(root, name)
         tokenizer = AutoTokenizer.from_pretrained(directory)
         model = AutoModelForSequenceClassification.from_pretrained(directory, dtype=torch.float32).eval()
-        run(model, tokenizer, pairs[:4])
-        begin, cpu = time.time(), time.process_time()
-        logits = run(model, tokenizer, pairs)
-        seconds, spent = time.time() - begin, time.process_time() - cpu
-        ours = torch.tensor(json.load(open(os.path.join(directory, "logits.json"))))
-        print(f"{name}: {60 * len(pairs) / seconds:.0f} pairs per minute, {spent / len(pairs):.3f} CPU seconds per pair, "
-              f"logits differ by at most {(ours - logits).abs().max():.1e}")
+        for length in ("sentences", "longer"):
+            pairs = json.load(open(os.path.join(root, f"{length}.json")))
+            run(model, tokenizer, pairs[:8])
+            begin, cpu = time.time(), time.process_time()
+            logits = run(model, tokenizer, pairs)
+            seconds, spent = time.time() - begin, time.process_time() - cpu
+            ours = torch.tensor(json.load(open(os.path.join(directory, f"{length}.json"))))
+            print(f"{name}, {length}: {60 * len(pairs) / seconds:.0f} pairs per minute, {spent / len(pairs):.3f} CPU seconds per pair, "
+                  f"logits differ by at most {(ours - logits).abs().max():.1e}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-//! Pairs of 64 to 128 tokens through encoders of base size and of `MiniLM`'s with random weights.
+//! Pairs of sentences (36 to 76 tokens: two sentences of `PubMed` abstracts have 55 on average) and longer ones (64 to 128) through
+//! encoders of base size and of `MiniLM`'s with random weights.
 //!
 //! `cargo bench --package secateur-judges --bench encoder`. With `ENCODER_BENCH_DIR` the checkpoints and pairs stay there, so that
 //! `benchmarks/goldens/time_judges.py` can run transformers on the same.
@@ -26,7 +27,11 @@ struct Size(usize, usize, usize);
 const BASE: Size = Size(768, 3072, 12);
 /// As MiniLM-L6.
 const SMALL: Size = Size(384, 1536, 6);
-const PAIRS: usize = 32;
+const PAIRS: usize = 96;
+
+/// Tokens of a pair, special ones included: fewest, and how many lengths there are.
+const SENTENCES: (usize, usize) = (36, 41);
+const LONGER: (usize, usize) = (64, 65);
 
 /// xorshift: any stream of numbers will do.
 struct Noise(u64);
@@ -168,12 +173,11 @@ fn write_checkpoint(directory: &Path, model_type: &str, size: Size, tensors: Vec
     fs::write(directory.join("tokenizer_config.json"), roles.to_string()).unwrap();
 }
 
-/// Pairs of 64 to 128 tokens, special ones included.
-fn pairs() -> Vec<(String, String)> {
+fn pairs((fewest, lengths): (usize, usize)) -> Vec<(String, String)> {
     let mut noise = Noise(42);
     (0..PAIRS)
         .map(|_| {
-            let words = 61 + noise.below(65);
+            let words = fewest - 3 + noise.below(lengths);
             let second = 10 + noise.below(20);
             let mut text = |count: usize| {
                 (0..count).fold(String::new(), |mut text, _| {
@@ -198,10 +202,11 @@ fn main() {
     let kept = std::env::var_os("ENCODER_BENCH_DIR").map(PathBuf::from);
     let temporary = tempfile::tempdir().unwrap();
     let root = kept.unwrap_or_else(|| temporary.path().to_path_buf());
-    let texts = pairs();
+    let sentences = pairs(SENTENCES);
+    let longer = pairs(LONGER);
     fs::create_dir_all(&root).unwrap();
-    fs::write(root.join("pairs.json"), json!(texts).to_string()).unwrap();
-    let pairs: Vec<(&str, &str)> = texts.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
+    fs::write(root.join("sentences.json"), json!(sentences).to_string()).unwrap();
+    fs::write(root.join("longer.json"), json!(longer).to_string()).unwrap();
     let mut criterion = Criterion::default().configure_from_args();
     for (name, model_type, size, tensors) in [
         ("bert-small", "bert", SMALL, bert(SMALL)),
@@ -212,23 +217,26 @@ fn main() {
         write_checkpoint(&directory, model_type, size, tensors);
         let device = Device::open(DeviceKind::Cpu, Precision::F32).unwrap();
         let mut encoder = Encoder::open(&directory, &device).unwrap();
-        encoder.logits(&pairs[..4], &mut |_| ()).unwrap();
-        let (begin, cpu) = (Instant::now(), cpu_seconds());
-        let logits = encoder.logits(&pairs, &mut |_| ()).unwrap();
-        let seconds = begin.elapsed().as_secs_f64();
-        let spent = cpu_seconds().zip(cpu).map_or(f64::NAN, |(end, begin)| end - begin);
-        println!(
-            "{name}: {:.0} pairs per minute, {:.3} CPU seconds per pair",
-            60.0 * PAIRS as f64 / seconds,
-            spent / PAIRS as f64
-        );
-        fs::write(directory.join("logits.json"), json!(logits).to_string()).unwrap();
         let mut group = criterion.benchmark_group("encoder");
         group.sample_size(10).measurement_time(Duration::from_secs(10));
-        group.throughput(Throughput::Elements(8));
-        group.bench_function(name, |bencher| {
-            bencher.iter(|| encoder.logits(&pairs[..8], &mut |_| ()).unwrap());
-        });
+        for (length, texts) in [("sentences", &sentences), ("longer", &longer)] {
+            let pairs: Vec<(&str, &str)> = texts.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
+            encoder.logits(&pairs[..8], &mut |_| ()).unwrap();
+            let (begin, cpu) = (Instant::now(), cpu_seconds());
+            let logits = encoder.logits(&pairs, &mut |_| ()).unwrap();
+            let seconds = begin.elapsed().as_secs_f64();
+            let spent = cpu_seconds().zip(cpu).map_or(f64::NAN, |(end, begin)| end - begin);
+            println!(
+                "{name}, {length}: {:.0} pairs per minute, {:.3} CPU seconds per pair",
+                60.0 * PAIRS as f64 / seconds,
+                spent / PAIRS as f64
+            );
+            fs::write(directory.join(format!("{length}.json")), json!(logits).to_string()).unwrap();
+            group.throughput(Throughput::Elements(16));
+            group.bench_function(format!("{name}/{length}"), |bencher| {
+                bencher.iter(|| encoder.logits(&pairs[..16], &mut |_| ()).unwrap());
+            });
+        }
         group.finish();
     }
     criterion.final_summary();

@@ -28,7 +28,7 @@ use burn::tensor::Tensor;
 use rayon::prelude::*;
 use secateur_model::checkpoint::Checkpoint;
 use secateur_model::text::{PairTokenizer, PairTokens, Tokenizer};
-use secateur_model::{Device, ModelError};
+use secateur_model::{Device, DeviceKind, ModelError};
 use sha2::{Digest, Sha256};
 
 use crate::error::JudgeError;
@@ -145,14 +145,36 @@ impl Encoder {
             });
         };
         let mut logits = vec![Vec::new(); tokens.len()];
-        for batch in batches(tokens, self.tokens_per_batch) {
-            let values = self.values(self.network.logits(head, &batch, &self.device)?, "logits")?;
+        let compute = |batch: &Batch<'_>| self.values(self.network.logits(head, batch, &self.device)?, "logits");
+        self.each(&batches(tokens, self.tokens_per_batch), compute, |batch, values| {
             for (&origin, row) in batch.origins.iter().zip(values.chunks_exact(head.labels.len())) {
                 logits[origin] = row.to_vec();
             }
             progress(batch.origins.len());
-        }
+        })?;
         Ok(logits)
+    }
+
+    /// Computes with all batches, on the CPU several at a time, and hands on what comes out in their order.
+    fn each<T: Send>(
+        &self,
+        batches: &[Batch<'_>],
+        compute: impl Fn(&Batch<'_>) -> Result<T, JudgeError> + Sync,
+        mut take: impl FnMut(&Batch<'_>, T),
+    ) -> Result<(), JudgeError> {
+        let at_a_time = match self.device.kind() {
+            // A few for each core, so that none waits long for the longest.
+            DeviceKind::Cpu => 4 * rayon::current_num_threads(),
+            DeviceKind::Ndarray | DeviceKind::Wgpu => 1,
+        };
+        for some in batches.chunks(at_a_time) {
+            let done: Vec<T> = match some {
+                [one] => vec![compute(one)?],
+                some => some.par_iter().map(&compute).collect::<Result<_, _>>()?,
+            };
+            some.iter().zip(done).for_each(|(batch, done)| take(batch, done));
+        }
+        Ok(())
     }
 
     /// All values of a tensor, on the host.
@@ -177,21 +199,6 @@ impl Encoder {
             .into()),
             None => Ok(values),
         }
-    }
-
-    fn embed_batch(&self, batch: &Batch<'_>, layer: usize, to: &mut [Embedded]) -> Result<(), JudgeError> {
-        let hidden = self.network.hidden;
-        let states = self.network.states(batch, layer, &self.device)?;
-        let values = self.values(states, "hidden states")?;
-        for ((&origin, rows), tokens) in batch.origins.iter().zip(batch.ranges()).zip(&batch.sequences) {
-            to[origin] = Embedded {
-                ids: tokens.ids.clone(),
-                special: tokens.special.clone(),
-                states: values[rows.start * hidden..rows.end * hidden].to_vec(),
-                hidden,
-            };
-        }
-        Ok(())
     }
 }
 
@@ -239,9 +246,19 @@ impl TokenEmbedder for Encoder {
             hidden: self.network.hidden,
         };
         let mut embedded = vec![nothing; tokens.len()];
-        for batch in batches(&tokens, self.tokens_per_batch) {
-            self.embed_batch(&batch, layer, &mut embedded)?;
-        }
+        let hidden = self.network.hidden;
+        let compute =
+            |batch: &Batch<'_>| self.values(self.network.states(batch, layer, &self.device)?, "hidden states");
+        self.each(&batches(&tokens, self.tokens_per_batch), compute, |batch, values| {
+            for ((&origin, rows), tokens) in batch.origins.iter().zip(batch.ranges()).zip(&batch.sequences) {
+                embedded[origin] = Embedded {
+                    ids: tokens.ids.clone(),
+                    special: tokens.special.clone(),
+                    states: values[rows.start * hidden..rows.end * hidden].to_vec(),
+                    hidden,
+                };
+            }
+        })?;
         Ok(embedded)
     }
 }

@@ -9,8 +9,8 @@ use serde_json::Value;
 use super::network::Network;
 use crate::error::JudgeError;
 
-/// Rows of a pass: enough for the matrix products to be fast, few enough for their results to be small.
-const TOKENS_PER_BATCH: usize = 2048;
+/// Rows of a pass: enough for the matrix products to be fast, few enough for their results to stay in the cache.
+const TOKENS_PER_BATCH: usize = 512;
 
 /// Options of an encoder.
 #[derive(Debug, Clone, PartialEq, Eq)]
