@@ -118,7 +118,7 @@ impl Store {
         atomic::write_new(&path, &pretty(sweep))?;
         let store = Self::open_existing(directory)?;
         store.check_is_of(sweep)?;
-        for part in ["", "records", "answers"] {
+        for part in ["", "records", "answers", "tables", "report", "report/charts"] {
             atomic::sweep_out(&directory.join(part));
         }
         Ok(store)

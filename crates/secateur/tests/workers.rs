@@ -65,9 +65,10 @@ fn records(sweep: &Sweep) -> BTreeMap<String, Vec<u8>> {
     records
 }
 
-/// All tables, `cells` without the columns in `measured`.
+/// All tables, without temporary files that a kill left behind, `cells` without the columns in `measured`.
 fn tables(sweep: &Sweep, measured: &[&str]) -> BTreeMap<String, String> {
     let mut tables = files(&results(sweep).join("tables"));
+    tables.retain(|name, _| !name.starts_with('.'));
     assert!(tables.len() >= 14, "{:?}", tables.keys());
     tables.remove("cells.parquet");
     let text = |(name, bytes): (String, Vec<u8>)| {
