@@ -11,8 +11,8 @@ use crate::engine::EngineError;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ServedSettings {
-    /// Base address of the server, as `http://127.0.0.1:8000/v1`.
-    #[serde(skip_serializing)]
+    /// Base address of the server, as `http://127.0.0.1:8000/v1`. Empty where it is read from what was written back.
+    #[serde(default, skip_serializing)]
     pub openai: String,
     /// The model, as the server calls it.
     pub model: String,
@@ -107,6 +107,13 @@ impl ServedSettings {
     /// # Errors
     /// Names the field, what was found and what was expected.
     pub fn check(&self) -> Result<(), EngineError> {
+        if self.openai.is_empty() {
+            return Err(refused(
+                "openai",
+                "missing",
+                "the server's address, as http://127.0.0.1:8000/v1",
+            ));
+        }
         let expected = "an address that ends in /v1, as http://127.0.0.1:8000/v1, without a query or a password";
         base_address(&self.openai, "/completions").map_err(|found| refused("openai", &found, expected))?;
         if !self.openai.trim_end_matches('/').ends_with("/v1") {
@@ -198,6 +205,7 @@ mod tests {
             assert!(message.contains(word) && !message.contains("secret"), "{message}");
         };
         refused(&|s| s.openai = "http://127.0.0.1:8000".into(), "ends in /v1");
+        refused(&|s| s.openai = String::new(), "`openai` is missing");
         refused(&|s| s.openai = "http://me:secret@x/v1".into(), "openai");
         refused(&|s| s.model = " ".into(), "model");
         refused(&|s| s.dtype = String::new(), "gptq-4bit");
@@ -212,6 +220,8 @@ mod tests {
         let mut settings = ServedSettings::new("http://a/v1", "m", "bf16");
         let written = serde_json::to_string(&settings).unwrap();
         assert_eq!(written, r#"{"model":"m","dtype":"bf16"}"#);
+        let read: ServedSettings = serde_json::from_str(&written).unwrap();
+        assert_eq!((read.openai.as_str(), read.model.as_str()), ("", "m"));
         settings.openai = "http://b/v1".into();
         (settings.concurrency, settings.api_key_env) = (1, Some("KEY".into()));
         assert_eq!(serde_json::to_string(&settings).unwrap(), written);
