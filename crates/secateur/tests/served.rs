@@ -266,6 +266,40 @@ fn workers_and_shards_share_served_cells() {
 }
 
 #[test]
+fn models_that_run_here_do_not_wait_for_a_server() {
+    let sweep = sweep();
+    let with_local = |address: &str| {
+        served_at(&sweep, address);
+        let text = fs::read_to_string(sweep.folder.path().join("sweep.toml")).unwrap();
+        let pruning = "methods = [\"random\"]\nratios = [0.5]\ncalibrate_on = [\"letters\"]\n[[corpora]]\nname = \"letters\"\n\
+                       file = \"corpus.jsonl\"\nsamples = 2\n";
+        let local = format!(
+            "{pruning}[[models]]\nname = \"local\"\npath = \"{}\"\n",
+            demo().display()
+        );
+        sweep.write(
+            "sweep.toml",
+            &text.replacen("[[models]]", &format!("{local}[[models]]"), 1),
+        );
+    };
+    with_local(&nobody());
+    let run = sweep.run();
+    assert_eq!(run.status.code(), Some(3), "{}", stderr(&run));
+    begins(
+        &run,
+        "4 cells evaluated, 0 shared with an equal mask, 0 done before, 4 failed",
+    );
+    let server = server();
+    with_local(&server.address());
+    let run = sweep.run();
+    stdout(&run);
+    begins(
+        &run,
+        "4 cells evaluated, 0 shared with an equal mask, 4 done before, 0 failed",
+    );
+}
+
+#[test]
 fn a_served_run_is_reproduced_where_the_model_is_served_now() {
     let (sweep, server) = (sweep(), server());
     served_at(&sweep, &server.address());

@@ -36,12 +36,14 @@ pub(super) fn print(opened: &Opened<'_>) -> anyhow::Result<()> {
     let masks = 1 + rankings.len() * sweep.ratios.len();
     println!("sweep `{}` on {}", sweep.name, device.description());
     let (served, local): (Vec<&Subject>, Vec<&Subject>) = subjects.iter().partition(|subject| subject.served.is_some());
-    println!(
-        "{} models × {masks} masks × {} tasks = {} cells",
-        local.len(),
-        tasks.len(),
-        local.len() * masks * tasks.len()
-    );
+    if !local.is_empty() {
+        println!(
+            "{} models × {masks} masks × {} tasks = {} cells",
+            local.len(),
+            tasks.len(),
+            local.len() * masks * tasks.len()
+        );
+    }
     for subject in served {
         let at = subject.served.as_ref().map(Served::description).unwrap_or_default();
         println!(
