@@ -227,7 +227,7 @@ impl Question<'_> {
 
     /// The same question to the unpruned model, whose mask is `whole`.
     #[must_use]
-    pub fn to_unpruned<'b>(&'b self, whole: &'b Pruned) -> Question<'b> {
+    pub fn of_unpruned<'b>(&'b self, whole: &'b Pruned) -> Question<'b> {
         Question {
             subject: self.unpruned,
             pruned: whole,
@@ -244,7 +244,7 @@ impl Question<'_> {
         outcome: &mut Outcome,
     ) -> anyhow::Result<Regressions> {
         let whole = Pruned::nothing(self.unpruned);
-        let key = RecordKey::from_inputs(&self.to_unpruned(&whole).inputs(setting));
+        let key = RecordKey::from_inputs(&self.of_unpruned(&whole).inputs(setting));
         let Found::Present(stored) = setting.store.get(&key)? else {
             anyhow::bail!("the unpruned model has no record of this task to compare with");
         };

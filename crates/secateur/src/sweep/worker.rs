@@ -249,7 +249,7 @@ impl<'a> Worker<'a> {
         }
         if question.pruned.name.is_some() {
             let whole = Pruned::nothing(question.unpruned);
-            let unpruned = RecordKey::from_inputs(&question.to_unpruned(&whole).inputs(&self.setting));
+            let unpruned = RecordKey::from_inputs(&question.of_unpruned(&whole).inputs(&self.setting));
             match self.settled(&unpruned, false)? {
                 Some(Step::Done) => {}
                 Some(_) => {
