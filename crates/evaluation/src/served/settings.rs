@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use secateur_endpoint::address::{base_address, is_variable};
+use secateur_endpoint::{Limits, base_address};
 use serde::{Deserialize, Serialize};
 
 use crate::engine::EngineError;
@@ -131,49 +131,15 @@ impl ServedSettings {
                 return Err(refused(field, "empty", expected));
             }
         }
-        if self.api_key_env.as_deref().is_some_and(|name| !is_variable(name)) {
-            let expected = "the name of an environment variable, not the key";
-            return Err(refused("api_key_env", "something else", expected));
-        }
-        let within = |value: f64, most: f64| value > 0.0 && value <= most;
-        let rate = self.requests_per_minute;
-        let concurrency = self.concurrency;
-        let numbers = [
-            (
-                "concurrency",
-                concurrency as f64,
-                (1..=1024).contains(&concurrency),
-                "1 to 1024",
-            ),
-            (
-                "attempts",
-                f64::from(self.attempts),
-                (1..=20).contains(&self.attempts),
-                "1 to 20",
-            ),
-            (
-                "timeout_s",
-                self.timeout_s,
-                within(self.timeout_s, 86_400.0),
-                "seconds, up to a day",
-            ),
-            (
-                "first_wait_s",
-                self.first_wait_s,
-                within(self.first_wait_s, 60.0),
-                "seconds, up to 60",
-            ),
-            (
-                "requests_per_minute",
-                rate.unwrap_or_default(),
-                rate.is_none_or(|rate| (0.01..=1e6).contains(&rate)),
-                "0.01 to 1000000",
-            ),
-        ];
-        match numbers.into_iter().find(|(_, _, allowed, _)| !allowed) {
-            Some((field, found, _, expected)) => Err(refused(field, &found.to_string(), expected)),
-            None => Ok(()),
-        }
+        let limits = Limits {
+            api_key_env: self.api_key_env.as_deref(),
+            concurrency: self.concurrency,
+            requests_per_minute: self.requests_per_minute,
+            timeout_s: self.timeout_s,
+            attempts: self.attempts,
+            first_wait_s: self.first_wait_s,
+        };
+        limits.check().map_err(|it| refused(it.setting, &it.found, it.expected))
     }
 
     pub(super) fn timeout(&self) -> Duration {
