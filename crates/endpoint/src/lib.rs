@@ -8,9 +8,11 @@ pub mod pace;
 pub mod line;
 pub mod attempts;
 pub mod address;
+pub mod limits;
 
 pub use address::base_address;
 pub use attempts::{Answered, Attempts, Failure};
+pub use limits::{Limits, OutOfBounds};
 pub use line::{Advice, Line, LineSettings, Scope};
 pub use pace::Pace;
 pub use words::{error_words, words};

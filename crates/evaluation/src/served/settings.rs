@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use secateur_endpoint::address::{base_address, is_variable};
+use secateur_endpoint::{Limits, base_address};
 use serde::{Deserialize, Serialize};
 
 use crate::engine::EngineError;
@@ -11,8 +11,8 @@ use crate::engine::EngineError;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ServedSettings {
-    /// Base address of the server, as `http://127.0.0.1:8000/v1`.
-    #[serde(skip_serializing)]
+    /// Base address of the server, as `http://127.0.0.1:8000/v1`. Empty where it is read from what was written back.
+    #[serde(default, skip_serializing)]
     pub openai: String,
     /// The model, as the server calls it.
     pub model: String,
@@ -107,6 +107,13 @@ impl ServedSettings {
     /// # Errors
     /// Names the field, what was found and what was expected.
     pub fn check(&self) -> Result<(), EngineError> {
+        if self.openai.is_empty() {
+            return Err(refused(
+                "openai",
+                "missing",
+                "the server's address, as http://127.0.0.1:8000/v1",
+            ));
+        }
         let expected = "an address that ends in /v1, as http://127.0.0.1:8000/v1, without a query or a password";
         base_address(&self.openai, "/completions").map_err(|found| refused("openai", &found, expected))?;
         if !self.openai.trim_end_matches('/').ends_with("/v1") {
@@ -124,49 +131,15 @@ impl ServedSettings {
                 return Err(refused(field, "empty", expected));
             }
         }
-        if self.api_key_env.as_deref().is_some_and(|name| !is_variable(name)) {
-            let expected = "the name of an environment variable, not the key";
-            return Err(refused("api_key_env", "something else", expected));
-        }
-        let within = |value: f64, most: f64| value > 0.0 && value <= most;
-        let rate = self.requests_per_minute;
-        let concurrency = self.concurrency;
-        let numbers = [
-            (
-                "concurrency",
-                concurrency as f64,
-                (1..=1024).contains(&concurrency),
-                "1 to 1024",
-            ),
-            (
-                "attempts",
-                f64::from(self.attempts),
-                (1..=20).contains(&self.attempts),
-                "1 to 20",
-            ),
-            (
-                "timeout_s",
-                self.timeout_s,
-                within(self.timeout_s, 86_400.0),
-                "seconds, up to a day",
-            ),
-            (
-                "first_wait_s",
-                self.first_wait_s,
-                within(self.first_wait_s, 60.0),
-                "seconds, up to 60",
-            ),
-            (
-                "requests_per_minute",
-                rate.unwrap_or_default(),
-                rate.is_none_or(|rate| (0.01..=1e6).contains(&rate)),
-                "0.01 to 1000000",
-            ),
-        ];
-        match numbers.into_iter().find(|(_, _, allowed, _)| !allowed) {
-            Some((field, found, _, expected)) => Err(refused(field, &found.to_string(), expected)),
-            None => Ok(()),
-        }
+        let limits = Limits {
+            api_key_env: self.api_key_env.as_deref(),
+            concurrency: self.concurrency,
+            requests_per_minute: self.requests_per_minute,
+            timeout_s: self.timeout_s,
+            attempts: self.attempts,
+            first_wait_s: self.first_wait_s,
+        };
+        limits.check().map_err(|it| refused(it.setting, &it.found, it.expected))
     }
 
     pub(super) fn timeout(&self) -> Duration {
@@ -198,6 +171,7 @@ mod tests {
             assert!(message.contains(word) && !message.contains("secret"), "{message}");
         };
         refused(&|s| s.openai = "http://127.0.0.1:8000".into(), "ends in /v1");
+        refused(&|s| s.openai = String::new(), "`openai` is missing");
         refused(&|s| s.openai = "http://me:secret@x/v1".into(), "openai");
         refused(&|s| s.model = " ".into(), "model");
         refused(&|s| s.dtype = String::new(), "gptq-4bit");
@@ -212,6 +186,8 @@ mod tests {
         let mut settings = ServedSettings::new("http://a/v1", "m", "bf16");
         let written = serde_json::to_string(&settings).unwrap();
         assert_eq!(written, r#"{"model":"m","dtype":"bf16"}"#);
+        let read: ServedSettings = serde_json::from_str(&written).unwrap();
+        assert_eq!((read.openai.as_str(), read.model.as_str()), ("", "m"));
         settings.openai = "http://b/v1".into();
         (settings.concurrency, settings.api_key_env) = (1, Some("KEY".into()));
         assert_eq!(serde_json::to_string(&settings).unwrap(), written);

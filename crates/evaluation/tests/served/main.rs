@@ -3,4 +3,5 @@
 
 mod dialects;
 mod failures;
+mod loopback;
 mod server;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use secateur_endpoint::address::{base_address, is_variable};
+use secateur_endpoint::{Limits, base_address};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use url::Url;
@@ -184,20 +184,21 @@ impl Endpoint {
         if self.model.trim().is_empty() {
             return Err(self.refused("model", "nothing".into(), "the model's name at the endpoint"));
         }
-        if let Some(variable) = &self.api_key_env
-            && !is_variable(variable)
-        {
-            // What was written may be the key itself: it is not repeated.
-            return Err(self.refused(
-                "api_key_env",
-                "something else".into(),
-                "the name of an environment variable, not the key",
-            ));
-        }
         Ok(())
     }
 
     fn check_numbers(&self) -> Result<(), JudgeError> {
+        let limits = Limits {
+            api_key_env: self.api_key_env.as_deref(),
+            concurrency: self.concurrency,
+            requests_per_minute: self.requests_per_minute,
+            timeout_s: self.timeout_s,
+            attempts: self.attempts,
+            first_wait_s: self.first_wait_s,
+        };
+        limits
+            .check()
+            .map_err(|it| self.refused(it.setting, it.found, it.expected))?;
         let number = |setting, found: f64, allowed: bool, expected| {
             if allowed {
                 Ok(())
@@ -205,33 +206,8 @@ impl Endpoint {
                 Err(self.refused(setting, found.to_string(), expected))
             }
         };
-        let whole = |setting, found: usize, most: usize, expected| {
-            number(setting, found as f64, (1..=most).contains(&found), expected)
-        };
-        whole("concurrency", self.concurrency, 256, "1 to 256")?;
-        whole("attempts", self.attempts as usize, 20, "1 to 20")?;
-        whole("max_tokens", self.max_tokens as usize, 1 << 20, "1 to 1048576")?;
-        let within = |value: f64, most: f64| value > 0.0 && value <= most;
-        number(
-            "timeout_s",
-            self.timeout_s,
-            within(self.timeout_s, 86_400.0),
-            "seconds, up to a day",
-        )?;
-        number(
-            "first_wait_s",
-            self.first_wait_s,
-            within(self.first_wait_s, 60.0),
-            "seconds, up to 60",
-        )?;
-        if let Some(limit) = self.requests_per_minute {
-            number(
-                "requests_per_minute",
-                limit,
-                within(limit, 1e6) && limit >= 0.01,
-                "0.01 to 1000000",
-            )?;
-        }
+        let longest = (1..=1 << 20).contains(&self.max_tokens);
+        number("max_tokens", f64::from(self.max_tokens), longest, "1 to 1048576")?;
         for (setting, price) in [("price_in", self.price_in), ("price_out", self.price_out)] {
             if let Some(price) = price {
                 number(

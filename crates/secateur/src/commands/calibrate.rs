@@ -50,10 +50,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         .iter()
         .map(|text| variant(text))
         .collect::<anyhow::Result<Vec<_>>>()?;
-    let subject = Subject::open(&ModelEntry {
-        name: last_part(Path::new(&arguments.model)),
-        path: arguments.model.clone(),
-    })?;
+    let subject = Subject::open(&ModelEntry::local(
+        last_part(Path::new(&arguments.model)),
+        &arguments.model,
+    ))?;
     let found = collect(arguments, &subject, &variants)?;
     let folder = arguments.output.join(&subject.name);
     for Variant { method, profile } in variants {

@@ -53,10 +53,7 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let subject = Subject::open(&ModelEntry {
-        name: arguments.model.clone(),
-        path: arguments.model.clone(),
-    })?;
+    let subject = Subject::open(&ModelEntry::local(&arguments.model, &arguments.model))?;
     let (plan, chosen_by) = choose(arguments, &subject, &subject.shapes())?;
     let naming =
         naming_of(subject.family).with_context(|| format!("family `{}` cannot be exported yet", subject.family))?;

@@ -15,6 +15,7 @@ use serde_json::Value;
 use super::compare::{self, EXIT_CODES};
 use super::{SOME_FAILED, command_line};
 use crate::sweep::Sweep;
+use crate::sweep::definition::ModelEntry;
 use crate::sweep::opened::Place;
 use crate::sweep::run::{self, Part, RunOptions};
 
@@ -39,6 +40,9 @@ pub struct Arguments {
     /// Folder that the sweep file lay in, if it has moved.
     #[arg(long)]
     base: Option<PathBuf>,
+    /// Where a served model is served now; once for each. Results do not depend on it, so runs do not keep it.
+    #[arg(long = "at", value_name = "MODEL=ADDRESS", value_parser = address)]
+    at: Vec<(String, String)>,
     /// Print JSON, as `secateur compare --exact --json` does.
     #[arg(long)]
     json: bool,
@@ -76,6 +80,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let mut sweep = Sweep::from_definition(&definition.sweep, &file)
         .with_context(|| format!("the definition in {}", written.display()))?;
     sweep.safe = written_section(&store)?;
+    tell_addresses(&mut sweep.models, &arguments.at)?;
     let place = Place {
         results: new_folder(arguments, &sweep.name)?,
         device: Some(definition.device),
@@ -106,6 +111,32 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     } else {
         ExitCode::from(SOME_FAILED)
     })
+}
+
+fn address(text: &str) -> Result<(String, String), String> {
+    let (model, address) = text
+        .split_once('=')
+        .ok_or("expected MODEL=ADDRESS, as in `large=http://127.0.0.1:8000/v1`")?;
+    Ok((model.to_owned(), address.to_owned()))
+}
+
+/// Gives every served model the address that it has now.
+fn tell_addresses(models: &mut [ModelEntry], told: &[(String, String)]) -> anyhow::Result<()> {
+    for (name, address) in told {
+        let model = models.iter_mut().find(|model| model.name == *name);
+        match model.and_then(|model| model.engine.as_mut()) {
+            Some(engine) => engine.openai.clone_from(address),
+            None => bail!("--at {name}=…: the sweep has no served model of this name"),
+        }
+    }
+    let without = |model: &&ModelEntry| model.engine.as_ref().is_some_and(|engine| engine.openai.is_empty());
+    match models.iter().find(without) {
+        Some(model) => bail!(
+            "model `{0}` was served, and runs do not keep addresses: say `--at {0}=http://…/v1`, where it is served now",
+            model.name
+        ),
+        None => Ok(()),
+    }
 }
 
 /// Where the sweep file lay. It need not be there any more; its folder must.

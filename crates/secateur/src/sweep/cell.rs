@@ -10,8 +10,8 @@ use secateur_datasets::item::Item;
 use secateur_evaluation::answer::Answer;
 use secateur_evaluation::compare::compare;
 use secateur_evaluation::diagrams::diagrams;
+use secateur_evaluation::engine::Engine;
 use secateur_evaluation::evaluate::{Evaluation, EvaluationOptions, Observer, Outcome, evaluate_judged, metrics};
-use secateur_evaluation::local::LocalEngine;
 use secateur_evaluation::regressions::regressions;
 use secateur_evaluation::requests::PromptOptions;
 use secateur_evaluation::resume::AnsweredChunk;
@@ -28,7 +28,6 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::definition::Sweep;
-use super::grid::RankingCell;
 use super::keys::evaluation_key;
 use super::progress::Progress;
 use super::pruned::Pruned;
@@ -55,27 +54,29 @@ pub struct Setting<'a> {
 pub struct Question<'a> {
     /// The model.
     pub subject: &'a Subject,
+    /// The model with all its experts: the same, unless pruned ones are served from a directory of their own.
+    pub unpruned: &'a Subject,
     /// The task.
     pub task: &'a LoadedTask,
     /// The mask.
-    pub pruned: &'a Pruned<'a>,
+    pub pruned: &'a Pruned,
 }
 
 impl Question<'_> {
     /// What the cell is called in records, charts and progress.
     #[must_use]
     pub fn cell(&self) -> Cell {
-        let (subject, spec, ranking) = (self.subject, &self.task.spec, self.pruned.ranking);
+        let (subject, spec, name) = (self.subject, &self.task.spec, self.pruned.name.as_ref());
         Cell {
-            model: subject.name.clone(),
+            model: subject.reported_as().to_owned(),
             family: subject.family.to_owned(),
-            method: ranking.map(|cell| cell.variant.method.name().to_owned()),
-            profile: ranking.map(|cell| cell.variant.profile.name().to_owned()),
+            method: name.map(|name| name.method.clone()),
+            profile: name.map(|name| name.profile.clone()),
             fraction_removed: self.pruned.fraction,
             experts_kept: self.pruned.kept.clone(),
-            experts_total: subject.moe_layers.iter().map(|layer| layer.experts).collect(),
-            seed: ranking.map_or(0, |cell| cell.seed),
-            calibration: ranking.map(RankingCell::calibration_name).unwrap_or_default(),
+            experts_total: self.pruned.total.clone(),
+            seed: name.map_or(0, |name| name.seed),
+            calibration: name.map(|name| name.calibration.clone()).unwrap_or_default(),
             task: spec.name.clone(),
             domain: serialized_name(&spec.domain),
             kind: serialized_name(&spec.kind),
@@ -115,6 +116,9 @@ impl Question<'_> {
             .into_iter()
             .filter(|(name, value)| *name != "scorers" || !value.is_empty());
         inputs.extend(decided.map(|(name, value)| (name.to_owned(), value)));
+        if let Some(served) = &self.subject.served {
+            inputs.extend(served.inputs());
+        }
         inputs
     }
 
@@ -126,7 +130,7 @@ impl Question<'_> {
     pub fn evaluate(
         &self,
         setting: &Setting<'_>,
-        engine: &mut LocalEngine,
+        engine: &mut dyn Engine,
         scorers: &mut Scorers,
         key: &RecordKey,
         progress: &mut Progress,
@@ -149,7 +153,7 @@ impl Question<'_> {
         let seconds = started.elapsed().as_secs_f64();
         let mut outcome = evaluation.outcome;
         let mut changed = None;
-        if self.pruned.ranking.is_some() {
+        if self.pruned.name.is_some() {
             changed = Some(self.compare_with_unpruned(setting, scorers, &evaluation.answers, &mut outcome)?);
         }
         let skipped = &self.task.data.skipped;
@@ -190,7 +194,7 @@ impl Question<'_> {
     fn ask(
         &self,
         setting: &Setting<'_>,
-        engine: &mut LocalEngine,
+        engine: &mut dyn Engine,
         scorers: &mut Scorers,
         earlier: Vec<AnsweredChunk>,
         sink: &mut Sink<'_>,
@@ -212,10 +216,23 @@ impl Question<'_> {
         }
     }
 
+    /// Why its key is not known yet: a server that decides it has never answered.
+    #[must_use]
+    pub fn no_key(&self) -> Option<String> {
+        [self.subject, self.unpruned].into_iter().find_map(|subject| {
+            let reason = subject.served.as_ref()?.server.as_ref().err()?;
+            Some(format!("model `{}`: {reason}", subject.name))
+        })
+    }
+
     /// The same question to the unpruned model, whose mask is `whole`.
     #[must_use]
-    pub fn unpruned<'b>(&'b self, whole: &'b Pruned<'b>) -> Question<'b> {
-        Question { pruned: whole, ..*self }
+    pub fn of_unpruned<'b>(&'b self, whole: &'b Pruned) -> Question<'b> {
+        Question {
+            subject: self.unpruned,
+            pruned: whole,
+            ..*self
+        }
     }
 
     /// Adds the paired difference to the unpruned model, whose answers were published first, and says which items changed.
@@ -226,8 +243,8 @@ impl Question<'_> {
         answers: &[Answer],
         outcome: &mut Outcome,
     ) -> anyhow::Result<Regressions> {
-        let whole = Pruned::nothing(self.subject);
-        let key = RecordKey::from_inputs(&self.unpruned(&whole).inputs(setting));
+        let whole = Pruned::nothing(self.unpruned);
+        let key = RecordKey::from_inputs(&self.of_unpruned(&whole).inputs(setting));
         let Found::Present(stored) = setting.store.get(&key)? else {
             anyhow::bail!("the unpruned model has no record of this task to compare with");
         };

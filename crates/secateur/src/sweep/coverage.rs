@@ -2,11 +2,10 @@
 //! is there.
 //!
 //! A key holds the hash of the mask, which calibration decides. Where the statistics are not there yet, a pruned cell has no key and
-//! is missing.
+//! is missing. So has a cell of a served model whose server has never been asked.
 
 use std::collections::BTreeMap;
 
-use secateur_model::mask::ExpertMask;
 use secateur_results::claims::{self, Holder};
 use secateur_results::failures::Failure;
 use secateur_results::key::RecordKey;
@@ -14,7 +13,7 @@ use secateur_results::record::Cell;
 use secateur_results::store::Store;
 
 use super::calibrate;
-use super::cell::Question;
+use super::cell::{Question, Setting};
 use super::keys::evaluation_key;
 use super::opened::Opened;
 use super::plan::PlannedCell;
@@ -105,36 +104,47 @@ impl Coverage {
 /// A cell in words; what only its mask tells is left empty.
 #[must_use]
 pub fn named(opened: &Opened<'_>, cell: &PlannedCell) -> Cell {
-    let pruned = Pruned {
-        ranking: cell.ranking.map(|index| &opened.rankings[index]),
-        fraction: cell.fraction,
-        mask: ExpertMask::default(),
-        kept: Vec::new(),
+    let known = Pruned::as_it_is(&opened.subjects[cell.subject]);
+    let pruned = match cell.ranking {
+        Some(index) => Pruned {
+            name: Some((&opened.rankings[index]).into()),
+            fraction: cell.fraction,
+            kept: Vec::new(),
+            ..known
+        },
+        None => known,
     };
-    let question = Question {
-        subject: &opened.subjects[cell.subject],
-        task: &opened.tasks[cell.task],
-        pruned: &pruned,
-    };
-    question.cell()
+    opened.question(cell.subject, cell.task, &pruned).cell()
 }
 
 /// Record and evaluation key of each cell of the plan whose mask is known.
 fn keys(opened: &Opened<'_>, store: &Store) -> anyhow::Result<Vec<Option<(RecordKey, String)>>> {
     let setting = opened.setting(store);
     let mut keys = Vec::with_capacity(opened.plan.len());
-    for subject in &opened.subjects {
+    for (place, subject) in opened.subjects.iter().enumerate() {
+        if subject.served.is_some() {
+            let pruned = Pruned::as_it_is(subject);
+            keys.extend((0..opened.tasks.len()).map(|task| {
+                let question = opened.question(place, task, &pruned);
+                question.no_key().is_none().then(|| keys_of(&question, &setting))
+            }));
+            continue;
+        }
         let collected = calibrate::saved(opened.sweep, store, subject, &opened.rankings)?;
         let ranked = ranked(subject, &opened.rankings, &collected)?;
         for pruned in masks(opened.sweep, subject, &opened.rankings, &ranked)? {
-            keys.extend(opened.tasks.iter().map(|task| {
-                let pruned = pruned.as_ref()?;
-                let inputs = Question { subject, task, pruned }.inputs(&setting);
-                Some((RecordKey::from_inputs(&inputs), evaluation_key(&inputs)))
+            keys.extend((0..opened.tasks.len()).map(|task| {
+                let question = opened.question(place, task, pruned.as_ref()?);
+                Some(keys_of(&question, &setting))
             }));
         }
     }
     Ok(keys)
+}
+
+fn keys_of(question: &Question<'_>, setting: &Setting<'_>) -> (RecordKey, String) {
+    let inputs = question.inputs(setting);
+    (RecordKey::from_inputs(&inputs), evaluation_key(&inputs))
 }
 
 fn standing(keys: Option<&(RecordKey, String)>, store: &Store, failures: &BTreeMap<String, Failure>) -> Standing {

@@ -7,6 +7,7 @@ use anyhow::{Context, bail};
 use secateur_datasets::corpora::CorpusSpec;
 use secateur_datasets::strict_toml;
 use secateur_datasets::tasks::FewShotDraw;
+use secateur_evaluation::served::ServedSettings;
 use secateur_judges::llm::Endpoint;
 use secateur_judges::scorers::ScorerSpec;
 use secateur_model::{DeviceKind, Precision};
@@ -24,13 +25,16 @@ struct SweepFile {
     name: String,
     #[serde(default)]
     about: String,
-    /// `method` or `method@profile`.
+    /// `method` or `method@profile`; absent where all models are served.
+    #[serde(default)]
     methods: Vec<String>,
     /// Fractions of each layer's experts to remove.
+    #[serde(default)]
     ratios: Vec<f64>,
     #[serde(default = "seeds")]
     seeds: Vec<u64>,
     /// Corpora to calibrate on; `a+b` combines two.
+    #[serde(default)]
     calibrate_on: Vec<String>,
     #[serde(default)]
     device: Option<DeviceKind>,
@@ -51,6 +55,7 @@ struct SweepFile {
     #[serde(default)]
     bootstrap_samples: Option<usize>,
     models: Vec<ModelEntry>,
+    #[serde(default)]
     corpora: Vec<CorpusSpec>,
     tasks: Vec<TaskEntry>,
     /// Scorers of answers against their sources, beside the one by rule.
@@ -72,6 +77,25 @@ pub struct ModelEntry {
     pub name: String,
     /// Directory, or id on the hub.
     pub path: String,
+    /// Where the checkpoint is served, if it is not to run in this process. It is evaluated as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine: Option<ServedSettings>,
+    /// Of a pruned checkpoint that is served: name of the unpruned one, which it is compared with and reported under.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<String>,
+}
+
+impl ModelEntry {
+    /// A checkpoint that runs in this process.
+    #[must_use]
+    pub fn local(name: impl Into<String>, path: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            path: path.into(),
+            engine: None,
+            of: None,
+        }
+    }
 }
 
 /// A task of the sweep.
@@ -212,11 +236,14 @@ impl Sweep {
         }
         distinct("models", written.models.iter().map(|m| m.name.as_str()))?;
         distinct("tasks", written.tasks.iter().map(|t| t.name.as_str()))?;
-        distinct("corpora", written.corpora.iter().map(|c| c.name.as_str()))?;
-        distinct("methods", written.methods.iter().map(String::as_str))?;
         distinct("seeds", written.seeds.iter().map(u64::to_string))?;
-        distinct("ratios", written.ratios.iter().map(f64::to_string))?;
-        distinct("calibrate_on", written.calibrate_on.iter().map(String::as_str))?;
+        // Served models are evaluated as they are: only the others are calibrated and pruned here.
+        if written.models.iter().any(|model| model.engine.is_none()) {
+            distinct("corpora", written.corpora.iter().map(|c| c.name.as_str()))?;
+            distinct("methods", written.methods.iter().map(String::as_str))?;
+            distinct("ratios", written.ratios.iter().map(f64::to_string))?;
+            distinct("calibrate_on", written.calibrate_on.iter().map(String::as_str))?;
+        }
         if let Some(bad) = written.ratios.iter().find(|ratio| !(0.0..1.0).contains(*ratio)) {
             bail!("ratios: {bad} is outside [0, 1): it is the share of each layer's experts to remove");
         }

@@ -11,6 +11,8 @@ use secateur_results::store::Store;
 
 use super::opened::Opened;
 use super::plan::PlannedCell;
+use super::served::Served;
+use super::subject::Subject;
 use super::tasks::LoadedTask;
 
 /// Tokens of the prefill that is timed, and sequences and steps of the decoding.
@@ -33,14 +35,26 @@ pub(super) fn print(opened: &Opened<'_>) -> anyhow::Result<()> {
     } = opened;
     let masks = 1 + rankings.len() * sweep.ratios.len();
     println!("sweep `{}` on {}", sweep.name, device.description());
-    println!(
-        "{} models × {masks} masks × {} tasks = {} cells",
-        subjects.len(),
-        tasks.len(),
-        subjects.len() * masks * tasks.len()
-    );
+    let (served, local): (Vec<&Subject>, Vec<&Subject>) = subjects.iter().partition(|subject| subject.served.is_some());
+    if !local.is_empty() {
+        println!(
+            "{} models × {masks} masks × {} tasks = {} cells",
+            local.len(),
+            tasks.len(),
+            local.len() * masks * tasks.len()
+        );
+    }
+    for subject in served {
+        let at = subject.served.as_ref().map(Served::description).unwrap_or_default();
+        println!(
+            "{}: {} {at}: {} cells, not timed",
+            subject.name,
+            subject.family,
+            tasks.len()
+        );
+    }
     let mut total = 0.0;
-    for subject in subjects {
+    for subject in local {
         let mut engine = subject.load(device)?;
         let (prefill, decode) = speeds(&mut engine)?;
         let (mut read, mut written) = (0usize, 0usize);
@@ -146,7 +160,7 @@ pub fn measured(opened: &Opened<'_>, store: &Store) -> anyhow::Result<Vec<Option
     }
     let of = |cell: &PlannedCell| {
         let name = (
-            opened.subjects[cell.subject].name.clone(),
+            opened.subjects[cell.subject].reported_as().to_owned(),
             opened.tasks[cell.task].spec.name.clone(),
         );
         alike.get(&name).map(|(sum, n)| sum / *n as f64)

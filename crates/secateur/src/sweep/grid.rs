@@ -56,12 +56,13 @@ pub fn rankings(sweep: &Sweep) -> Vec<RankingCell> {
     cells
 }
 
-/// Refuses fractions that leave fewer experts than a token needs, for every model and method, before anything runs.
+/// Refuses fractions that leave fewer experts than a token needs, for every model that is pruned here and every method, before anything
+/// runs.
 ///
 /// # Errors
 /// Names the first layer that refuses, and the largest fraction it allows.
 pub fn check(sweep: &Sweep, subjects: &[Subject]) -> anyhow::Result<()> {
-    for subject in subjects {
+    for subject in subjects.iter().filter(|subject| subject.served.is_none()) {
         for variant in &sweep.methods {
             for &ratio in &sweep.ratios {
                 check_fraction(&subject.shapes(), variant.method.budget(variant.profile), ratio).map_err(|e| {

@@ -93,13 +93,17 @@ fn corpora(sweep: &Sweep) -> Value {
 }
 
 fn model(subject: &Subject) -> Value {
-    json!({
+    let mut model = json!({
         "family": subject.family,
         "weights_sha256": subject.hash.weights,
         "tokenizer_sha256": subject.hash.tokenizer,
         "weight_bytes": subject.weight_bytes,
         "warnings": subject.warnings,
-    })
+    });
+    if let Some(served) = &subject.served {
+        model["served"] = json!(served.inputs());
+    }
+    model
 }
 
 fn task(task: &LoadedTask) -> Value {

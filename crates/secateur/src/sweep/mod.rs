@@ -3,6 +3,7 @@
 pub mod definition;
 pub mod grid;
 pub mod subject;
+pub mod served;
 pub mod calibrate;
 pub mod keys;
 pub mod estimate;

@@ -7,12 +7,14 @@ use secateur_results::safe::SafeSection;
 use secateur_results::store::{Store, SweepIdentity};
 use serde_json::json;
 
-use super::cell::Setting;
+use super::cell::{Question, Setting};
 use super::definition::Sweep;
 use super::grid::{self, RankingCell};
 use super::plan::{PlannedCell, plan};
+use super::pruned::Pruned;
 use super::safe;
 use super::scorers::Scorers;
+use super::served::{self, seen};
 use super::subject::Subject;
 use super::tasks::{self, LoadedTask};
 
@@ -60,26 +62,35 @@ impl<'a> Opened<'a> {
     /// If anything is missing, malformed or does not fit together.
     pub fn to_run(sweep: &'a Sweep, place: &Place) -> anyhow::Result<(Self, Scorers)> {
         let kind = place.device.unwrap_or(sweep.device);
-        Self::on(sweep, place, kind, Device::open(kind, sweep.precision)?)
+        let (mut opened, scorers) = Self::on(sweep, place, kind, Device::open(kind, sweep.precision)?)?;
+        let directory = opened.directory();
+        seen::meet(&mut opened.subjects, &directory)?;
+        Ok((opened, scorers))
     }
 
-    /// Opens a sweep in order to look at it, also where its device is not.
+    /// Opens a sweep in order to look at it, also where its device is not, and where its servers are not running.
     ///
     /// # Errors
     /// As [`Opened::to_run`].
     pub fn to_look_at(sweep: &'a Sweep, place: &Place) -> anyhow::Result<Self> {
         let kind = place.device.unwrap_or(sweep.device);
         let device = Device::open(kind, sweep.precision).or_else(|_| Device::open(DeviceKind::Cpu, sweep.precision))?;
-        Ok(Self::on(sweep, place, kind, device)?.0)
+        let mut opened = Self::on(sweep, place, kind, device)?.0;
+        let directory = opened.directory();
+        seen::recall(&mut opened.subjects, &directory);
+        Ok(opened)
     }
 
     fn on(sweep: &'a Sweep, place: &Place, kind: DeviceKind, device: Device) -> anyhow::Result<(Self, Scorers)> {
-        let subjects = sweep
+        let mut subjects = sweep
             .models
             .iter()
             .map(Subject::open)
             .collect::<anyhow::Result<Vec<_>>>()?;
         grid::check(sweep, &subjects)?;
+        served::check(&subjects)?;
+        // What an export is compared with comes before it.
+        subjects.sort_by_key(|subject| subject.export().is_some());
         let mut tasks = tasks::load(sweep, place.limit, place.skip_bad_items)?;
         let scorers = Scorers::open(sweep, &device, &tasks, &place.results.join(JUDGED))?;
         scorers.attach(&mut tasks);
@@ -129,6 +140,25 @@ impl<'a> Opened<'a> {
         let (definition, limit) = (&self.sweep.definition, self.place.limit);
         let definition = json!({ "sweep": definition, "limit": limit, "device": self.kind }).to_string();
         SweepIdentity::new(&self.sweep.name, &definition)
+    }
+
+    /// A question to a model, as one of its masks.
+    #[must_use]
+    pub fn question<'b>(&'b self, subject: usize, task: usize, pruned: &'b Pruned) -> Question<'b> {
+        Question {
+            subject: &self.subjects[subject],
+            unpruned: &self.subjects[self.unpruned(subject)],
+            task: &self.tasks[task],
+            pruned,
+        }
+    }
+
+    /// Index of the model that a model's pruned cells are compared with: its own, unless it is an export that is served.
+    #[must_use]
+    pub fn unpruned(&self, subject: usize) -> usize {
+        let name = self.subjects[subject].reported_as();
+        let found = self.subjects.iter().position(|other| other.name == name);
+        found.unwrap_or(subject)
     }
 
     /// What all cells share.

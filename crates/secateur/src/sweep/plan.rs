@@ -9,6 +9,7 @@ use secateur_results::key::RecordKey;
 use super::definition::Sweep;
 use super::estimate;
 use super::grid::RankingCell;
+use super::pruned::MaskName;
 use super::subject::Subject;
 use super::tasks::LoadedTask;
 
@@ -28,9 +29,9 @@ pub struct PlannedCell {
     pub id: String,
     /// Index of the model.
     pub subject: usize,
-    /// Index of the mask among the model's: 0 for the unpruned one.
+    /// Index of the mask among the model's: 0 for the one that its checkpoint has.
     pub mask: usize,
-    /// Index of the ranking; `None` for the unpruned model.
+    /// Index of the ranking; `None` for the checkpoint as it is.
     pub ranking: Option<usize>,
     /// Share of each layer's experts to remove.
     pub fraction: f64,
@@ -40,18 +41,24 @@ pub struct PlannedCell {
     pub work: f64,
 }
 
-/// All cells in the order in which one worker evaluates them: models, masks from gentle to harsh, tasks.
+/// All cells in the order in which one worker evaluates them: models, masks from gentle to harsh, tasks. A served model has the one
+/// mask that it was exported with.
 #[must_use]
 pub fn plan(sweep: &Sweep, subjects: &[Subject], tasks: &[LoadedTask], rankings: &[RankingCell]) -> Vec<PlannedCell> {
     let work: Vec<f64> = tasks.iter().map(tokens).collect();
     let mut cells = Vec::new();
     for (subject, opened) in subjects.iter().enumerate() {
         let weights = opened.weight_bytes as f64 / 1e9;
-        let pruned = sweep
-            .ratios
+        let as_it_is = opened.export().map_or(0.0, |export| export.fraction);
+        let ratios = if opened.served.is_some() {
+            &[]
+        } else {
+            sweep.ratios.as_slice()
+        };
+        let pruned = ratios
             .iter()
             .flat_map(|&fraction| (0..rankings.len()).map(move |ranking| (Some(ranking), fraction)));
-        for (mask, (ranking, fraction)) in std::iter::once((None, 0.0)).chain(pruned).enumerate() {
+        for (mask, (ranking, fraction)) in std::iter::once((None, as_it_is)).chain(pruned).enumerate() {
             for (task, loaded) in tasks.iter().enumerate() {
                 cells.push(PlannedCell {
                     id: id(opened, ranking.map(|index| &rankings[index]), fraction, loaded),
@@ -69,14 +76,16 @@ pub fn plan(sweep: &Sweep, subjects: &[Subject], tasks: &[LoadedTask], rankings:
 }
 
 fn id(subject: &Subject, ranking: Option<&RankingCell>, fraction: f64, task: &LoadedTask) -> String {
-    let named = |of: fn(&RankingCell) -> String| ranking.map(of).unwrap_or_default();
+    let exported = subject.export().map(|export| export.name.clone());
+    let name = ranking.map(MaskName::from).or(exported);
+    let named = |of: fn(&MaskName) -> String| name.as_ref().map(of).unwrap_or_default();
     let names = [
         ("model", subject.name.clone()),
-        ("method", named(|cell| cell.variant.method.name().to_owned())),
-        ("profile", named(|cell| cell.variant.profile.name().to_owned())),
+        ("method", named(|name| name.method.clone())),
+        ("profile", named(|name| name.profile.clone())),
         ("fraction_removed", fraction.to_string()),
-        ("seed", named(|cell| cell.seed.to_string())),
-        ("calibration", named(RankingCell::calibration_name)),
+        ("seed", named(|name| name.seed.to_string())),
+        ("calibration", named(|name| name.calibration.clone())),
         ("task", task.spec.name.clone()),
     ];
     let names: BTreeMap<String, String> = names.map(|(name, value)| (name.to_owned(), value)).into();

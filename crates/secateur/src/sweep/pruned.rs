@@ -1,4 +1,4 @@
-//! The masks of a model: the unpruned one, and every fraction of every ranking.
+//! The masks of a model: the unpruned one, and every fraction of every ranking; of a served model, the one that it has.
 
 use std::collections::BTreeMap;
 
@@ -15,27 +15,71 @@ use super::definition::Sweep;
 use super::grid::RankingCell;
 use super::subject::Subject;
 
+/// By what the experts of a mask were chosen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MaskName {
+    /// Method.
+    pub method: String,
+    /// Which definition of it.
+    pub profile: String,
+    /// Seed of data and of the random method.
+    pub seed: u64,
+    /// Corpora joined by `+`; empty for methods that need no data.
+    pub calibration: String,
+}
+
+impl From<&RankingCell> for MaskName {
+    fn from(cell: &RankingCell) -> Self {
+        Self {
+            method: cell.variant.method.name().to_owned(),
+            profile: cell.variant.profile.name().to_owned(),
+            seed: cell.seed,
+            calibration: cell.calibration_name(),
+        }
+    }
+}
+
 /// A mask to evaluate, and what it is called.
-pub struct Pruned<'a> {
+pub struct Pruned {
     /// What it was made by; `None` for the unpruned model.
-    pub ranking: Option<&'a RankingCell>,
+    pub name: Option<MaskName>,
     /// Share of each layer's experts that was to be removed.
     pub fraction: f64,
     /// Experts that stay.
     pub mask: ExpertMask,
     /// How many stay, per layer with experts.
     pub kept: Vec<usize>,
+    /// How many there were.
+    pub total: Vec<usize>,
 }
 
-impl Pruned<'_> {
+impl Pruned {
     /// All experts of `subject`.
     #[must_use]
     pub fn nothing(subject: &Subject) -> Self {
+        let all: Vec<usize> = subject.moe_layers.iter().map(|layer| layer.experts).collect();
         Self {
-            ranking: None,
+            name: None,
             fraction: 0.0,
             mask: ExpertMask::default(),
-            kept: subject.moe_layers.iter().map(|layer| layer.experts).collect(),
+            kept: all.clone(),
+            total: all,
+        }
+    }
+
+    /// The experts that `subject`'s checkpoint has: fewer than its source where it is an export that is served.
+    #[must_use]
+    pub fn as_it_is(subject: &Subject) -> Self {
+        let whole = Self::nothing(subject);
+        match subject.export() {
+            Some(export) => Self {
+                name: Some(export.name.clone()),
+                fraction: export.fraction,
+                mask: export.mask.clone(),
+                total: export.total.clone(),
+                ..whole
+            },
+            None => whole,
         }
     }
 }
@@ -75,14 +119,16 @@ fn one_ranked(subject: &Subject, cell: &RankingCell, collected: &Collected) -> a
 ///
 /// # Errors
 /// If a fraction leaves too few experts.
-pub fn masks<'a>(
+pub fn masks(
     sweep: &Sweep,
     subject: &Subject,
-    rankings: &'a [RankingCell],
+    rankings: &[RankingCell],
     ranked: &[Option<Ranking>],
-) -> anyhow::Result<Vec<Option<Pruned<'a>>>> {
+) -> anyhow::Result<Vec<Option<Pruned>>> {
     let shapes = subject.shapes();
-    let mut masks = vec![Some(Pruned::nothing(subject))];
+    let whole = Pruned::nothing(subject);
+    let total = whole.total.clone();
+    let mut masks = vec![Some(whole)];
     for &fraction in &sweep.ratios {
         for (cell, ranking) in rankings.iter().zip(ranked) {
             let Some(ranking) = ranking else {
@@ -91,10 +137,11 @@ pub fn masks<'a>(
             };
             let plan = Plan::new(ranking, &shapes, fraction, &BTreeMap::default())?;
             masks.push(Some(Pruned {
-                ranking: Some(cell),
+                name: Some(cell.into()),
                 fraction,
                 mask: plan.mask(),
                 kept: plan.experts_kept(),
+                total: total.clone(),
             }));
         }
     }

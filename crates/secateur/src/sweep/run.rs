@@ -10,6 +10,7 @@ use super::estimate;
 use super::opened::{Opened, Place};
 use super::plan;
 use super::progress::Progress;
+use super::served::seen;
 use super::shards::Shard;
 use super::worker::Worker;
 
@@ -63,6 +64,7 @@ pub fn run(sweep: &Sweep, place: &Place, part: &Part, options: &RunOptions) -> a
         Part::Shard(shard) => shard.cells(&opened.plan),
     };
     let store = opened.store()?;
+    seen::note(&opened.subjects, store.directory())?;
     let progress = Progress::new(wanted.len(), options.quiet);
     let worker = Worker::new(&opened, opened.setting(&store), scorers, progress)?;
     let (ending, keys): (Ending, BTreeSet<String>) = worker.run(&wanted)?;

@@ -14,6 +14,7 @@ use secateur_model::{Device, Model, ModelError};
 use secateur_pruning::shape::LayerShape;
 
 use super::definition::ModelEntry;
+use super::served::{Export, Served};
 
 /// An opened checkpoint.
 pub struct Subject {
@@ -31,6 +32,8 @@ pub struct Subject {
     pub weight_bytes: u64,
     /// Things about the checkpoint that the reader must know.
     pub warnings: Vec<String>,
+    /// How it is served, if it is.
+    pub served: Option<Served>,
 }
 
 impl Subject {
@@ -60,9 +63,11 @@ impl Subject {
                 shortened(&unused)
             ));
         }
+        let sizes = (spec.vocabulary, spec.max_positions);
         Ok(Self {
             name: entry.name.clone(),
             family: family.name(),
+            served: Served::of(entry, &checkpoint, &moe_layers, sizes)?,
             checkpoint,
             moe_layers,
             hash,
@@ -75,6 +80,19 @@ impl Subject {
     #[must_use]
     pub fn shapes(&self) -> Vec<LayerShape> {
         self.moe_layers.iter().map(LayerShape::from).collect()
+    }
+
+    /// What records and reports call it: a served export goes by the name of what it was pruned from.
+    #[must_use]
+    pub fn reported_as(&self) -> &str {
+        let of = self.served.as_ref().and_then(|served| served.of.as_deref());
+        of.unwrap_or(&self.name)
+    }
+
+    /// What was removed from its checkpoint, where that is served.
+    #[must_use]
+    pub fn export(&self) -> Option<&Export> {
+        self.served.as_ref()?.export.as_ref()
     }
 
     /// Loads the weights and the tokenizer.

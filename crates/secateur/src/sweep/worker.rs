@@ -121,7 +121,7 @@ impl<'a> Worker<'a> {
     /// # Errors
     /// If a model cannot be loaded or calibrated, or the results cannot be written; cells that fail are counted instead.
     pub fn run(mut self, wanted: &BTreeSet<usize>) -> anyhow::Result<(Ending, BTreeSet<String>)> {
-        let mut all: Vec<Vec<Pruned<'a>>> = Vec::new();
+        let mut all: Vec<Vec<Pruned>> = Vec::new();
         let mut left = Vec::new();
         for subject in 0..self.opened.subjects.len() {
             let places = self.places(subject, wanted);
@@ -148,13 +148,13 @@ impl<'a> Worker<'a> {
 
     /// The wanted cells of a model in the plan's order, and the unpruned cells that they are compared with.
     fn places(&self, subject: usize, wanted: &BTreeSet<usize>) -> Vec<Place> {
-        let own = wanted.iter().map(|&cell| &self.opened.plan[cell]);
-        let own: Vec<_> = own.filter(|cell| cell.subject == subject).collect();
+        let wanted = || wanted.iter().map(|&cell| &self.opened.plan[cell]);
         let mut places = BTreeMap::new();
-        for cell in &own {
-            places.entry((0, cell.task)).or_insert(false);
+        for cell in wanted().filter(|cell| self.opened.unpruned(cell.subject) == subject) {
+            places.insert((0, cell.task), false);
         }
-        places.extend(own.iter().map(|cell| ((cell.mask, cell.task), true)));
+        let own = wanted().filter(|cell| cell.subject == subject);
+        places.extend(own.map(|cell| ((cell.mask, cell.task), true)));
         let place = |((mask, task), wanted)| Place {
             subject,
             mask,
@@ -165,20 +165,20 @@ impl<'a> Worker<'a> {
     }
 
     /// The masks of a model, or of them `only_unpruned`, which needs no calibration; none if a signal came.
-    fn prepare(&mut self, subject: usize, only_unpruned: bool) -> anyhow::Result<Vec<Pruned<'a>>> {
+    fn prepare(&mut self, place: usize, only_unpruned: bool) -> anyhow::Result<Vec<Pruned>> {
         let (opened, setting) = (self.opened, self.setting);
-        let subject = &opened.subjects[subject];
-        self.progress.note(&format!(
-            "{}: {} on {}",
-            subject.name,
-            subject.family,
-            setting.device.description()
-        ));
+        let subject = &opened.subjects[place];
+        let at = match &subject.served {
+            Some(served) => served.description(),
+            None => format!("on {}", setting.device.description()),
+        };
+        self.progress
+            .note(&format!("{}: {} {at}", subject.name, subject.family));
         for warning in &subject.warnings {
             self.progress.note(&format!("warning: {warning}"));
         }
-        if only_unpruned {
-            return Ok(vec![Pruned::nothing(subject)]);
+        if only_unpruned || subject.served.is_some() {
+            return Ok(vec![Pruned::as_it_is(subject)]);
         }
         let (hot, progress) = (&mut self.hot, &mut self.progress);
         let Some(collected) = collect(&setting, subject, hot, &opened.rankings, &self.claims, progress)? else {
@@ -192,11 +192,11 @@ impl<'a> Worker<'a> {
             }
         }
         let masks = masks(setting.sweep, subject, &opened.rankings, &ranked)?;
-        let masks: Vec<Pruned<'a>> = masks.into_iter().flatten().collect();
+        let masks: Vec<Pruned> = masks.into_iter().flatten().collect();
         // Whoever evaluates an equal mask first publishes under the key of one of these.
         for pruned in &masks {
-            for task in &opened.tasks {
-                let inputs = Question { subject, task, pruned }.inputs(&setting);
+            for task in 0..opened.tasks.len() {
+                let inputs = opened.question(place, task, pruned).inputs(&setting);
                 let records = self.answered.entry(evaluation_key(&inputs)).or_default();
                 records.push(RecordKey::from_inputs(&inputs));
             }
@@ -205,18 +205,14 @@ impl<'a> Worker<'a> {
     }
 
     /// One step for each of these cells; returns those that another worker is at.
-    fn round(&mut self, masks: &[Vec<Pruned<'a>>], places: Vec<Place>) -> anyhow::Result<Vec<Place>> {
+    fn round(&mut self, masks: &[Vec<Pruned>], places: Vec<Place>) -> anyhow::Result<Vec<Place>> {
         let opened = self.opened;
         let mut elsewhere = Vec::new();
         for place in places {
             if interrupted() {
                 break;
             }
-            let question = Question {
-                subject: &opened.subjects[place.subject],
-                task: &opened.tasks[place.task],
-                pruned: &masks[place.subject][place.mask],
-            };
+            let question = opened.question(place.subject, place.task, &masks[place.subject][place.mask]);
             let what = question.cell().to_string();
             self.progress.begin(&what);
             match self.step(question, &what, place.wanted)? {
@@ -240,6 +236,9 @@ impl<'a> Worker<'a> {
 
     /// The steps of the module's documentation for one cell.
     fn step(&mut self, question: Question<'_>, what: &str, wanted: bool) -> anyhow::Result<Step> {
+        if let Some(reason) = question.no_key() {
+            return Ok(Step::Failed(reason));
+        }
         let inputs = question.inputs(&self.setting);
         let key = RecordKey::from_inputs(&inputs);
         if wanted {
@@ -248,9 +247,9 @@ impl<'a> Worker<'a> {
         if let Some(step) = self.settled(&key, wanted)? {
             return Ok(step);
         }
-        if question.pruned.ranking.is_some() {
-            let whole = Pruned::nothing(question.subject);
-            let unpruned = RecordKey::from_inputs(&question.unpruned(&whole).inputs(&self.setting));
+        if question.pruned.name.is_some() {
+            let whole = Pruned::nothing(question.unpruned);
+            let unpruned = RecordKey::from_inputs(&question.of_unpruned(&whole).inputs(&self.setting));
             match self.settled(&unpruned, false)? {
                 Some(Step::Done) => {}
                 Some(_) => {
@@ -269,9 +268,13 @@ impl<'a> Worker<'a> {
             return Ok(step);
         }
         if !self.share(question, &key, &evaluation)? {
-            let engine = self.hot.engine(question.subject)?;
-            let result = set_mask(engine, question.pruned)
-                .and_then(|()| question.evaluate(&self.setting, engine, &mut self.scorers, &key, &mut self.progress));
+            if question.subject.served.is_none() {
+                self.hot.engine(question.subject)?;
+            }
+            let engine = self.hot.masked(question.subject, question.pruned);
+            let result = engine.and_then(|engine| {
+                question.evaluate(&self.setting, engine, &mut self.scorers, &key, &mut self.progress)
+            });
             match result {
                 Ok(()) => self.ending.evaluated += 1,
                 // Trouble with the disk would meet every cell that follows.
@@ -343,8 +346,4 @@ impl<'a> Worker<'a> {
         }
         Ok(false)
     }
-}
-
-fn set_mask(engine: &mut secateur_evaluation::local::LocalEngine, pruned: &Pruned<'_>) -> anyhow::Result<()> {
-    Ok(engine.model_mut().set_mask(Some(&pruned.mask))?)
 }
