@@ -215,6 +215,25 @@ impl Store {
         Partial::open(&self.directory.join("answers").join(format!("{PARTIAL}{evaluation}")))
     }
 
+    /// Removes the answers that were kept of evaluations which are `done`: a process that died after it had published a record, and
+    /// before it removed them, left them. Trouble is ignored: they are only clutter.
+    pub fn forget_partials(&self, done: impl Fn(&str) -> bool) {
+        for entry in fs::read_dir(self.directory.join("answers"))
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
+            if entry
+                .file_name()
+                .to_str()
+                .and_then(|name| name.strip_prefix(PARTIAL))
+                .is_some_and(&done)
+            {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+
     /// Where claims lie.
     #[must_use]
     pub fn claims_directory(&self) -> PathBuf {

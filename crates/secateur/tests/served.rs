@@ -272,7 +272,7 @@ fn models_that_run_here_do_not_wait_for_a_server() {
         served_at(&sweep, address);
         let text = fs::read_to_string(sweep.folder.path().join("sweep.toml")).unwrap();
         let pruning = "methods = [\"random\"]\nratios = [0.5]\ncalibrate_on = [\"letters\"]\n[[corpora]]\nname = \"letters\"\n\
-                       file = \"corpus.jsonl\"\nsamples = 2\n";
+                       file = \"corpus.jsonl\"\nsamples = 2\nchat_template = false\n";
         let local = format!(
             "{pruning}[[models]]\nname = \"local\"\npath = \"{}\"\n",
             demo().display()

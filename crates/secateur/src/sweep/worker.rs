@@ -100,6 +100,9 @@ impl<'a> Worker<'a> {
                 answered.entry(evaluation).or_default().push(key);
             }
         }
+        setting
+            .store
+            .forget_partials(|evaluation| answered.contains_key(evaluation));
         Ok(Self {
             claims: Claims::open(&setting.store.claims_directory())?,
             hot: Hot::new(setting.device),
