@@ -16,6 +16,7 @@ use super::compare::{self, EXIT_CODES};
 use super::{SOME_FAILED, command_line};
 use crate::sweep::Sweep;
 use crate::sweep::opened::Place;
+use crate::sweep::progress::Shown;
 use crate::sweep::run::{self, Part, RunOptions};
 
 const AFTER: &str = "\
@@ -42,8 +43,8 @@ pub struct Arguments {
     /// Print JSON, as `secateur compare --exact --json` does.
     #[arg(long)]
     json: bool,
-    /// Print no progress.
-    #[arg(long)]
+    /// Print no progress, only warnings and errors.
+    #[arg(short, long)]
     quiet: bool,
 }
 
@@ -83,7 +84,11 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         skip_bad_items: skipped(manifest.get("tasks")),
     };
     let options = RunOptions {
-        quiet: arguments.quiet,
+        shown: if arguments.quiet {
+            Shown::Quietly
+        } else {
+            Shown::ToPeople
+        },
         command: command_line(),
     };
     let ending = run::run(&sweep, &place, &Part::Whole, &options)?;
