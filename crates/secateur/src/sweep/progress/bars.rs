@@ -73,7 +73,7 @@ impl Sink for Bars {
                 self.sweep.enable_steady_tick(Duration::from_millis(500));
                 self.outlook(None, started.seconds_left);
             }
-            Event::CalibrationBegun(_) => self.running(event, 0, 1),
+            Event::CalibrationBegun(_) | Event::PutOff { .. } => self.running(event, 0, 1),
             Event::CalibrationProgress {
                 samples_done, samples, ..
             } => self.running(event, *samples_done, *samples),
@@ -106,7 +106,6 @@ impl Sink for Bars {
                 self.stays(event);
                 self.sweep.set_position(*cells_done as u64);
             }
-            Event::PutOff { .. } => self.running(event, 0, 1),
             Event::ModelLoaded { .. }
             | Event::CalibrationDone { .. }
             | Event::Warning { .. }

@@ -240,6 +240,7 @@ impl Event {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::{Event, How, Pass};
     use serde_json::json;
 

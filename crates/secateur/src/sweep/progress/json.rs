@@ -44,6 +44,7 @@ impl<W: Write> Sink for Json<W> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::Json;
     use crate::sweep::progress::Sink;
     use crate::sweep::progress::event::Event;

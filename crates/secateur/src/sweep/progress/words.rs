@@ -105,6 +105,7 @@ pub(super) fn left(seconds: Option<f64>) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::line;
     use crate::sweep::progress::event::{Event, How};
 
