@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::time::{Duration, Instant};
 
 use secateur_datasets::item::Item;
 use secateur_datasets::tasks::spec::{Scoring, TaskSpec};
@@ -50,6 +51,10 @@ impl Default for EvaluationOptions {
 pub trait Observer {
     /// Called with the share of items answered so far, in items (not whole numbers while a chunk is running).
     fn progressed(&mut self, _items: f64, _of: usize) {}
+
+    /// Called behind each chunk that was put to the model, with the tokens that were run through it, read and written, and how long
+    /// that took, scorers left out. Chunks of an earlier process and requests answered before count nothing.
+    fn processed(&mut self, _tokens: u64, _took: Duration) {}
 
     /// Called once per item, in the task's order, as soon as its answer is there.
     ///
@@ -146,9 +151,11 @@ pub fn evaluate_judged(
             // What follows a chunk that is of no use was made after it, and is of none either.
             earlier = Vec::new().into_iter();
             let done = answers.len() as f64;
+            let (before, started) = (asking.tokens(), Instant::now());
             let raws = asking.ask(chunk, &mut |share| {
                 observer.progressed(done + share * chunk.len() as f64, items.len());
             })?;
+            observer.processed(asking.tokens() - before, started.elapsed());
             let pairs = chunk.iter().zip(raws);
             let mut given = pairs
                 .map(|(item, raw)| scored(task, scorer.as_ref(), item, raw))

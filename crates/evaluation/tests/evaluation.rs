@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::time::Duration;
 
 use secateur_datasets::item::{Body, Choice, Generate, Item, Message};
 use secateur_datasets::tasks::spec::{
@@ -415,6 +416,25 @@ fn observers_see_every_answer_and_can_stop() {
     )
     .unwrap_err();
     assert!(matches!(error, EvaluationError::Sink { .. }) && error.to_string().contains("disk full"));
+}
+
+#[test]
+fn observers_are_told_all_tokens_that_were_processed() {
+    #[derive(Default)]
+    struct Counts {
+        tokens: u64,
+        chunks: usize,
+    }
+    impl Observer for Counts {
+        fn processed(&mut self, tokens: u64, _: Duration) {
+            self.tokens += tokens;
+            self.chunks += 1;
+        }
+    }
+    let mut counts = Counts::default();
+    let options = EvaluationOptions { chunk: 2, ..options() };
+    let found = evaluate(&mut engine(), &choice_task(), &five_choices(), &options, &mut counts).unwrap();
+    assert_eq!((counts.tokens, counts.chunks), (found.tokens, 3));
 }
 
 /// An engine that forgets a result or returns NaN.

@@ -17,6 +17,7 @@ use super::{SOME_FAILED, command_line};
 use crate::sweep::Sweep;
 use crate::sweep::definition::ModelEntry;
 use crate::sweep::opened::Place;
+use crate::sweep::progress::Shown;
 use crate::sweep::run::{self, Part, RunOptions};
 
 const AFTER: &str = "\
@@ -46,8 +47,8 @@ pub struct Arguments {
     /// Print JSON, as `secateur compare --exact --json` does.
     #[arg(long)]
     json: bool,
-    /// Print no progress.
-    #[arg(long)]
+    /// Print no progress, only warnings and errors.
+    #[arg(short, long)]
     quiet: bool,
 }
 
@@ -88,7 +89,11 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         skip_bad_items: skipped(manifest.get("tasks")),
     };
     let options = RunOptions {
-        quiet: arguments.quiet,
+        shown: if arguments.quiet {
+            Shown::Quietly
+        } else {
+            Shown::ToPeople
+        },
         command: command_line(),
     };
     let ending = run::run(&sweep, &place, &Part::Whole, &options)?;

@@ -22,8 +22,12 @@ use super::definition::Sweep;
 use super::grid::RankingCell;
 use super::hot::Hot;
 use super::progress::Progress;
+use super::progress::event::{self, Event};
 use super::subject::{Subject, tokens};
 use crate::interrupt::{Pause, interrupted};
+
+/// Told what the reader must know.
+type Warn<'a> = &'a mut dyn FnMut(String);
 
 /// What a pass is made of.
 pub struct Pass<'a> {
@@ -58,11 +62,11 @@ impl Pass<'_> {
         }
     }
 
-    /// The statistics in `folder`, if they are there and are of this model, corpus and options.
+    /// The statistics in `folder`, if they are there and are of this model, corpus and options; `warn` is told of damaged ones.
     ///
     /// # Errors
     /// If the corpus is missing or malformed.
-    pub fn saved(&self, subject: &Subject, folder: &Path) -> anyhow::Result<Option<Statistics>> {
+    pub fn saved(&self, subject: &Subject, folder: &Path, warn: Warn<'_>) -> anyhow::Result<Option<Statistics>> {
         let path = self.path(subject, folder);
         if !path.exists() {
             return Ok(None);
@@ -74,7 +78,7 @@ impl Pass<'_> {
             }
             Ok(_) => Ok(None),
             Err(error) => {
-                eprintln!("warning: {error}; calibrating again");
+                warn(format!("{error}; calibrating again"));
                 Ok(None)
             }
         }
@@ -124,7 +128,7 @@ pub fn statistics(
     folder: &Path,
     progress: &mut dyn FnMut(CalibrationProgress),
 ) -> anyhow::Result<(Statistics, bool)> {
-    match pass.saved(subject, folder)? {
+    match pass.saved(subject, folder, &mut |warning| eprintln!("warning: {warning}"))? {
         Some(found) => Ok((found, false)),
         None => Ok((pass.compute(subject, engine, folder, progress)?, true)),
     }
@@ -172,16 +176,22 @@ fn passes<'a>(sweep: &'a Sweep, rankings: &[RankingCell], wanted: &'a BTreeSet<S
     named.into_iter().filter_map(pass).collect()
 }
 
-/// The statistics that earlier runs have left of a model; no model is loaded, and nothing computed.
+/// The statistics that earlier runs have left of a model, but for damaged ones, of which `warn` is told; no model is loaded, and nothing computed.
 ///
 /// # Errors
 /// If a corpus is missing or malformed.
-pub fn saved(sweep: &Sweep, store: &Store, subject: &Subject, rankings: &[RankingCell]) -> anyhow::Result<Collected> {
+pub fn saved(
+    sweep: &Sweep,
+    store: &Store,
+    subject: &Subject,
+    rankings: &[RankingCell],
+    warn: Warn<'_>,
+) -> anyhow::Result<Collected> {
     let wanted = wanted(sweep);
     let folder = folder(store);
     let mut collected = Collected::new();
     for pass in passes(sweep, rankings, &wanted) {
-        if let Some(found) = pass.saved(subject, &folder)? {
+        if let Some(found) = pass.saved(subject, &folder, warn)? {
             collected.insert((pass.corpus.name.clone(), pass.seed), found);
         }
     }
@@ -212,27 +222,45 @@ pub fn collect(
                 return Ok(None);
             }
             let name = (pass.corpus.name.clone(), pass.seed);
-            if let Some(found) = pass.saved(subject, &folder)? {
+            if let Some(found) = pass.saved(subject, &folder, &mut |warning| progress.warn(warning))? {
                 collected.insert(name, found);
                 continue;
             }
-            let what = format!("{}: calibrating on {}, seed {}", subject.name, name.0, name.1);
-            progress.begin(&what);
-            let Claiming::Ours(_claim) = claims.claim(&pass.claim(subject), &what)? else {
-                elsewhere.push(pass);
-                continue;
+            let named = event::Pass {
+                model: subject.name.clone(),
+                corpus: name.0.clone(),
+                seed: name.1,
+            };
+            let what = named.to_string();
+            let _claim = match claims.claim(&pass.claim(subject), &what)? {
+                Claiming::Ours(claim) => claim,
+                Claiming::Theirs(holder) => {
+                    progress.put_off(&what, None, &format!("{holder} is at it"));
+                    elsewhere.push(pass);
+                    continue;
+                }
             };
             // Another worker may have finished between the two looks.
-            if let Some(found) = pass.saved(subject, &folder)? {
+            if let Some(found) = pass.saved(subject, &folder, &mut |_| {})? {
                 collected.insert(name, found);
                 continue;
             }
+            let engine = hot.engine(subject, progress)?;
+            progress.tell(Event::CalibrationBegun(named.clone()));
             let started = Instant::now();
-            let computed = pass.compute(subject, hot.engine(subject)?, &folder, &mut |at| {
-                progress.share(at.samples_done as f64 / at.samples as f64);
+            let computed = pass.compute(subject, engine, &folder, &mut |at| {
+                progress.tick(|| Event::CalibrationProgress {
+                    pass: named.clone(),
+                    samples_done: at.samples_done,
+                    samples: at.samples,
+                    tokens: at.tokens_done,
+                });
             })?;
-            let (tokens, seconds) = (computed.provenance.tokens, started.elapsed().as_secs_f64());
-            progress.note(&format!("{what}: {tokens} tokens in {seconds:.1} s"));
+            progress.tell(Event::CalibrationDone {
+                pass: named,
+                tokens: computed.provenance.tokens,
+                seconds: started.elapsed().as_secs_f64(),
+            });
             collected.insert(name, computed);
         }
         left = elsewhere;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use secateur_datasets::item::Item;
@@ -123,7 +123,7 @@ impl Question<'_> {
     }
 
     /// Asks the model, whose mask is set, what an earlier process has not asked already, and publishes the record. The caller holds
-    /// the claim of the evaluation.
+    /// the claim of the evaluation. Returns what it cost.
     ///
     /// # Errors
     /// If the model fails, a signal came, or something cannot be written.
@@ -134,15 +134,12 @@ impl Question<'_> {
         scorers: &mut Scorers,
         key: &RecordKey,
         progress: &mut Progress,
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<Cost> {
         let started = Instant::now();
         let inputs = self.inputs(setting);
         let (partial, earlier) = setting.store.partial(&evaluation_key(&inputs))?;
         let answered: usize = earlier.iter().map(|chunk: &AnsweredChunk| chunk.answers.len()).sum();
-        if answered > 0 {
-            let of = self.task.data.items.len();
-            progress.note(&format!("{}: going on behind {answered} of {of} answers", self.cell()));
-        }
+        progress.begin(answered);
         let mut sink = Sink {
             writer: setting.store.begin_answers(key)?,
             partial,
@@ -188,7 +185,7 @@ impl Question<'_> {
         };
         setting.store.publish(&record, Answers::Own(sink.writer))?;
         sink.partial.remove();
-        Ok(())
+        Ok(record.cost)
     }
 
     fn ask(
@@ -313,8 +310,12 @@ impl Sink<'_> {
 }
 
 impl Observer for Sink<'_> {
-    fn progressed(&mut self, items: f64, of: usize) {
-        self.progress.share(items / of.max(1) as f64);
+    fn progressed(&mut self, items: f64, _of: usize) {
+        self.progress.progressed(items);
+    }
+
+    fn processed(&mut self, tokens: u64, took: Duration) {
+        self.progress.processed(tokens, took);
     }
 
     fn answered(&mut self, answer: &Answer) -> io::Result<()> {

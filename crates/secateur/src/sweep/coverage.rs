@@ -55,7 +55,7 @@ impl Coverage {
     /// If statistics or claims cannot be read.
     pub fn of(opened: &Opened<'_>, store: &Store) -> anyhow::Result<Self> {
         let (failures, mut held) = (Failure::all(store), claims::held(&store.claims_directory())?);
-        let keys = keys(opened, store)?;
+        let keys = keys(opened, store, &mut |warning| eprintln!("warning: {warning}"))?;
         let mut cells: Vec<Standing> = keys
             .iter()
             .map(|keys| standing(keys.as_ref(), store, &failures))
@@ -117,8 +117,15 @@ pub fn named(opened: &Opened<'_>, cell: &PlannedCell) -> Cell {
     opened.question(cell.subject, cell.task, &pruned).cell()
 }
 
-/// Record and evaluation key of each cell of the plan whose mask is known.
-fn keys(opened: &Opened<'_>, store: &Store) -> anyhow::Result<Vec<Option<(RecordKey, String)>>> {
+/// Record and evaluation key of each cell of the plan whose mask is known; `warn` is told of damaged statistics.
+///
+/// # Errors
+/// If corpora or statistics cannot be read.
+pub fn keys(
+    opened: &Opened<'_>,
+    store: &Store,
+    warn: &mut dyn FnMut(String),
+) -> anyhow::Result<Vec<Option<(RecordKey, String)>>> {
     let setting = opened.setting(store);
     let mut keys = Vec::with_capacity(opened.plan.len());
     for (place, subject) in opened.subjects.iter().enumerate() {
@@ -130,7 +137,7 @@ fn keys(opened: &Opened<'_>, store: &Store) -> anyhow::Result<Vec<Option<(Record
             }));
             continue;
         }
-        let collected = calibrate::saved(opened.sweep, store, subject, &opened.rankings)?;
+        let collected = calibrate::saved(opened.sweep, store, subject, &opened.rankings, warn)?;
         let ranked = ranked(subject, &opened.rankings, &collected)?;
         for pruned in masks(opened.sweep, subject, &opened.rankings, &ranked)? {
             keys.extend((0..opened.tasks.len()).map(|task| {

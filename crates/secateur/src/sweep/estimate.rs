@@ -1,6 +1,5 @@
 //! What a sweep would take, without running it.
 
-use std::collections::BTreeMap;
 use std::time::Instant;
 
 use secateur_datasets::item::Body;
@@ -9,8 +8,8 @@ use secateur_evaluation::engine::Engine;
 use secateur_model::generate::GenerateOptions;
 use secateur_results::store::Store;
 
+use super::costs::Costs;
 use super::opened::Opened;
-use super::plan::PlannedCell;
 use super::served::Served;
 use super::subject::Subject;
 use super::tasks::LoadedTask;
@@ -143,36 +142,14 @@ pub(super) fn amount<E>(task: &LoadedTask, count: &dyn Fn(&str) -> Result<usize,
     Ok((read, written))
 }
 
-/// Seconds that each cell of the plan takes by those that have records: the mean of the same model and task, else what the work
-/// comes to. `None` where there is no record yet.
+/// Seconds that each cell of the plan takes by those that have records; see [`Costs`]. `None` where there is no record yet.
 ///
 /// # Errors
 /// If records cannot be read.
 pub fn measured(opened: &Opened<'_>, store: &Store) -> anyhow::Result<Vec<Option<f64>>> {
-    let mut alike: BTreeMap<(String, String), (f64, usize)> = BTreeMap::new();
-    for stored in store.read_all()?.0 {
-        let (cell, seconds) = (stored.record.cell, stored.record.cost.seconds);
-        // Cells that shared answers took none.
-        if seconds > 0.0 {
-            let (sum, n) = alike.entry((cell.model, cell.task)).or_default();
-            (*sum, *n) = (*sum + seconds, *n + 1);
-        }
-    }
-    let of = |cell: &PlannedCell| {
-        let name = (
-            opened.subjects[cell.subject].reported_as().to_owned(),
-            opened.tasks[cell.task].spec.name.clone(),
-        );
-        alike.get(&name).map(|(sum, n)| sum / *n as f64)
-    };
-    let known = opened.plan.iter().filter_map(|cell| Some((of(cell)?, cell.work)));
-    let (seconds, work) = known.fold((0.0, 0.0), |sum, (seconds, work)| (sum.0 + seconds, sum.1 + work));
-    let rate = (work > 0.0).then(|| seconds / work);
-    Ok(opened
-        .plan
-        .iter()
-        .map(|cell| of(cell).or_else(|| Some(rate? * cell.work)))
-        .collect())
+    let costs = Costs::of_records(opened, &store.read_all()?.0);
+    let cells = opened.plan.iter();
+    Ok(cells.map(|cell| costs.seconds(cell.index().siblings())).collect())
 }
 
 /// Seconds in words.

@@ -1,12 +1,15 @@
 //! What answers: the model in memory, loaded when a cell needs it and kept until one of another model does, and the servers.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use secateur_evaluation::engine::Engine;
 use secateur_evaluation::local::LocalEngine;
 use secateur_evaluation::served::ServedEngine;
 use secateur_model::Device;
 
+use super::progress::Progress;
+use super::progress::event::Event;
 use super::pruned::Pruned;
 use super::subject::Subject;
 
@@ -33,13 +36,20 @@ impl<'a> Hot<'a> {
     ///
     /// # Errors
     /// As [`Subject::load`].
-    pub fn engine(&mut self, subject: &Subject) -> anyhow::Result<&mut LocalEngine> {
+    pub fn engine(&mut self, subject: &Subject, progress: &mut Progress) -> anyhow::Result<&mut LocalEngine> {
         let engine = match self.loaded.take() {
             Some((name, engine)) if name == subject.name => engine,
             // Two models may not fit beside each other.
             other => {
                 drop(other);
-                subject.load(self.device)?
+                let started = Instant::now();
+                let engine = subject.load(self.device)?;
+                progress.tell(Event::ModelLoaded {
+                    model: subject.name.clone(),
+                    family: subject.family.to_owned(),
+                    seconds: started.elapsed().as_secs_f64(),
+                });
+                engine
             }
         };
         Ok(&mut self.loaded.insert((subject.name.clone(), engine)).1)
@@ -49,7 +59,12 @@ impl<'a> Hot<'a> {
     ///
     /// # Errors
     /// As [`Subject::load`] and [`ServedEngine::open`]; also if the mask does not fit.
-    pub fn masked(&mut self, subject: &Subject, pruned: &Pruned) -> anyhow::Result<&mut dyn Engine> {
+    pub fn masked(
+        &mut self,
+        subject: &Subject,
+        pruned: &Pruned,
+        progress: &mut Progress,
+    ) -> anyhow::Result<&mut dyn Engine> {
         if let Some(served) = &subject.served {
             let open = || {
                 served
@@ -62,7 +77,7 @@ impl<'a> Hot<'a> {
                 Err(message) => anyhow::bail!("{message}"),
             };
         }
-        let engine = self.engine(subject)?;
+        let engine = self.engine(subject, progress)?;
         engine.model_mut().set_mask(Some(&pruned.mask))?;
         Ok(engine)
     }

@@ -6,6 +6,7 @@ use std::convert::Infallible;
 use secateur_datasets::error::nearest_hint;
 use secateur_results::key::RecordKey;
 
+use super::costs::Siblings;
 use super::definition::Sweep;
 use super::estimate;
 use super::grid::RankingCell;
@@ -39,6 +40,37 @@ pub struct PlannedCell {
     pub task: usize,
     /// Estimated work, in gigabytes of weights times thousand tokens read: comparable within the sweep, never in seconds.
     pub work: f64,
+}
+
+/// Where a cell stands in the plan: indices of model, mask and task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CellIndex {
+    /// Of the model.
+    pub subject: usize,
+    /// Of the mask among the model's.
+    pub mask: usize,
+    /// Of the task.
+    pub task: usize,
+}
+
+impl CellIndex {
+    /// What cells share that cost about the same.
+    #[must_use]
+    pub fn siblings(self) -> Siblings {
+        (self.subject, self.task)
+    }
+}
+
+impl PlannedCell {
+    /// Where it stands.
+    #[must_use]
+    pub fn index(&self) -> CellIndex {
+        CellIndex {
+            subject: self.subject,
+            mask: self.mask,
+            task: self.task,
+        }
+    }
 }
 
 /// All cells in the order in which one worker evaluates them: models, masks from gentle to harsh, tasks. A served model has the one

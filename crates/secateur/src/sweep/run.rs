@@ -9,10 +9,11 @@ use super::drawing::draw_once;
 use super::estimate;
 use super::opened::{Opened, Place};
 use super::plan;
-use super::progress::Progress;
+use super::progress::{Progress, Shown};
 use super::served::seen;
 use super::shards::Shard;
 use super::worker::Worker;
+use crate::message;
 
 /// Which cells.
 #[derive(Debug, Clone)]
@@ -28,8 +29,8 @@ pub enum Part {
 /// What the command line decides besides the [`Place`].
 #[derive(Debug, Clone)]
 pub struct RunOptions {
-    /// No progress.
-    pub quiet: bool,
+    /// How progress is shown.
+    pub shown: Shown,
     /// The command, for the report.
     pub command: String,
 }
@@ -56,6 +57,25 @@ pub struct Ending {
 /// # Errors
 /// If anything cannot be opened or written; single cells that fail are counted instead.
 pub fn run(sweep: &Sweep, place: &Place, part: &Part, options: &RunOptions) -> anyhow::Result<Ending> {
+    let mut progress = Progress::new(options.shown);
+    let result = watched(sweep, place, part, options, &mut progress);
+    match &result {
+        Ok(ending) => {
+            let report = ending.report.as_ref().map(|page| page.display().to_string());
+            progress.finish(ending.interrupted, report);
+        }
+        Err(error) => progress.stop(message(error)),
+    }
+    result
+}
+
+fn watched(
+    sweep: &Sweep,
+    place: &Place,
+    part: &Part,
+    options: &RunOptions,
+    progress: &mut Progress,
+) -> anyhow::Result<Ending> {
     let started = Instant::now();
     let (opened, scorers) = Opened::to_run(sweep, place)?;
     let wanted = match part {
@@ -65,9 +85,8 @@ pub fn run(sweep: &Sweep, place: &Place, part: &Part, options: &RunOptions) -> a
     };
     let store = opened.store()?;
     seen::note(&opened.subjects, store.directory())?;
-    let progress = Progress::new(wanted.len(), options.quiet);
-    let worker = Worker::new(&opened, opened.setting(&store), scorers, progress)?;
-    let (ending, keys): (Ending, BTreeSet<String>) = worker.run(&wanted)?;
+    let worker = Worker::new(&opened, opened.setting(&store), scorers, progress, &wanted)?;
+    let (ending, keys): (Ending, BTreeSet<String>) = worker.run()?;
     if ending.interrupted || !matches!(part, Part::Whole) {
         return Ok(ending);
     }

@@ -29,7 +29,10 @@ use super::cell::{Question, Setting};
 use super::hot::Hot;
 use super::keys::evaluation_key;
 use super::opened::Opened;
+use super::outset::outset;
+use super::plan::CellIndex;
 use super::progress::Progress;
+use super::progress::event::{Event, How};
 use super::pruned::{Pruned, masks, ranked, write_ranking};
 use super::run::Ending;
 use super::scorers::Scorers;
@@ -42,7 +45,7 @@ pub struct Worker<'a> {
     scorers: Scorers,
     claims: Claims,
     hot: Hot<'a>,
-    progress: Progress,
+    progress: &'a mut Progress,
     ending: Ending,
     /// Evaluation → records that have its answers, or will have them.
     answered: BTreeMap<String, Vec<RecordKey>>,
@@ -54,32 +57,33 @@ pub struct Worker<'a> {
     failed: BTreeSet<RecordKey>,
     /// Keys of the cells that are wanted.
     keys: BTreeSet<String>,
+    /// What is to be done of each model, in the plan's order.
+    places: Vec<Vec<Place>>,
 }
 
-/// Where a cell stands: indices of model, mask and task.
+/// A cell that is to be done.
 #[derive(Clone, Copy)]
 struct Place {
-    subject: usize,
-    mask: usize,
-    task: usize,
+    /// Where it stands.
+    at: CellIndex,
     /// Whether it is wanted for its own sake, and not only because pruned cells are compared with it.
     wanted: bool,
 }
 
 /// What became of a cell.
 enum Step {
-    /// It has a record.
-    Done,
+    /// It has a record, by this and at this cost.
+    Done(How, Cost),
     /// It has none, and will have none in this run.
     Failed(String),
-    /// Another worker is at it, or at what it needs.
-    Elsewhere,
+    /// Another worker is at it, or at what it needs; said why.
+    Elsewhere(String),
     /// A signal came.
     Interrupted,
 }
 
 impl<'a> Worker<'a> {
-    /// Reads what earlier runs left.
+    /// Reads what earlier runs left of the wanted cells (indices into the plan).
     ///
     /// # Errors
     /// If the results directory cannot be read, or claims cannot be written to it.
@@ -87,11 +91,18 @@ impl<'a> Worker<'a> {
         opened: &'a Opened<'a>,
         setting: Setting<'a>,
         scorers: Scorers,
-        progress: Progress,
+        progress: &'a mut Progress,
+        wanted: &BTreeSet<usize>,
     ) -> anyhow::Result<Self> {
         let (records, messages) = setting.store.read_all()?;
+        let places: Vec<_> = (0..opened.subjects.len())
+            .map(|subject| places(opened, subject, wanted))
+            .collect();
+        let cells: Vec<CellIndex> = places.iter().flatten().map(|place| place.at).collect();
+        let (started, left) = outset(opened, setting.store, &records, &cells)?;
+        progress.start(started, left);
         for message in messages {
-            progress.note(&format!("warning: {message}"));
+            progress.warn(message);
         }
         let mut answered: BTreeMap<String, Vec<RecordKey>> = BTreeMap::new();
         for stored in records {
@@ -116,22 +127,22 @@ impl<'a> Worker<'a> {
             present: BTreeSet::new(),
             failed: BTreeSet::new(),
             keys: BTreeSet::new(),
+            places,
         })
     }
 
-    /// Sees to it that every wanted cell (indices into the plan) has a record. Returns how it ended, and the keys of these cells.
+    /// Sees to it that every wanted cell has a record. Returns how it ended, and the keys of these cells.
     ///
     /// # Errors
     /// If a model cannot be loaded or calibrated, or the results cannot be written; cells that fail are counted instead.
-    pub fn run(mut self, wanted: &BTreeSet<usize>) -> anyhow::Result<(Ending, BTreeSet<String>)> {
+    pub fn run(mut self) -> anyhow::Result<(Ending, BTreeSet<String>)> {
         let mut all: Vec<Vec<Pruned>> = Vec::new();
         let mut left = Vec::new();
-        for subject in 0..self.opened.subjects.len() {
-            let places = self.places(subject, wanted);
+        for (subject, places) in std::mem::take(&mut self.places).into_iter().enumerate() {
             all.push(if places.is_empty() {
                 Vec::new()
             } else {
-                self.prepare(subject, places.iter().all(|place| place.mask == 0))?
+                self.prepare(subject, places.iter().all(|place| place.at.mask == 0))?
             });
             left.extend(self.round(&all, places)?);
         }
@@ -145,45 +156,28 @@ impl<'a> Worker<'a> {
             }
         }
         self.ending.interrupted = interrupted();
-        self.progress.close();
+        self.progress.notice_signals();
         Ok((self.ending, self.keys))
     }
 
-    /// The wanted cells of a model in the plan's order, and the unpruned cells that they are compared with.
-    fn places(&self, subject: usize, wanted: &BTreeSet<usize>) -> Vec<Place> {
-        let wanted = || wanted.iter().map(|&cell| &self.opened.plan[cell]);
-        let mut places = BTreeMap::new();
-        for cell in wanted().filter(|cell| self.opened.unpruned(cell.subject) == subject) {
-            places.insert((0, cell.task), false);
-        }
-        let own = wanted().filter(|cell| cell.subject == subject);
-        places.extend(own.map(|cell| ((cell.mask, cell.task), true)));
-        let place = |((mask, task), wanted)| Place {
-            subject,
-            mask,
-            task,
-            wanted,
-        };
-        places.into_iter().map(place).collect()
-    }
-
     /// The masks of a model, or of them `only_unpruned`, which needs no calibration; none if a signal came.
-    fn prepare(&mut self, place: usize, only_unpruned: bool) -> anyhow::Result<Vec<Pruned>> {
+    fn prepare(&mut self, index: usize, only_unpruned: bool) -> anyhow::Result<Vec<Pruned>> {
         let (opened, setting) = (self.opened, self.setting);
-        let subject = &opened.subjects[place];
-        let at = match &subject.served {
-            Some(served) => served.description(),
-            None => format!("on {}", setting.device.description()),
-        };
-        self.progress
-            .note(&format!("{}: {} {at}", subject.name, subject.family));
+        let subject = &opened.subjects[index];
+        if let Some(served) = &subject.served {
+            self.progress.tell(Event::ModelServed {
+                model: subject.name.clone(),
+                family: subject.family.to_owned(),
+                served: served.description(),
+            });
+        }
         for warning in &subject.warnings {
-            self.progress.note(&format!("warning: {warning}"));
+            self.progress.warn(warning);
         }
         if only_unpruned || subject.served.is_some() {
             return Ok(vec![Pruned::as_it_is(subject)]);
         }
-        let (hot, progress) = (&mut self.hot, &mut self.progress);
+        let (hot, progress) = (&mut self.hot, &mut *self.progress);
         let Some(collected) = collect(&setting, subject, hot, &opened.rankings, &self.claims, progress)? else {
             return Ok(Vec::new());
         };
@@ -197,10 +191,17 @@ impl<'a> Worker<'a> {
         let masks = masks(setting.sweep, subject, &opened.rankings, &ranked)?;
         let masks: Vec<Pruned> = masks.into_iter().flatten().collect();
         // Whoever evaluates an equal mask first publishes under the key of one of these.
-        for pruned in &masks {
+        for (mask, pruned) in masks.iter().enumerate() {
             for task in 0..opened.tasks.len() {
-                let inputs = opened.question(place, task, pruned).inputs(&setting);
-                let records = self.answered.entry(evaluation_key(&inputs)).or_default();
+                let inputs = opened.question(index, task, pruned).inputs(&setting);
+                let evaluation = evaluation_key(&inputs);
+                let at = CellIndex {
+                    subject: index,
+                    mask,
+                    task,
+                };
+                self.progress.named(at, &evaluation);
+                let records = self.answered.entry(evaluation).or_default();
                 records.push(RecordKey::from_inputs(&inputs));
             }
         }
@@ -215,82 +216,98 @@ impl<'a> Worker<'a> {
             if interrupted() {
                 break;
             }
-            let question = opened.question(place.subject, place.task, &masks[place.subject][place.mask]);
+            let CellIndex { subject, mask, task } = place.at;
+            let question = opened.question(subject, task, &masks[subject][mask]);
             let what = question.cell().to_string();
-            self.progress.begin(&what);
-            match self.step(question, &what, place.wanted)? {
-                Step::Failed(message) if place.wanted => {
-                    self.progress.note(&format!("error: {what}: {message}"));
-                    self.ending.failed.push(format!("{what}: {message}"));
+            let inputs = question.inputs(&self.setting);
+            let key = RecordKey::from_inputs(&inputs);
+            let items = question.task.data.items.len();
+            self.progress.turn_to(place.at, &key, &what, items);
+            match self.step(question, &key, &inputs, &what, place.wanted)? {
+                Step::Done(how, cost) => self.progress.done(how, &cost),
+                Step::Failed(message) => {
+                    self.progress.failed(&message);
+                    if place.wanted {
+                        self.ending.failed.push(format!("{what}: {message}"));
+                    }
                 }
-                Step::Done | Step::Failed(_) => {}
-                Step::Elsewhere => {
+                Step::Elsewhere(reason) => {
+                    self.progress.put_off(&what, Some(&key), &reason);
                     elsewhere.push(place);
-                    continue;
                 }
                 Step::Interrupted => break,
-            }
-            if place.wanted {
-                self.progress.finish(&what);
             }
         }
         Ok(elsewhere)
     }
 
     /// The steps of the module's documentation for one cell.
-    fn step(&mut self, question: Question<'_>, what: &str, wanted: bool) -> anyhow::Result<Step> {
+    fn step(
+        &mut self,
+        question: Question<'_>,
+        key: &RecordKey,
+        inputs: &BTreeMap<String, String>,
+        what: &str,
+        wanted: bool,
+    ) -> anyhow::Result<Step> {
         if let Some(reason) = question.no_key() {
             return Ok(Step::Failed(reason));
         }
-        let inputs = question.inputs(&self.setting);
-        let key = RecordKey::from_inputs(&inputs);
         if wanted {
             self.keys.insert(key.as_str().to_owned());
         }
-        if let Some(step) = self.settled(&key, wanted)? {
+        if let Some(step) = self.settled(key, wanted)? {
             return Ok(step);
         }
         if question.pruned.name.is_some() {
             let whole = Pruned::nothing(question.unpruned);
             let unpruned = RecordKey::from_inputs(&question.of_unpruned(&whole).inputs(&self.setting));
             match self.settled(&unpruned, false)? {
-                Some(Step::Done) => {}
+                Some(Step::Done(..)) => {}
                 Some(_) => {
                     return Ok(Step::Failed(
                         "not evaluated: the unpruned model's cell failed".to_owned(),
                     ));
                 }
-                None => return Ok(Step::Elsewhere),
+                None => {
+                    return Ok(Step::Elsewhere(
+                        "another worker is at the unpruned model's cell".to_owned(),
+                    ));
+                }
             }
         }
-        let evaluation = evaluation_key(&inputs);
-        let Claiming::Ours(_claim) = self.claims.claim(&evaluation, what)? else {
-            return Ok(Step::Elsewhere);
+        let evaluation = evaluation_key(inputs);
+        let _claim = match self.claims.claim(&evaluation, what)? {
+            Claiming::Ours(claim) => claim,
+            Claiming::Theirs(holder) => return Ok(Step::Elsewhere(format!("{holder} is at it"))),
         };
-        if let Some(step) = self.settled(&key, wanted)? {
+        if let Some(step) = self.settled(key, wanted)? {
             return Ok(step);
         }
-        if !self.share(question, &key, &evaluation)? {
+        let mut done = (How::Shared, Cost::default());
+        if !self.share(question, key, &evaluation)? {
             if question.subject.served.is_none() {
-                self.hot.engine(question.subject)?;
+                self.hot.engine(question.subject, self.progress)?;
             }
-            let engine = self.hot.masked(question.subject, question.pruned);
-            let result = engine.and_then(|engine| {
-                question.evaluate(&self.setting, engine, &mut self.scorers, &key, &mut self.progress)
-            });
+            let engine = self.hot.masked(question.subject, question.pruned, self.progress);
+            let result = engine
+                .and_then(|engine| question.evaluate(&self.setting, engine, &mut self.scorers, key, self.progress));
             match result {
-                Ok(()) => self.ending.evaluated += 1,
+                Ok(cost) => {
+                    self.ending.evaluated += 1;
+                    done = (How::Evaluated, cost);
+                }
                 // Trouble with the disk would meet every cell that follows.
                 Err(error) if error.downcast_ref::<Error>().is_some() => return Err(error),
                 Err(_) if interrupted() => return Ok(Step::Interrupted),
-                Err(error) => return self.fail(&key, what, crate::message(&error)),
+                Err(error) => return self.fail(key, what, crate::message(&error)),
             }
         }
         self.present.insert(key.clone());
         if self.failed_before.contains_key(key.as_str()) {
-            Failure::forget(self.setting.store, &key);
+            Failure::forget(self.setting.store, key);
         }
-        Ok(Step::Done)
+        Ok(Step::Done(done.0, done.1))
     }
 
     /// Whether a cell has a record or has failed since this worker began; `None` if there is something to do.
@@ -300,13 +317,13 @@ impl<'a> Worker<'a> {
                 Found::Present(_) => self.present.insert(key.clone()),
                 Found::Missing => false,
                 Found::SetAside { message } => {
-                    self.progress.note(&format!("warning: {message}; evaluating again"));
+                    self.progress.warn(format!("{message}; evaluating again"));
                     false
                 }
             };
         if found {
             self.ending.found += usize::from(count);
-            return Ok(Some(Step::Done));
+            return Ok(Some(Step::Done(How::Found, Cost::default())));
         }
         if self.failed.contains(key) {
             return Ok(Some(Step::Failed("failed before in this run".to_owned())));
@@ -349,4 +366,20 @@ impl<'a> Worker<'a> {
         }
         Ok(false)
     }
+}
+
+/// The wanted cells of a model in the plan's order, and the unpruned cells that they are compared with.
+fn places(opened: &Opened<'_>, subject: usize, wanted: &BTreeSet<usize>) -> Vec<Place> {
+    let wanted = || wanted.iter().map(|&cell| &opened.plan[cell]);
+    let mut places = BTreeMap::new();
+    for cell in wanted().filter(|cell| opened.unpruned(cell.subject) == subject) {
+        places.insert((0, cell.task), false);
+    }
+    let own = wanted().filter(|cell| cell.subject == subject);
+    places.extend(own.map(|cell| ((cell.mask, cell.task), true)));
+    let place = |((mask, task), wanted)| Place {
+        at: CellIndex { subject, mask, task },
+        wanted,
+    };
+    places.into_iter().map(place).collect()
 }

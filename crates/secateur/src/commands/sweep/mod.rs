@@ -14,6 +14,7 @@ use super::{INTERRUPTED, SOME_FAILED, command_line};
 use crate::interrupt;
 use crate::sweep::Sweep;
 use crate::sweep::opened::Place;
+use crate::sweep::progress::Shown;
 use crate::sweep::run::{self, Ending, Part, RunOptions};
 use crate::sweep::shards::Shard;
 
@@ -26,8 +27,32 @@ Several workers may run on one results directory, on one machine or many: each c
 Exit codes: 0 all asked-for cells have records; 1 refused, or stopped by an error; 2 wrong usage; 3 some cells failed; \
 5 (reduce) cells are missing; 130 interrupted by Ctrl-C or SIGTERM, and the same command goes on from there.";
 
+const EVENTS: &str = "\
+Progress goes to stderr: bars on a terminal, one line per event elsewhere. The time left is what the cells that are left cost, by the \
+measured time of finished cells of the same model and task, or by their planned work where there is none yet; \
+loading, calibration and the report come on top.
+
+--json prints events on stdout instead, each a JSON object on a line with `event` and `time` (RFC 3339, UTC), and `key` where it is \
+about a cell. Pass over events and fields that you do not know.
+  sweep_started         the first: version (of this layout, 1), sweep, directory, cells, done_before, models, tasks, device
+  model_loaded          model, family, seconds
+  calibration_begun     model, corpus, seed
+  calibration_progress  and samples_done, samples, tokens
+  calibration_done      and tokens, seconds
+  cell_begun            cell, items, items_done (by an earlier run)
+  cell_progress         cell, items_done, items, tokens, tokens_per_second, seconds_left; at most one a second
+  cell_done             cell, how (evaluated, shared, found), seconds, tokens, tokens_per_second, n, cells_done, cells, seconds_left
+  cell_failed           cell, message, cells_done, cells
+  put_off               what, reason: another worker is at it
+  warning               message
+  interrupted           message; finished follows once the running batch is kept
+  finished              the last: cells, evaluated, shared, found, failed, interrupted, seconds, report
+  stopped               instead of finished: message of the error that ended it
+What is not known is null. Errors before the sweep starts come on stderr alone.";
+
 #[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true, after_help = EXIT_CODES)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(after_help = EXIT_CODES, after_long_help = format!("{EVENTS}\n\n{EXIT_CODES}"))]
 pub struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
@@ -39,9 +64,8 @@ pub struct Arguments {
     /// Print cells, memory and an estimate of time, and stop.
     #[arg(long)]
     dry_run: bool,
-    /// Print nothing but the end.
-    #[arg(long)]
-    quiet: bool,
+    #[command(flatten)]
+    watching: Watching,
 }
 
 #[derive(Debug, Subcommand)]
@@ -57,7 +81,7 @@ enum Command {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = EXIT_CODES)]
+#[command(after_help = EXIT_CODES, after_long_help = format!("{EVENTS}\n\n{EXIT_CODES}"))]
 struct RunArguments {
     /// The sweep file.
     file: PathBuf,
@@ -65,9 +89,29 @@ struct RunArguments {
     part: PartArguments,
     #[command(flatten)]
     whence: Whence,
-    /// Print nothing but the end.
-    #[arg(long)]
+    #[command(flatten)]
+    watching: Watching,
+}
+
+/// How progress is shown.
+#[derive(Debug, Args)]
+struct Watching {
+    /// Print no progress: only warnings, errors and the end.
+    #[arg(short, long)]
     quiet: bool,
+    /// Print events on stdout, one JSON object a line, and nothing else there.
+    #[arg(long, conflicts_with_all = ["quiet", "dry_run"])]
+    json: bool,
+}
+
+impl Watching {
+    fn shown(&self) -> Shown {
+        match (self.json, self.quiet) {
+            (true, _) => Shown::ToPrograms,
+            (_, true) => Shown::Quietly,
+            _ => Shown::ToPeople,
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -126,7 +170,7 @@ fn whole(arguments: &Arguments, file: &std::path::Path) -> anyhow::Result<ExitCo
         run::dry_run(&sweep, &place)?;
         return Ok(ExitCode::SUCCESS);
     }
-    evaluate(&sweep, &place, &Part::Whole, arguments.quiet)
+    evaluate(&sweep, &place, &Part::Whole, arguments.watching.shown())
 }
 
 fn part(arguments: &RunArguments) -> anyhow::Result<ExitCode> {
@@ -135,18 +179,21 @@ fn part(arguments: &RunArguments) -> anyhow::Result<ExitCode> {
         Some(shard) => Part::Shard(shard),
         None => Part::Cells(arguments.part.cells.clone()),
     };
-    evaluate(&sweep, &arguments.whence.place(), &part, arguments.quiet)
+    evaluate(&sweep, &arguments.whence.place(), &part, arguments.watching.shown())
 }
 
-fn evaluate(sweep: &Sweep, place: &Place, part: &Part, quiet: bool) -> anyhow::Result<ExitCode> {
+fn evaluate(sweep: &Sweep, place: &Place, part: &Part, shown: Shown) -> anyhow::Result<ExitCode> {
     // The second Ctrl-C does not wait for the end of a chunk.
     interrupt::listen()?;
     let options = RunOptions {
-        quiet,
+        shown,
         command: command_line(),
     };
     let ending = run::run(sweep, place, part, &options)?;
-    print(&ending);
+    // The last event says all of it.
+    if shown != Shown::ToPrograms {
+        print(&ending);
+    }
     Ok(if ending.interrupted {
         ExitCode::from(INTERRUPTED)
     } else if ending.failed.is_empty() {
