@@ -25,6 +25,9 @@ use super::progress::Progress;
 use super::subject::{Subject, tokens};
 use crate::interrupt::{Pause, interrupted};
 
+/// Folder of a sweep's statistics.
+const FOLDER: &str = "statistics";
+
 /// What a pass is made of.
 pub struct Pass<'a> {
     /// The corpus.
@@ -78,6 +81,19 @@ impl Pass<'_> {
                 Ok(None)
             }
         }
+    }
+
+    /// The same among a sweep's results, wherever they lie.
+    fn kept(&self, subject: &Subject, store: &Store) -> anyhow::Result<Option<Statistics>> {
+        if !store.bring(&self.name(subject))? {
+            return Ok(None);
+        }
+        self.saved(subject, &folder(store))
+    }
+
+    /// The file's name among a sweep's results.
+    fn name(&self, subject: &Subject) -> String {
+        self.path(subject, Path::new(FOLDER)).to_string_lossy().into_owned()
     }
 
     fn compute(
@@ -178,10 +194,9 @@ fn passes<'a>(sweep: &'a Sweep, rankings: &[RankingCell], wanted: &'a BTreeSet<S
 /// If a corpus is missing or malformed.
 pub fn saved(sweep: &Sweep, store: &Store, subject: &Subject, rankings: &[RankingCell]) -> anyhow::Result<Collected> {
     let wanted = wanted(sweep);
-    let folder = folder(store);
     let mut collected = Collected::new();
     for pass in passes(sweep, rankings, &wanted) {
-        if let Some(found) = pass.saved(subject, &folder)? {
+        if let Some(found) = pass.kept(subject, store)? {
             collected.insert((pass.corpus.name.clone(), pass.seed), found);
         }
     }
@@ -212,7 +227,7 @@ pub fn collect(
                 return Ok(None);
             }
             let name = (pass.corpus.name.clone(), pass.seed);
-            if let Some(found) = pass.saved(subject, &folder)? {
+            if let Some(found) = pass.kept(subject, setting.store)? {
                 collected.insert(name, found);
                 continue;
             }
@@ -223,7 +238,7 @@ pub fn collect(
                 continue;
             };
             // Another worker may have finished between the two looks.
-            if let Some(found) = pass.saved(subject, &folder)? {
+            if let Some(found) = pass.kept(subject, setting.store)? {
                 collected.insert(name, found);
                 continue;
             }
@@ -231,6 +246,7 @@ pub fn collect(
             let computed = pass.compute(subject, hot.engine(subject)?, &folder, &mut |at| {
                 progress.share(at.samples_done as f64 / at.samples as f64);
             })?;
+            setting.store.send(&pass.name(subject))?;
             let (tokens, seconds) = (computed.provenance.tokens, started.elapsed().as_secs_f64());
             progress.note(&format!("{what}: {tokens} tokens in {seconds:.1} s"));
             collected.insert(name, computed);
@@ -244,5 +260,5 @@ pub fn collect(
 }
 
 fn folder(store: &Store) -> PathBuf {
-    store.directory().join("statistics")
+    store.directory().join(FOLDER)
 }

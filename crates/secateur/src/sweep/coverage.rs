@@ -55,7 +55,7 @@ impl Coverage {
     /// # Errors
     /// If statistics or claims cannot be read.
     pub fn of(opened: &Opened<'_>, store: &Store) -> anyhow::Result<Self> {
-        let (failures, mut held) = (Failure::all(store), claims::held(&store.claims_directory())?);
+        let (failures, mut held) = (Failure::all(store), claims::held_of(store)?);
         let keys = keys(opened, store)?;
         let mut cells: Vec<Standing> = keys
             .iter()

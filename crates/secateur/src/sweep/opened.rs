@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use secateur_model::{Device, DeviceKind};
+use secateur_results::location::Location;
 use secateur_results::safe::SafeSection;
 use secateur_results::store::{Store, SweepIdentity};
 use serde_json::json;
@@ -22,7 +23,7 @@ const JUDGED: &str = ".judge-replies";
 /// What decides, besides its file, which sweep it is and where its results lie.
 #[derive(Debug, Clone)]
 pub struct Place {
-    /// Folder that holds the sweep's folder.
+    /// Folder that holds the sweep's folder, or its address in an object store.
     pub results: PathBuf,
     /// Instead of the sweep file's device.
     pub device: Option<DeviceKind>,
@@ -80,8 +81,9 @@ impl<'a> Opened<'a> {
             .map(Subject::open)
             .collect::<anyhow::Result<Vec<_>>>()?;
         grid::check(sweep, &subjects)?;
+        let replies = Location::directory(&place.results)?.join(JUDGED);
         let mut tasks = tasks::load(sweep, place.limit, place.skip_bad_items)?;
-        let scorers = Scorers::open(sweep, &device, &tasks, &place.results.join(JUDGED))?;
+        let scorers = Scorers::open(sweep, &device, &tasks, &replies)?;
         scorers.attach(&mut tasks);
         let safe = safe::section(sweep, &tasks, &scorers)?;
         for corpus in &sweep.corpora {
@@ -103,7 +105,7 @@ impl<'a> Opened<'a> {
         Ok((opened, scorers))
     }
 
-    /// The sweep's results directory.
+    /// The sweep's results directory, or its address.
     #[must_use]
     pub fn directory(&self) -> PathBuf {
         self.place.results.join(&self.sweep.name)

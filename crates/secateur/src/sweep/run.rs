@@ -64,6 +64,10 @@ pub fn run(sweep: &Sweep, place: &Place, part: &Part, options: &RunOptions) -> a
     };
     let store = opened.store()?;
     let progress = Progress::new(wanted.len(), options.quiet);
+    if let Some(remote) = store.remote() {
+        let (address, copy) = (remote.address(), store.directory().display());
+        progress.note(&format!("results go to {address}; the copy on this machine is {copy}"));
+    }
     let worker = Worker::new(&opened, opened.setting(&store), scorers, progress)?;
     let (ending, keys): (Ending, BTreeSet<String>) = worker.run(&wanted)?;
     if ending.interrupted || !matches!(part, Part::Whole) {

@@ -101,7 +101,7 @@ impl<'a> Worker<'a> {
             }
         }
         Ok(Self {
-            claims: Claims::open(&setting.store.claims_directory())?,
+            claims: Claims::of(setting.store)?,
             hot: Hot::new(setting.device),
             failed_before: Failure::all(setting.store),
             opened,
