@@ -15,6 +15,9 @@
 //! What this promises: workers on one machine never do a thing twice. Workers on several machines do so only where one of them was
 //! stopped for longer than [`STALE`] (suspended, or cut off from the file system) and woke up again; then both come to the same
 //! record, the first stays, and nothing but time is lost. A claim never decides whether a cell is done; its record does.
+//!
+//! Where results are in an object store, a worker takes the claim among those of its machine first and then that of the store
+//! ([`secateur_remote::claims`]). So a claim in the store that a worker of this machine left is known to be left behind.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -24,10 +27,12 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use secateur_remote::{Remote, claims as remote_claims};
 use serde::{Deserialize, Serialize};
 
 use crate::atomic;
 use crate::error::Error;
+use crate::store::Store;
 
 /// How often the holder of a claim writes it anew.
 pub const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -43,8 +48,8 @@ const LARGEST: u64 = 64 << 10;
 pub struct Holder {
     /// The machine's name.
     pub host: String,
-    /// Which boot of which system it is and which mount of the directory, within which locks hold; empty where the system does not
-    /// tell.
+    /// Which boot of which system it is, which mount, and which directory on it, within which locks hold; empty where the system
+    /// does not tell.
     pub boot: String,
     /// The process on it.
     pub pid: u32,
@@ -79,6 +84,8 @@ pub struct Claim {
     path: PathBuf,
     token: String,
     held: Held,
+    /// The same claim in an object store.
+    shared: Option<remote_claims::Claim>,
 }
 
 /// Files of the claims that are held, by path. They are locked as long as they are open.
@@ -92,11 +99,27 @@ pub struct Claims {
     run: String,
     count: std::cell::Cell<u64>,
     held: Held,
+    remote: Option<Arc<Remote>>,
     /// Ends the heartbeat when dropped.
     _alive: Sender<()>,
 }
 
 impl Claims {
+    /// Opens the claims of a sweep. An object store is asked first whether it can keep them apart.
+    ///
+    /// # Errors
+    /// As [`Claims::open`]; [`Error::Remote`].
+    pub fn of(store: &Store) -> Result<Self, Error> {
+        let remote = store.remote().cloned();
+        if let Some(remote) = &remote {
+            remote.check()?;
+        }
+        Ok(Self {
+            remote,
+            ..Self::open(&store.claims_directory())?
+        })
+    }
+
     /// Opens the claims in `directory`, and makes it if need be.
     ///
     /// # Errors
@@ -117,6 +140,7 @@ impl Claims {
             run: format!("{}-{}-{since}", me.host, me.pid),
             me,
             count: std::cell::Cell::new(0),
+            remote: None,
             _alive: beat(Arc::clone(&held)),
             held,
         })
@@ -149,14 +173,32 @@ impl Claims {
             if let Some(holder) = found {
                 return Ok(Claiming::Theirs(holder));
             }
-            if let Some(claim) = self.take(&path, what)? {
-                return Ok(Claiming::Ours(claim));
+            if let Some((claim, text)) = self.take(&path, what)? {
+                return self.share(name, claim, &text);
             }
         }
         Ok(Claiming::Theirs(Holder::default()))
     }
 
-    fn take(&self, path: &Path, what: &str) -> Result<Option<Claim>, Error> {
+    /// Takes a claim of this machine's in the object store too, if there is one.
+    fn share(&self, name: &str, mut claim: Claim, text: &[u8]) -> Result<Claiming, Error> {
+        let Some(remote) = &self.remote else {
+            return Ok(Claiming::Ours(claim));
+        };
+        let holder = |text: &str| serde_json::from_str::<Holder>(text).unwrap_or_default();
+        // It would have the claim of this machine.
+        let is_dead = |text: &str| !self.me.boot.is_empty() && holder(text).boot == self.me.boot;
+        match remote.claim(name, &String::from_utf8_lossy(text), &is_dead)? {
+            remote_claims::Claiming::Ours(shared) => {
+                claim.shared = Some(shared);
+                Ok(Claiming::Ours(claim))
+            }
+            remote_claims::Claiming::Theirs(text) => Ok(Claiming::Theirs(holder(&text))),
+        }
+    }
+
+    /// A claim of this machine's, and what it says.
+    fn take(&self, path: &Path, what: &str) -> Result<Option<(Claim, Vec<u8>)>, Error> {
         self.count.set(self.count.get() + 1);
         let holder = Holder {
             token: format!("{}-{}", self.run, self.count.get()),
@@ -174,17 +216,20 @@ impl Claims {
         let Some(file) = atomic::link_new(temporary, path)? else {
             return Ok(None);
         };
-        lock(&self.held).insert(path.to_path_buf(), (file, text));
-        Ok(Some(Claim {
+        lock(&self.held).insert(path.to_path_buf(), (file, text.clone()));
+        let claim = Claim {
             path: path.to_path_buf(),
             token: holder.token,
             held: Arc::clone(&self.held),
-        }))
+            shared: None,
+        };
+        Ok(Some((claim, text)))
     }
 }
 
 impl Drop for Claim {
     fn drop(&mut self) {
+        drop(self.shared.take());
         // A claim that was taken over while this process slept is another's now.
         let ours = Existing::open(&self.path).is_ok_and(|found| found.is_some_and(|f| f.holder.token == self.token));
         if ours {
@@ -192,6 +237,26 @@ impl Drop for Claim {
         }
         lock(&self.held).remove(&self.path);
     }
+}
+
+/// All claims of a sweep whose holders are alive, as far as can be told, by name.
+///
+/// # Errors
+/// [`Error::Io`], [`Error::Remote`].
+pub fn held_of(store: &Store) -> Result<BTreeMap<String, Holder>, Error> {
+    let directory = store.claims_directory();
+    let here = held(&directory)?;
+    let Some(remote) = store.remote() else { return Ok(here) };
+    let boot = boot(&directory);
+    let mut all = BTreeMap::new();
+    for (name, text) in remote.held()? {
+        let holder: Holder = serde_json::from_str(&text).unwrap_or_default();
+        let left_behind = !boot.is_empty() && holder.boot == boot && !here.contains_key(&name);
+        if !left_behind {
+            all.insert(name, holder);
+        }
+    }
+    Ok(all)
 }
 
 /// All claims in a directory whose holders are alive, as far as can be told, by name; none where there is no directory.
@@ -335,9 +400,9 @@ fn host() -> String {
 fn boot(directory: &Path) -> String {
     use std::os::unix::fs::MetadataExt;
     let boot = first_line("/proc/sys/kernel/random/boot_id");
-    let mount = fs::metadata(directory).map(|m| m.dev());
-    boot.zip(mount.ok())
-        .map(|(boot, mount)| format!("{boot} {mount}"))
+    let place = fs::metadata(directory).map(|m| (m.dev(), m.ino()));
+    boot.zip(place.ok())
+        .map(|(boot, (mount, directory))| format!("{boot} {mount} {directory}"))
         .unwrap_or_default()
 }
 

@@ -82,6 +82,9 @@ pub enum Error {
         /// The system's words.
         source: std::io::Error,
     },
+    /// Trouble with an object store.
+    #[error(transparent)]
+    Remote(#[from] secateur_remote::Error),
     /// Any other trouble with a file.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {

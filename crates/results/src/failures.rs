@@ -29,8 +29,12 @@ pub struct Failure {
 }
 
 impl Failure {
+    fn name(key: &RecordKey) -> String {
+        format!("failures/{key}.json")
+    }
+
     fn path(store: &Store, key: &RecordKey) -> PathBuf {
-        store.directory().join("failures").join(format!("{key}.json"))
+        store.directory().join(Self::name(key))
     }
 
     /// Notes that a cell failed, over an older note.
@@ -48,12 +52,16 @@ impl Failure {
         }
         let mut text = serde_json::to_vec_pretty(self).unwrap_or_default();
         text.push(b'\n');
-        atomic::write_over(&path, &text)
+        atomic::write_over(&path, &text)?;
+        store.send(&Self::name(key))
     }
 
     /// The note of a cell. What cannot be read is none: nothing depends on it.
     #[must_use]
     pub fn of(store: &Store, key: &RecordKey) -> Option<Self> {
+        if !store.bring(&Self::name(key)).ok()? {
+            return None;
+        }
         let text = atomic::read_limited(&Self::path(store, key), LARGEST).ok()??;
         serde_json::from_slice(&text).ok()
     }
@@ -61,6 +69,8 @@ impl Failure {
     /// All notes of a sweep, by the key of the cell.
     #[must_use]
     pub fn all(store: &Store) -> BTreeMap<String, Self> {
+        // What other machines noted; notes of ours that are gone there are sorted out one by one.
+        let _ = store.bring_all("failures");
         let entries = fs::read_dir(store.directory().join("failures"));
         let names = entries.into_iter().flatten().flatten().map(|entry| entry.file_name());
         let note = |name: std::ffi::OsString| {
@@ -73,5 +83,8 @@ impl Failure {
     /// Removes the note of a cell that has a record now.
     pub fn forget(store: &Store, key: &RecordKey) {
         let _ = fs::remove_file(Self::path(store, key));
+        if let Some(remote) = store.remote() {
+            let _ = remote.remove(&Self::name(key));
+        }
     }
 }

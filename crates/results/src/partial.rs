@@ -6,11 +6,17 @@
 //!
 //! Lines are written at once and not synced: what a dying process wrote is with the system already, and what a dying machine tore
 //! is found by its checksum and asked again.
+//!
+//! Where results are in an object store, the file is put there now and then, and when the worker stops; whoever takes the cell over on
+//! another machine goes on behind that.
 
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
 
+use secateur_remote::Remote;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -23,6 +29,9 @@ pub const PARTIAL: &str = ".partial-";
 /// Hexadecimal digits of a checksum.
 const DIGITS: usize = 64;
 
+/// How often the file is put into an object store, at most.
+const PUT: Duration = Duration::from_secs(30);
+
 /// The file of one running cell. It is made with its first line and stays when this is dropped.
 #[derive(Debug)]
 pub struct Partial {
@@ -30,6 +39,18 @@ pub struct Partial {
     file: Option<File>,
     /// Where each line ends, bytes.
     ends: Vec<u64>,
+    shared: Option<Shared>,
+}
+
+/// The file in an object store.
+#[derive(Debug)]
+struct Shared {
+    remote: Arc<Remote>,
+    name: String,
+    /// When it was put last.
+    at: Instant,
+    /// Whether something was written since.
+    behind: bool,
 }
 
 impl Partial {
@@ -39,6 +60,7 @@ impl Partial {
             path: path.to_path_buf(),
             file: None,
             ends: Vec::new(),
+            shared: None,
         };
         let mut file = match File::options().read(true).write(true).open(path) {
             Ok(file) => file,
@@ -59,6 +81,28 @@ impl Partial {
         Ok((partial, chunks))
     }
 
+    /// The same where the object store may hold more of it than this machine.
+    pub(crate) fn open_shared<T: DeserializeOwned>(
+        path: &Path,
+        remote: &Arc<Remote>,
+        name: String,
+    ) -> Result<(Self, Vec<T>), Error> {
+        let here = fs::metadata(path).map_or(0, |file| file.len());
+        if let Some(found) = remote.fetch(&name)?
+            && found.stamp.size > here
+        {
+            remote.write_copy(path, &found.bytes, SystemTime::now())?;
+        }
+        let (mut partial, chunks) = Self::open(path)?;
+        partial.shared = Some(Shared {
+            remote: Arc::clone(remote),
+            name,
+            at: Instant::now(),
+            behind: false,
+        });
+        Ok((partial, chunks))
+    }
+
     /// Writes a chunk as line `place`, counted from 0; what stood there and behind it is cut off.
     ///
     /// # Errors
@@ -73,13 +117,22 @@ impl Partial {
         let written = self.file().and_then(|file| file.write_all(line.as_bytes()));
         written.map_err(|e| Error::io("write", &self.path, e))?;
         self.ends.push(self.end() + line.len() as u64);
+        if let Some(shared) = &mut self.shared {
+            shared.behind = true;
+            if shared.at.elapsed() >= PUT {
+                shared.put(&self.path);
+            }
+        }
         Ok(())
     }
 
     /// Removes the file: the cell has its record.
-    pub fn remove(self) {
+    pub fn remove(mut self) {
         // What stays is clutter, and is never taken for anything else.
         let _ = fs::remove_file(&self.path);
+        if let Some(shared) = self.shared.take() {
+            let _ = shared.remote.remove(&shared.name);
+        }
     }
 
     fn cut(&mut self, lines: usize) -> Result<(), Error> {
@@ -106,6 +159,24 @@ impl Partial {
                 .open(&self.path)?,
         };
         Ok(self.file.insert(file))
+    }
+}
+
+impl Shared {
+    fn put(&mut self, path: &Path) {
+        // It only saves work: a store that stays away stops the worker when there is a record to publish.
+        if fs::read(path).is_ok_and(|bytes| self.remote.put_over(&self.name, &bytes).is_ok()) {
+            self.behind = false;
+        }
+        self.at = Instant::now();
+    }
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        if let Some(shared) = self.shared.as_mut().filter(|shared| shared.behind) {
+            shared.put(&self.path);
+        }
     }
 }
 

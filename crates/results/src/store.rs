@@ -13,13 +13,17 @@
 //!   report/
 //! ```
 //!
+//! The same files lie under `s3://bucket/‹…›/‹name›/` where results are in an object store (see [`crate::shared`]).
+//!
 //! `sha256` is the hash of the compact JSON of `{"answers", "record"}`. A record appears only after its answers. A record
 //! that does not hold what its name promises is set aside as `‹key›.json.corrupt` and counts as missing.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use secateur_remote::Remote;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -28,8 +32,10 @@ use crate::answers::{AnswersFile, AnswersWriter};
 use crate::atomic::{self, Placed};
 use crate::error::Error;
 use crate::key::{RecordKey, sha256};
+use crate::location::Location;
 use crate::partial::{PARTIAL, Partial};
 use crate::record::Record;
+use crate::shared;
 
 /// Layout version of records that this program writes: 2 since records say how many items a metric is asked of and keep
 /// resamples, 3 since they say which scorer made a number and keep diagrams and the changes of single items. Older records are
@@ -102,21 +108,33 @@ pub enum Answers {
 pub struct Store {
     directory: PathBuf,
     identity: SweepIdentity,
+    pub(crate) remote: Option<Arc<Remote>>,
 }
 
 impl Store {
-    /// Opens the directory for a sweep, and makes it if need be.
+    /// Opens the directory for a sweep, and makes it if need be. `place` may be an address, as for all that open a store.
     ///
     /// # Errors
     /// [`Error::AnotherSweep`] if it holds one; [`Error::NotWritable`], [`Error::DiskFull`], [`Error::Malformed`].
-    pub fn open(directory: &Path, sweep: &SweepIdentity) -> Result<Self, Error> {
+    pub fn open(place: &Path, sweep: &SweepIdentity) -> Result<Self, Error> {
+        Self::open_at(Location::find(place)?, sweep)
+    }
+
+    /// The same at a place that is understood already.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_at(location: Location, sweep: &SweepIdentity) -> Result<Self, Error> {
+        let directory = location.directory.clone();
         for part in ["records", "answers"] {
             let path = directory.join(part);
             fs::create_dir_all(&path).map_err(|e| Error::io("write", &path, e))?;
         }
-        let path = directory.join("sweep.json");
-        atomic::write_new(&path, &pretty(sweep))?;
-        let store = Self::open_existing(directory)?;
+        match &location.remote {
+            Some(remote) => shared::identify(remote, &directory, &pretty(sweep))?,
+            None => atomic::write_new(&directory.join("sweep.json"), &pretty(sweep)).map(|_| ())?,
+        }
+        let store = Self::at(location)?;
         store.check_is_of(sweep)?;
         for part in ["", "records", "answers", "tables", "report", "report/charts"] {
             atomic::sweep_out(&directory.join(part));
@@ -128,10 +146,23 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::NoSweep`], [`Error::NewerSchema`], [`Error::Malformed`], [`Error::Io`].
-    pub fn open_existing(directory: &Path) -> Result<Self, Error> {
+    pub fn open_existing(place: &Path) -> Result<Self, Error> {
+        let location = Location::find(place)?;
+        if let Some(remote) = &location.remote
+            && !remote.bring("sweep.json", &location.directory)?
+        {
+            return Err(Error::NoSweep {
+                directory: place.to_path_buf(),
+            });
+        }
+        Self::at(location)
+    }
+
+    fn at(location: Location) -> Result<Self, Error> {
+        let Location { directory, remote } = location;
         let path = directory.join("sweep.json");
         let bytes = atomic::read_limited(&path, LARGEST_RECORD)?.ok_or_else(|| Error::NoSweep {
-            directory: directory.to_path_buf(),
+            directory: directory.clone(),
         })?;
         let identity: SweepIdentity = parse(&path, &bytes, "a sweep's identity")?;
         if identity.schema > 1 {
@@ -142,8 +173,9 @@ impl Store {
             });
         }
         Ok(Self {
-            directory: directory.to_path_buf(),
+            directory,
             identity,
+            remote,
         })
     }
 
@@ -166,7 +198,7 @@ impl Store {
         }
         let short = |hash: &str| hash.chars().take(12).collect();
         Err(Error::AnotherSweep {
-            directory: self.directory.clone(),
+            directory: self.place(),
             found: found.name.clone(),
             found_hash: short(&found.definition_sha256),
             wanted: sweep.name.clone(),
@@ -174,7 +206,14 @@ impl Store {
         })
     }
 
-    /// The directory.
+    /// Where results lie as the user says it: the directory, or the address that it is a copy of.
+    #[must_use]
+    pub fn place(&self) -> PathBuf {
+        let address = self.remote.as_ref().map(|remote| PathBuf::from(remote.address()));
+        address.unwrap_or_else(|| self.directory.clone())
+    }
+
+    /// The directory, which may be a copy.
     #[must_use]
     pub fn directory(&self) -> &Path {
         &self.directory
@@ -212,7 +251,12 @@ impl Store {
     /// # Errors
     /// [`Error::DiskFull`], [`Error::NotWritable`], [`Error::Io`].
     pub fn partial<T: DeserializeOwned>(&self, evaluation: &str) -> Result<(Partial, Vec<T>), Error> {
-        Partial::open(&self.directory.join("answers").join(format!("{PARTIAL}{evaluation}")))
+        let name = format!("answers/{PARTIAL}{evaluation}");
+        let path = self.directory.join(&name);
+        match &self.remote {
+            Some(remote) => Partial::open_shared(&path, remote, name),
+            None => Partial::open(&path),
+        }
     }
 
     /// Removes the answers that were kept of evaluations which are `done`: a process that died after it had published a record, and
@@ -265,7 +309,11 @@ impl Store {
             }
             Answers::Of(source) => self.answers_of(record, &source)?,
         };
-        atomic::write_new(&path, &envelope(record, answers.as_ref()))
+        let record = envelope(record, answers.as_ref());
+        match &self.remote {
+            Some(remote) => self.publish_shared(remote, &key, answers.as_ref(), &record),
+            None => atomic::write_new(&path, &record),
+        }
     }
 
     fn answers_of(&self, record: &Record, source: &RecordKey) -> Result<Option<AnswersFile>, Error> {
@@ -282,13 +330,21 @@ impl Store {
     /// Whether there is a record, sound or not: enough to see that another worker has published one.
     #[must_use]
     pub fn has(&self, key: &RecordKey) -> bool {
-        self.record_path(key).exists()
+        match &self.remote {
+            Some(remote) => remote
+                .stamp(&format!("records/{key}.json"))
+                .is_ok_and(|stamp| stamp.is_some()),
+            None => self.record_path(key).exists(),
+        }
     }
 
     /// Whether there is a sound record; one that is not is left where it is.
     #[must_use]
     pub fn has_sound(&self, key: &RecordKey) -> bool {
-        matches!(self.inspect(key), Ok(Ok(Found::Present(_))))
+        match &self.remote {
+            Some(remote) => self.is_sound_there(remote, key),
+            None => matches!(self.inspect(key), Ok(Ok(Found::Present(_)))),
+        }
     }
 
     /// The record of a cell.
@@ -302,17 +358,29 @@ impl Store {
         // Another process may be replacing it: look again while nobody publishes. A directory that cannot be
         // written has no lock and no publisher.
         let _lock = self.lock().ok();
+        if self.remote.is_some() {
+            // Perhaps only the copy is damaged.
+            let _ = fs::remove_file(self.record_path(key));
+        }
         self.look(key)
     }
 
     fn look(&self, key: &RecordKey) -> Result<Found, Error> {
-        Ok(self.inspect(key)?.unwrap_or_else(|why| Found::SetAside {
-            message: set_aside(&self.record_path(key), &why),
+        Ok(self.inspect(key)?.unwrap_or_else(|why| {
+            let emptied = self.vacate(key);
+            Found::SetAside {
+                message: set_aside(&self.record_path(key), &why) + &emptied,
+            }
         }))
     }
 
     /// `Err` inside says what is wrong with the file.
     fn inspect(&self, key: &RecordKey) -> Result<Result<Found, String>, Error> {
+        match self.bring_record(key)? {
+            Some(Ok(())) => {}
+            None => return Ok(Ok(Found::Missing)),
+            Some(Err(why)) => return Ok(Err(why)),
+        }
         let path = self.record_path(key);
         let outcome = match atomic::read_limited(&path, LARGEST_RECORD) {
             Ok(None) => return Ok(Ok(Found::Missing)),
@@ -333,21 +401,8 @@ impl Store {
     /// [`Error::NewerSchema`], [`Error::Io`].
     pub fn read_all(&self) -> Result<(Vec<StoredRecord>, Vec<String>), Error> {
         let directory = self.directory.join("records");
-        let mut names = Vec::new();
-        let entries = match fs::read_dir(&directory) {
-            Ok(entries) => entries,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                return Ok((Vec::new(), Vec::new()));
-            }
-            Err(e) => return Err(Error::io("read", &directory, e)),
-        };
-        for entry in entries {
-            let entry = entry.map_err(|e| Error::io("read", &directory, e))?;
-            names.push(entry.file_name().to_string_lossy().into_owned());
-        }
-        names.sort();
         let (mut records, mut messages) = (Vec::new(), Vec::new());
-        for name in names {
+        for name in self.record_names(&directory)? {
             let Some(stem) = name.strip_suffix(".json") else {
                 continue; // temporary, set aside, or someone's note
             };
@@ -365,12 +420,32 @@ impl Store {
         Ok((records, messages))
     }
 
+    /// Names of all that lies among the records.
+    fn record_names(&self, directory: &Path) -> Result<Vec<String>, Error> {
+        if let Some(remote) = &self.remote {
+            return self.bring_records(remote);
+        }
+        let entries = match fs::read_dir(directory) {
+            Ok(entries) => entries,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(e) => return Err(Error::io("read", directory, e)),
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(|e| Error::io("read", directory, e))?;
+            names.push(entry.file_name().to_string_lossy().into_owned());
+        }
+        names.sort();
+        Ok(names)
+    }
+
     /// Writes what the report prints under "How this was made", over an older one.
     ///
     /// # Errors
     /// [`Error::DiskFull`], [`Error::NotWritable`], [`Error::Io`].
     pub fn write_manifest(&self, manifest: &BTreeMap<String, Value>) -> Result<(), Error> {
-        atomic::write_over(&self.directory.join("manifest.json"), &pretty(manifest))
+        atomic::write_over(&self.directory.join("manifest.json"), &pretty(manifest))?;
+        self.send("manifest.json")
     }
 
     /// The manifest, empty if none was written.
@@ -378,6 +453,9 @@ impl Store {
     /// # Errors
     /// [`Error::Malformed`], [`Error::Io`].
     pub fn manifest(&self) -> Result<BTreeMap<String, Value>, Error> {
+        if !self.bring("manifest.json")? {
+            return Ok(BTreeMap::new());
+        }
         let path = self.directory.join("manifest.json");
         match atomic::read_limited(&path, LARGEST_RECORD)? {
             Some(bytes) => parse(&path, &bytes, "a JSON object"),
@@ -402,7 +480,7 @@ impl Store {
     }
 }
 
-enum Unsound {
+pub(crate) enum Unsound {
     Damaged(String),
     Newer(Error),
 }
@@ -429,7 +507,7 @@ fn envelope(record: &Record, answers: Option<&AnswersFile>) -> Vec<u8> {
     })
 }
 
-fn read_envelope(path: &Path, key: &RecordKey, bytes: &[u8]) -> Result<StoredRecord, Unsound> {
+pub(crate) fn read_envelope(path: &Path, key: &RecordKey, bytes: &[u8]) -> Result<StoredRecord, Unsound> {
     let damaged = |why: String| Unsound::Damaged(why);
     let file: Envelope<Value> =
         serde_json::from_slice(bytes).map_err(|e| damaged(format!("it is not a record file: {e}")))?;

@@ -84,6 +84,7 @@ pub fn report(store: &Store, options: &ReportOptions) -> Result<Report, Error> {
         None => said(store)?,
     };
     let safe = safe_fractions(&records, &rule);
+    store.bring_all("rankings")?;
     let (rankings, bad_rankings) = ranking_file::read_all(store.directory())?;
     warnings.extend(bad_rankings);
     warnings.extend(all.notes.iter().cloned());

@@ -41,7 +41,7 @@ many cells, counts, answers and metrics), and the lists `missing`, `extra`, `inp
 #[derive(Debug, Args)]
 #[command(after_help = format!("{AFTER}\n{EXIT_CODES}"))]
 pub struct Arguments {
-    /// The results directory of one run of a sweep: what is expected.
+    /// The results directory of one run of a sweep, or its address (s3://…, gs://…, az://…): what is expected.
     a: PathBuf,
     /// That of another run: what was found.
     b: PathBuf,
@@ -72,7 +72,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 /// # Errors
 /// If a number has no JSON form.
 pub fn print(a: &Store, b: &Store, found: &Comparison, as_json: bool) -> anyhow::Result<()> {
-    let places = (a.directory().display().to_string(), b.directory().display().to_string());
+    let places = (a.place().display().to_string(), b.place().display().to_string());
     if as_json {
         let mut all = json!({ "a": places.0, "b": places.1 });
         if let (Some(all), serde_json::Value::Object(found)) = (all.as_object_mut(), serde_json::to_value(found)?) {

@@ -10,10 +10,11 @@ use secateur_results::store::Store;
 use super::command_line;
 use super::safe::Rule;
 use crate::masks::agreement_page;
+use crate::sweep::drawing::FOLDERS;
 
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// A sweep's results directory.
+    /// A sweep's results directory, or its address: s3://…, gs://…, az://….
     directory: PathBuf,
     #[command(flatten)]
     rule: Rule,
@@ -24,6 +25,7 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let store = Store::open_existing(&arguments.directory)?;
+    store.bring_all("rankings")?;
     let command = command_line();
     let options = ReportOptions {
         safe: Some(arguments.rule.over(written_section(&store)?)?),
@@ -33,6 +35,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         only: None,
     };
     let written = report(&store, &options)?;
+    for folder in FOLDERS {
+        store.send_all(folder)?;
+    }
     for path in written.pages.iter().chain(&written.charts).chain(&written.tables) {
         println!("{}", path.display());
     }

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use clap::Args;
 use secateur_model::DeviceKind;
+use secateur_remote::Address;
 use secateur_results::atomic;
 
 use crate::cluster::coverage::default_tasks;
@@ -76,6 +77,13 @@ enum Executor {
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let sweep = Sweep::open(&arguments.file)?;
     let resources = Resources::check(&sweep.cluster).with_context(|| arguments.file.display().to_string())?;
+    ensure!(
+        Address::parse(&arguments.results.to_string_lossy())?.is_none(),
+        "{}: `submit` keeps scripts, logs and notes beside the results, so they must lie in a folder that all nodes see; to use an object \
+         store, start `secateur sweep run --shard I/N --results {}` by a script of your own",
+        arguments.results.display(),
+        arguments.results.display()
+    );
     let mut here = local_work(arguments, &sweep)?;
     let place = Place {
         results: here.results.clone(),

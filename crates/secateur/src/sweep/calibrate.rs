@@ -29,6 +29,9 @@ use crate::interrupt::{Pause, interrupted};
 /// Told what the reader must know.
 type Warn<'a> = &'a mut dyn FnMut(String);
 
+/// Folder of a sweep's statistics.
+const FOLDER: &str = "statistics";
+
 /// What a pass is made of.
 pub struct Pass<'a> {
     /// The corpus.
@@ -82,6 +85,19 @@ impl Pass<'_> {
                 Ok(None)
             }
         }
+    }
+
+    /// The same among a sweep's results, wherever they lie.
+    fn kept(&self, subject: &Subject, store: &Store, warn: Warn<'_>) -> anyhow::Result<Option<Statistics>> {
+        if !store.bring(&self.name(subject))? {
+            return Ok(None);
+        }
+        self.saved(subject, &folder(store), warn)
+    }
+
+    /// The file's name among a sweep's results.
+    fn name(&self, subject: &Subject) -> String {
+        self.path(subject, Path::new(FOLDER)).to_string_lossy().into_owned()
     }
 
     fn compute(
@@ -188,10 +204,9 @@ pub fn saved(
     warn: Warn<'_>,
 ) -> anyhow::Result<Collected> {
     let wanted = wanted(sweep);
-    let folder = folder(store);
     let mut collected = Collected::new();
     for pass in passes(sweep, rankings, &wanted) {
-        if let Some(found) = pass.saved(subject, &folder, warn)? {
+        if let Some(found) = pass.kept(subject, store, warn)? {
             collected.insert((pass.corpus.name.clone(), pass.seed), found);
         }
     }
@@ -222,7 +237,7 @@ pub fn collect(
                 return Ok(None);
             }
             let name = (pass.corpus.name.clone(), pass.seed);
-            if let Some(found) = pass.saved(subject, &folder, &mut |warning| progress.warn(warning))? {
+            if let Some(found) = pass.kept(subject, setting.store, &mut |warning| progress.warn(warning))? {
                 collected.insert(name, found);
                 continue;
             }
@@ -241,7 +256,7 @@ pub fn collect(
                 }
             };
             // Another worker may have finished between the two looks.
-            if let Some(found) = pass.saved(subject, &folder, &mut |_| {})? {
+            if let Some(found) = pass.kept(subject, setting.store, &mut |_| {})? {
                 collected.insert(name, found);
                 continue;
             }
@@ -256,6 +271,7 @@ pub fn collect(
                     tokens: at.tokens_done,
                 });
             })?;
+            setting.store.send(&pass.name(subject))?;
             progress.tell(Event::CalibrationDone {
                 pass: named,
                 tokens: computed.provenance.tokens,
@@ -272,5 +288,5 @@ pub fn collect(
 }
 
 fn folder(store: &Store) -> PathBuf {
-    store.directory().join("statistics")
+    store.directory().join(FOLDER)
 }

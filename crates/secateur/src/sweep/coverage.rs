@@ -54,7 +54,7 @@ impl Coverage {
     /// # Errors
     /// If statistics or claims cannot be read.
     pub fn of(opened: &Opened<'_>, store: &Store) -> anyhow::Result<Self> {
-        let (failures, mut held) = (Failure::all(store), claims::held(&store.claims_directory())?);
+        let (failures, mut held) = (Failure::all(store), claims::held_of(store)?);
         let keys = keys(opened, store, &mut |warning| eprintln!("warning: {warning}"))?;
         let mut cells: Vec<Standing> = keys
             .iter()

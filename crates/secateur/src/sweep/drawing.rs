@@ -23,6 +23,9 @@ const CLAIM: &str = "report";
 /// File that says which records the report was drawn from.
 const DRAWN: &str = ".drawn";
 
+/// What is drawn.
+pub const FOLDERS: &[&str] = &["report", "tables"];
+
 /// Draws the report of the records under `keys`, unless it stands there already, and returns its page; `None` if a signal came
 /// while another worker was drawing.
 ///
@@ -40,11 +43,19 @@ pub fn draw_once(
     let page = store.directory().join("report").join("index.html");
     let stamp = store.directory().join(DRAWN);
     let content = json!([keys, opened.safe, env!("CARGO_PKG_VERSION")]).to_string();
-    let stands = || page.exists() && std::fs::read_to_string(&stamp).is_ok_and(|drawn| drawn == content);
-    if stands() {
+    let stands = || -> anyhow::Result<bool> {
+        if !store.bring(DRAWN)? || !std::fs::read_to_string(&stamp).is_ok_and(|drawn| drawn == content) {
+            return Ok(false);
+        }
+        for folder in FOLDERS {
+            store.bring_all(folder)?;
+        }
+        Ok(page.exists())
+    };
+    if stands()? {
         return Ok(Some(page));
     }
-    let claims = Claims::open(&store.claims_directory())?;
+    let claims = Claims::of(store)?;
     let mut pause = Pause::default();
     let _claim = loop {
         match claims.claim(CLAIM, "drawing the report")? {
@@ -53,12 +64,17 @@ pub fn draw_once(
             Claiming::Theirs(_) => pause.wait(),
         }
     };
-    if stands() {
+    if stands()? {
         return Ok(Some(page));
     }
+    store.bring_all("rankings")?;
     store.write_manifest(&manifest(opened, store, command, took.as_secs()))?;
     let drawn = draw(store, opened.sweep, command, Some(keys))?;
+    for folder in FOLDERS {
+        store.send_all(folder)?;
+    }
     atomic::write_over(&stamp, content.as_bytes())?;
+    store.send(DRAWN)?;
     Ok(drawn.pages.last().cloned())
 }
 

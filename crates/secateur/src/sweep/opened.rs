@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use secateur_model::{Device, DeviceKind};
+use secateur_results::location::Location;
 use secateur_results::safe::SafeSection;
 use secateur_results::store::{Store, SweepIdentity};
 use serde_json::json;
@@ -24,7 +25,7 @@ const JUDGED: &str = ".judge-replies";
 /// What decides, besides its file, which sweep it is and where its results lie.
 #[derive(Debug, Clone)]
 pub struct Place {
-    /// Folder that holds the sweep's folder.
+    /// Folder that holds the sweep's folder, or its address in an object store.
     pub results: PathBuf,
     /// Instead of the sweep file's device.
     pub device: Option<DeviceKind>,
@@ -63,8 +64,8 @@ impl<'a> Opened<'a> {
     pub fn to_run(sweep: &'a Sweep, place: &Place) -> anyhow::Result<(Self, Scorers)> {
         let kind = place.device.unwrap_or(sweep.device);
         let (mut opened, scorers) = Self::on(sweep, place, kind, Device::open(kind, sweep.precision)?)?;
-        let directory = opened.directory();
-        seen::meet(&mut opened.subjects, &directory)?;
+        let place = opened.directory();
+        seen::meet(&mut opened.subjects, &place)?;
         Ok((opened, scorers))
     }
 
@@ -76,8 +77,8 @@ impl<'a> Opened<'a> {
         let kind = place.device.unwrap_or(sweep.device);
         let device = Device::open(kind, sweep.precision).or_else(|_| Device::open(DeviceKind::Cpu, sweep.precision))?;
         let mut opened = Self::on(sweep, place, kind, device)?.0;
-        let directory = opened.directory();
-        seen::recall(&mut opened.subjects, &directory);
+        let place = opened.directory();
+        seen::recall(&mut opened.subjects, &place)?;
         Ok(opened)
     }
 
@@ -91,8 +92,9 @@ impl<'a> Opened<'a> {
         served::check(&subjects)?;
         // What an export is compared with comes before it.
         subjects.sort_by_key(|subject| subject.export().is_some());
+        let replies = Location::directory(&place.results)?.join(JUDGED);
         let mut tasks = tasks::load(sweep, place.limit, place.skip_bad_items)?;
-        let scorers = Scorers::open(sweep, &device, &tasks, &place.results.join(JUDGED))?;
+        let scorers = Scorers::open(sweep, &device, &tasks, &replies)?;
         scorers.attach(&mut tasks);
         let safe = safe::section(sweep, &tasks, &scorers)?;
         for corpus in &sweep.corpora {
@@ -114,7 +116,7 @@ impl<'a> Opened<'a> {
         Ok((opened, scorers))
     }
 
-    /// The sweep's results directory.
+    /// The sweep's results directory, or its address.
     #[must_use]
     pub fn directory(&self) -> PathBuf {
         self.place.results.join(&self.sweep.name)

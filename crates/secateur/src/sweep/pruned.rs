@@ -177,6 +177,9 @@ pub fn write_ranking(
         calibration: cell.calibration_name(),
         layers: layers.collect(),
     };
-    file.write(setting.store.directory())?;
+    let path = file.write(setting.store.directory())?;
+    if let Ok(name) = path.strip_prefix(setting.store.directory()) {
+        setting.store.send(&name.to_string_lossy())?;
+    }
     Ok(())
 }

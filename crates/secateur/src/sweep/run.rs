@@ -84,7 +84,7 @@ fn watched(
         Part::Shard(shard) => shard.cells(&opened.plan),
     };
     let store = opened.store()?;
-    seen::note(&opened.subjects, store.directory())?;
+    seen::note(&opened.subjects, &store)?;
     let worker = Worker::new(&opened, opened.setting(&store), scorers, progress, &wanted)?;
     let (ending, keys): (Ending, BTreeSet<String>) = worker.run()?;
     if ending.interrupted || !matches!(part, Part::Whole) {

@@ -115,7 +115,7 @@ impl<'a> Worker<'a> {
             .store
             .forget_partials(|evaluation| answered.contains_key(evaluation));
         Ok(Self {
-            claims: Claims::open(&setting.store.claims_directory())?,
+            claims: Claims::of(setting.store)?,
             hot: Hot::new(setting.device),
             failed_before: Failure::all(setting.store),
             opened,

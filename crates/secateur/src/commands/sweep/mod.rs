@@ -22,7 +22,7 @@ use crate::sweep::shards::Shard;
 const INCOMPLETE: u8 = 5;
 
 const EXIT_CODES: &str = "\
-Several workers may run on one results directory, on one machine or many: each cell is evaluated once.
+Several workers may run on one results directory or address, on one machine or many: each cell is evaluated once.
 
 Exit codes: 0 all asked-for cells have records; 1 refused, or stopped by an error; 2 wrong usage; 3 some cells failed; \
 5 (reduce) cells are missing; 130 interrupted by Ctrl-C or SIGTERM, and the same command goes on from there.";
@@ -128,7 +128,7 @@ struct PartArguments {
 /// What must be said alike to every command on one sweep.
 #[derive(Debug, Args)]
 struct Whence {
-    /// Folder for results; the sweep gets a folder of its name in it.
+    /// Folder for results, or s3://bucket/folder, gs://… or az://… in an object store; the sweep gets a folder of its name in it.
     #[arg(long, default_value = "results/sweeps")]
     results: PathBuf,
     /// cpu, ndarray or wgpu; instead of the sweep file's device.

@@ -169,8 +169,10 @@ pub struct Started {
     pub program: String,
     /// The sweep's name.
     pub sweep: String,
-    /// Where its results are.
+    /// Where its results are, or their copy on this machine.
     pub directory: String,
+    /// The object store that holds them, if one does.
+    pub address: Option<String>,
     /// Cells that were asked for, and unpruned ones with which they are compared.
     pub cells: usize,
     /// Those that have records already, as far as their masks are known before calibration.

@@ -57,6 +57,7 @@ fn started(every: Duration) -> (Progress, Rc<RefCell<Vec<Event>>>) {
         program: String::new(),
         sweep: "s".to_owned(),
         directory: String::new(),
+        address: None,
         cells: 4,
         done_before: 0,
         models: Vec::new(),

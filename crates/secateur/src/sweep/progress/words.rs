@@ -1,6 +1,6 @@
 //! Events in words, for people.
 
-use super::event::{Event, How};
+use super::event::{Event, How, Started};
 use crate::sweep::estimate::duration;
 
 /// One line for an event; `None` for those that others imply: a cell that begins has its line when it is done, and the end is the
@@ -9,12 +9,13 @@ use crate::sweep::estimate::duration;
 pub fn line(event: &Event) -> Option<String> {
     Some(match event {
         Event::SweepStarted(started) => format!(
-            "sweep `{}` on {}: {} cells, {} done before{}",
+            "sweep `{}` on {}: {} cells, {} done before{}{}",
             started.sweep,
             started.device,
             started.cells,
             started.done_before,
-            left(started.seconds_left)
+            left(started.seconds_left),
+            copy(started)
         ),
         Event::ModelLoaded { model, family, seconds } => format!("{model}: {family}, loaded in {seconds:.1} s"),
         Event::ModelServed { model, family, served } => format!("{model}: {family} {served}"),
@@ -101,6 +102,17 @@ pub(super) fn left(seconds: Option<f64>) -> String {
     match seconds {
         Some(seconds) if seconds > 0.0 => format!("; about {} left", duration(seconds)),
         _ => String::new(),
+    }
+}
+
+/// Where results go that do not stay here.
+fn copy(started: &Started) -> String {
+    match &started.address {
+        Some(address) => format!(
+            "; results go to {address}, the copy on this machine is {}",
+            started.directory
+        ),
+        None => String::new(),
     }
 }
 

@@ -6,6 +6,8 @@ use std::path::Path;
 
 use secateur_evaluation::served::ServedEngine;
 use secateur_results::atomic;
+use secateur_results::location::Location;
+use secateur_results::store::Store;
 use serde_json::json;
 
 use crate::sweep::subject::Subject;
@@ -19,9 +21,9 @@ type Seen = BTreeMap<String, String>;
 /// done stay done, and those that are not fail when they are asked.
 ///
 /// # Errors
-/// If all models are served, and nothing is known of any server: there is nothing to do.
-pub fn meet(subjects: &mut [Subject], directory: &Path) -> anyhow::Result<()> {
-    let seen = read(directory);
+/// If all models are served, and nothing is known of any server: there is nothing to do. Also if an object store cannot be read.
+pub fn meet(subjects: &mut [Subject], place: &Path) -> anyhow::Result<()> {
+    let seen = found(subjects, place)?;
     for subject in subjects.iter_mut() {
         let Some(served) = &mut subject.served else { continue };
         served.server = match ServedEngine::identify(&served.settings) {
@@ -41,8 +43,11 @@ pub fn meet(subjects: &mut [Subject], directory: &Path) -> anyhow::Result<()> {
 }
 
 /// Takes every server for what it was when it was last asked; asks none.
-pub fn recall(subjects: &mut [Subject], directory: &Path) {
-    let mut seen = read(directory);
+///
+/// # Errors
+/// If an object store cannot be read.
+pub fn recall(subjects: &mut [Subject], place: &Path) -> anyhow::Result<()> {
+    let mut seen = found(subjects, place)?;
     for subject in subjects {
         if let Some(served) = &mut subject.served
             && let Some(server) = seen.remove(&subject.name)
@@ -50,13 +55,15 @@ pub fn recall(subjects: &mut [Subject], directory: &Path) {
             served.server = Ok(server);
         }
     }
+    Ok(())
 }
 
 /// Keeps what is known; nothing where no model is served.
 ///
 /// # Errors
 /// If it cannot be written.
-pub fn note(subjects: &[Subject], directory: &Path) -> anyhow::Result<()> {
+pub fn note(subjects: &[Subject], store: &Store) -> anyhow::Result<()> {
+    let directory = store.directory();
     let known = subjects.iter().filter_map(|subject| {
         let server = subject.served.as_ref()?.server.as_ref().ok()?;
         Some((subject.name.clone(), server.clone()))
@@ -64,8 +71,21 @@ pub fn note(subjects: &[Subject], directory: &Path) -> anyhow::Result<()> {
     let known: Seen = known.collect();
     if !known.is_empty() && known != read(directory) {
         atomic::write_over(&directory.join(SEEN), format!("{:#}\n", json!(known)).as_bytes())?;
+        store.send(SEEN)?;
     }
     Ok(())
+}
+
+/// What the results directory, or the object store that it is at, knows; nothing where no model is served.
+fn found(subjects: &[Subject], place: &Path) -> anyhow::Result<Seen> {
+    if subjects.iter().all(|subject| subject.served.is_none()) {
+        return Ok(Seen::new());
+    }
+    let location = Location::find(place)?;
+    if let Some(remote) = &location.remote {
+        remote.bring(SEEN, &location.directory)?;
+    }
+    Ok(read(&location.directory))
 }
 
 /// What cannot be read is as if it were not there: the servers are asked again.
