@@ -196,7 +196,7 @@ def run(at, command, expected, scratch, environment):
     began = time.monotonic()
     try:
         done = subprocess.run(
-            command, shell=True, cwd=scratch, env=environment, stdin=subprocess.DEVNULL, timeout=SECONDS_PER_COMMAND,
+            ["bash", "-o", "pipefail", "-c", command], cwd=scratch, env=environment, stdin=subprocess.DEVNULL, timeout=SECONDS_PER_COMMAND,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", check=False,
         )
         code, output = done.returncode, done.stdout
