@@ -14,7 +14,7 @@ use crate::sweep::drawing::FOLDERS;
 
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// A sweep's results directory, or its address: s3://…, gs://…, az://….
+    /// A sweep's results directory, or its address: `s3://…`, `gs://…`, `az://…`.
     directory: PathBuf,
     #[command(flatten)]
     rule: Rule,

@@ -128,7 +128,7 @@ struct PartArguments {
 /// What must be said alike to every command on one sweep.
 #[derive(Debug, Args)]
 struct Whence {
-    /// Folder for results, or s3://bucket/folder, gs://… or az://… in an object store; the sweep gets a folder of its name in it.
+    /// Folder for results, or `s3://bucket/folder`, `gs://…` or `az://…` in an object store; the sweep gets a folder of its name in it.
     #[arg(long, default_value = "results/sweeps")]
     results: PathBuf,
     /// cpu, ndarray or wgpu; instead of the sweep file's device.
