@@ -62,7 +62,7 @@ pub struct Arguments {
     #[command(flatten)]
     whence: Whence,
     /// Print cells, memory and an estimate of time, and stop.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "json")]
     dry_run: bool,
     #[command(flatten)]
     watching: Watching,
@@ -100,7 +100,7 @@ struct Watching {
     #[arg(short, long)]
     quiet: bool,
     /// Print events on stdout, one JSON object a line, and nothing else there.
-    #[arg(long, conflicts_with_all = ["quiet", "dry_run"])]
+    #[arg(long, conflicts_with = "quiet")]
     json: bool,
 }
 
