@@ -7,6 +7,7 @@ mod cluster;
 mod commands;
 mod interrupt;
 mod doctor;
+mod init;
 mod masks;
 mod sweep;
 
