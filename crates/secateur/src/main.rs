@@ -8,6 +8,7 @@ mod commands;
 mod interrupt;
 mod doctor;
 mod init;
+mod inspect;
 mod masks;
 mod sweep;
 

@@ -11,6 +11,7 @@ mod devices;
 mod doctor;
 mod goldens;
 mod init;
+mod inspect;
 mod judge;
 mod logits;
 mod man;
@@ -39,6 +40,7 @@ Examples:
   secateur init models/olmoe                  # looks at a checkpoint and writes olmoe.toml
   secateur sweep olmoe.toml                   # runs it
   secateur safe results/sweeps/olmoe          # how far can it be pruned?
+  secateur inspect results/sweeps/olmoe       # what came out, cell by cell
   secateur sweep --help                       # each command has examples
 
 Data goes to stdout, progress and messages to stderr. NO_COLOR turns colours off.
@@ -72,6 +74,8 @@ enum Command {
     Submit(submit::Arguments),
     /// Draw the report of a results directory again, from its records alone.
     Report(report::Arguments),
+    /// Browse the records of a run: its cells with their metrics, or one cell item by item.
+    Inspect(inspect::Arguments),
     /// Compare two runs of a sweep: counts and greedy answers exactly, metrics by paired tests, times within a tolerance.
     Compare(compare::Arguments),
     /// Run a finished sweep again as its results directory says, and list every number that differs.
@@ -121,6 +125,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Sweep(arguments) => sweep::run(&arguments),
         Command::Submit(arguments) => submit::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),
+        Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Reproduce(arguments) => reproduce::run(&arguments),
         Command::Rescore(arguments) => rescore::run(&arguments),
