@@ -25,6 +25,8 @@ mod scorers;
 mod submit;
 mod sweep;
 mod tasks;
+#[cfg(test)]
+mod tests;
 
 use std::process::ExitCode;
 
