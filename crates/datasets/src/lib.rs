@@ -15,6 +15,7 @@ pub mod source;
 pub mod record;
 pub mod sampling;
 pub mod strict_toml;
+pub mod toml_place;
 pub mod messages;
 pub mod python;
 pub mod reference_experiment;

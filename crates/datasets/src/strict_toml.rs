@@ -1,8 +1,11 @@
 //! TOML in which an unknown key is an error that names the nearest right one.
 
+use std::path::Path;
+
 use serde::de::DeserializeOwned;
 
 use crate::error::nearest_hint;
+use crate::toml_place::refusal;
 
 /// Parses `text`; the error is the line (from 1) where known, and a message.
 ///
@@ -17,6 +20,18 @@ pub fn parse<T: DeserializeOwned>(text: &str) -> Result<T, (Option<usize>, Strin
     })
 }
 
+/// As [`parse`], of a file's text. The error names file, line and column, and shows the line with the place marked.
+///
+/// # Errors
+/// As [`parse`], in one message.
+pub fn parse_file<T: DeserializeOwned>(file: &Path, text: &str) -> Result<T, String> {
+    toml::from_str(text).map_err(|error| {
+        // What is missing from the whole file has no place in it.
+        let span = error.span().filter(|span| *span != (0..text.len()));
+        refusal(file, text, span, &explain(error.message()))
+    })
+}
+
 /// `, line N`, or nothing.
 #[must_use]
 pub fn line_suffix(line: Option<usize>) -> String {
@@ -28,7 +43,7 @@ fn explain(message: &str) -> String {
     let unknown = message.starts_with("unknown field") || message.starts_with("unknown variant");
     let mut names = message.split('`').skip(1).step_by(2);
     let Some(name) = names.next().filter(|_| unknown) else {
-        return message.to_owned();
+        return in_words(message);
     };
     let known: Vec<&str> = names.collect();
     let what = if message.starts_with("unknown field") {
@@ -41,6 +56,21 @@ fn explain(message: &str) -> String {
         nearest_hint(name, known.iter().copied()),
         known.join(", ")
     )
+}
+
+/// Names of types as those know them who write no Rust.
+fn in_words(message: &str) -> String {
+    let kinds = [
+        ("expected usize", "a whole number, 0 or more"),
+        ("expected u32", "a whole number, 0 or more"),
+        ("expected u64", "a whole number, 0 or more"),
+        ("expected i64", "a whole number"),
+        ("expected f64", "a number"),
+        ("expected a sequence", "a list in [ ]"),
+        ("expected a map", "a table"),
+    ];
+    let kind = kinds.into_iter().find(|(end, _)| message.ends_with(end));
+    kind.map_or_else(|| message.to_owned(), |(_, words)| format!("{message} ({words})"))
 }
 
 #[cfg(test)]
@@ -72,5 +102,21 @@ mod tests {
         assert!(message.contains("missing field `seed`"), "{message}");
         let (line, message) = parse::<Sample>("samples = 1\nseed = \"x\"").unwrap_err();
         assert!(line == Some(2) && message.contains("expected u64"), "{message}");
+        assert!(message.ends_with("(a whole number, 0 or more)"), "{message}");
+    }
+
+    #[test]
+    fn a_file_is_pointed_into() {
+        let file = Path::new("s.toml");
+        let message = parse_file::<Sample>(file, "samples = 1\n  sed = 2\n").unwrap_err();
+        assert!(
+            message.starts_with("s.toml, line 2, column 3: unknown key `sed`"),
+            "{message}"
+        );
+        assert!(message.ends_with("\n2 |   sed = 2\n  |   ^^^"), "{message}");
+        let message = parse_file::<Sample>(file, "samples = 1\n").unwrap_err();
+        assert!(message.contains("missing field `seed`"), "{message}");
+        let message = parse_file::<Sample>(file, "samples = \n").unwrap_err();
+        assert!(message.starts_with("s.toml, line 1, column "), "{message}");
     }
 }

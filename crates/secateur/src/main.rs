@@ -7,6 +7,8 @@ mod cluster;
 mod commands;
 mod interrupt;
 mod doctor;
+mod init;
+mod inspect;
 mod masks;
 mod sweep;
 

@@ -87,6 +87,58 @@ fn the_answer_is_printed_from_records_alone() {
 }
 
 #[test]
+fn records_are_browsed_cell_by_cell_and_item_by_item() {
+    let sweep = Sweep::new();
+    stdout(&sweep.run());
+    let inspect = |words: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_secateur"));
+        command
+            .current_dir(sweep.folder.path())
+            .args(["inspect", "results/tiny"])
+            .args(words);
+        command.output().unwrap()
+    };
+    let json = |words: &[&str]| -> serde_json::Value { serde_json::from_str(&stdout(&inspect(words))).unwrap() };
+    let printed = stdout(&inspect(&[]));
+    assert!(
+        printed.contains("14 cells") && printed.contains("unpruned"),
+        "{printed}"
+    );
+    let listed = json(&["--json", "--task", "colours", "--method", "reap,unpruned"]);
+    let cells = listed["cells"].as_array().unwrap();
+    let removed: Vec<f64> = cells
+        .iter()
+        .map(|cell| cell["fraction_removed"].as_f64().unwrap())
+        .collect();
+    assert_eq!(removed, [0.0, 0.25, 0.5], "{listed:#}");
+    assert!(cells[2]["metrics"][0]["difference"].is_number(), "{listed:#}");
+
+    let id = cells[2]["id"].as_str().unwrap();
+    let whole = json(&[id, "--json"]);
+    assert_eq!(whole["items"]["total"], 12, "{whole:#}");
+    for item in whole["items"]["entries"].as_array().unwrap() {
+        assert!(item["unpruned"].is_string() && item["gold"][0].is_string(), "{item:#}");
+        assert_ne!(item["change"], "unjudged");
+    }
+    let lost = json(&[id, "--json", "--items", "right-to-wrong"]);
+    let lost = lost["items"]["entries"].as_array().unwrap().clone();
+    assert!(lost.iter().all(|item| item["change"] == "right-to-wrong"), "{lost:#?}");
+    let printed = stdout(&inspect(&[id]));
+    for part in ["prompt", "gold", "unpruned", "page 1 of 2", "What colour"] {
+        assert!(printed.contains(part), "no `{part}` in\n{printed}");
+    }
+    for (words, part) in [
+        (["--task", "colour"], "did you mean `colours`"),
+        (["--ratio", "0.3"], "0.25"),
+        (["--page", "9"], "no such page"),
+    ] {
+        let refused = inspect(&words);
+        let message = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(refused.status.code() == Some(1) && message.contains(part), "{message}");
+    }
+}
+
+#[test]
 fn what_counts_as_safe_is_checked_before_anything_runs() {
     let sweep = Sweep::new();
     for (section, part) in [

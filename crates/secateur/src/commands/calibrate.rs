@@ -15,7 +15,16 @@ use crate::sweep::calibrate::{Pass, statistics};
 use crate::sweep::definition::{ModelEntry, Variant, variant};
 use crate::sweep::subject::Subject;
 
+const EXAMPLES: &str = "\
+Examples:
+  secateur calibrate models/olmoe medinst.jsonl --output stats
+  secateur calibrate models/olmoe medinst.jsonl --output stats --methods reap,frequency --seed 1
+
+Statistics are computed once: the same command finds them again. `secateur rank` and
+`secateur prune` read them.";
+
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Arguments {
     /// Checkpoint directory, or id on the hub.
     model: String,

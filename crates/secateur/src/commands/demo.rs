@@ -6,7 +6,23 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use secateur_demo::train::{recipe, steps};
 
+const EXAMPLES: &str = "\
+Examples:
+  secateur demo data
+  secateur demo train --model demo-olmoe --steps 20 --output target/trial";
+
+const DATA_EXAMPLES: &str = "\
+Examples:
+  secateur demo data
+  secateur demo data --directory elsewhere/demo";
+
+const TRAIN_EXAMPLES: &str = "\
+Examples:
+  secateur demo train
+  secateur demo train --model demo-olmoe --steps 20 --output target/trial";
+
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -15,12 +31,14 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Write tasks and calibration text from the knowledge files.
+    #[command(after_help = DATA_EXAMPLES)]
     Data {
         /// The demo's folder.
         #[arg(long, default_value = "datasets/demo")]
         directory: PathBuf,
     },
     /// Train the models from scratch, or go on where training stopped.
+    #[command(after_help = TRAIN_EXAMPLES)]
     Train {
         /// Only this one.
         #[arg(long)]

@@ -2,14 +2,33 @@
 
 use std::process::ExitCode;
 
-use secateur_model::{Device, DeviceKind, Precision};
+use clap::Args;
+use serde_json::json;
 
-#[allow(clippy::unnecessary_wraps)]
-pub fn run() -> anyhow::Result<ExitCode> {
-    for kind in [DeviceKind::Cpu, DeviceKind::Ndarray, DeviceKind::Wgpu] {
-        match Device::open(kind, Precision::F32) {
-            Ok(device) => println!("{kind:8}  {}", device.description()),
-            Err(error) => println!("{kind:8}  not available: {error}"),
+use crate::doctor::machine::devices;
+
+const EXAMPLES: &str = "\
+Examples:
+  secateur devices
+  secateur devices --json
+
+A device that this build does not know needs another build: `cargo install --path crates/secateur --features wgpu`.";
+
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Arguments {
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let devices = devices();
+    if arguments.json {
+        println!("{}", serde_json::to_string_pretty(&json!({ "devices": devices }))?);
+    } else {
+        for device in &devices {
+            println!("{}", device.line());
         }
     }
     Ok(ExitCode::SUCCESS)

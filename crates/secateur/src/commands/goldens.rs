@@ -8,7 +8,15 @@ use secateur_model::DeviceKind;
 
 use super::SOME_FAILED;
 
+const EXAMPLES: &str = "\
+Examples:
+  secateur goldens crates/goldens/fixtures/core
+  secateur goldens crates/goldens/fixtures --only olmoe,reap
+
+Exit status: 0 if nothing fails, 3 if something does.";
+
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Arguments {
     /// Directory in the layout of the reference values, or one that holds such directories.
     directory: PathBuf,

@@ -18,7 +18,7 @@ const EXAMPLES: &str = "\
 Examples:
   # tokens.json: [[1, 57, 300], [2, 9]]
   secateur logits models/olmoe --tokens tokens.json --output logits.safetensors
-  secateur logits models/olmoe --mask expert_mask.json --tokens tokens.json --output masked.safetensors
+  secateur logits models/olmoe --mask expert_mask.json --tokens tokens.json --output m.safetensors
 
 The file has `logits.I` F32 [tokens, vocabulary] for the I-th sequence, counted from 0, each run by itself.";
 

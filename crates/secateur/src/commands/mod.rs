@@ -4,13 +4,17 @@ mod agreement;
 mod calibrate;
 mod choice;
 mod compare;
+mod completions;
 mod datasets;
 mod demo;
 mod devices;
 mod doctor;
 mod goldens;
+mod init;
+mod inspect;
 mod judge;
 mod logits;
+mod man;
 mod prune;
 mod rank;
 mod report;
@@ -21,6 +25,8 @@ mod scorers;
 mod submit;
 mod sweep;
 mod tasks;
+#[cfg(test)]
+mod tests;
 
 use std::process::ExitCode;
 
@@ -31,9 +37,28 @@ pub const SOME_FAILED: u8 = 3;
 /// Ctrl-C.
 pub const INTERRUPTED: u8 = 130;
 
+const AFTER: &str = "\
+Examples:
+  secateur init models/olmoe                  # looks at a checkpoint and writes olmoe.toml
+  secateur sweep olmoe.toml                   # runs it
+  secateur safe results/sweeps/olmoe          # how far can it be pruned?
+  secateur inspect results/sweeps/olmoe       # what came out, cell by cell
+  secateur sweep --help                       # each command has examples
+
+Data goes to stdout, progress and messages to stderr. NO_COLOR turns colours off.
+
+Exit codes:
+    0  done
+    1  refused, or stopped by an error
+    2  wrong usage
+    3  some cells or checks failed
+    4  regression: a run is worse than another (compare, reproduce)
+    5  incomplete: cells are missing (compare, reproduce, sweep reduce)
+  130  interrupted by Ctrl-C or SIGTERM";
+
 /// Which experts can I remove for my domain, by which method, and how many, before the model starts to make things up?
 #[derive(Debug, Parser)]
-#[command(name = "secateur", version, max_term_width = 100)]
+#[command(name = "secateur", version, max_term_width = 100, after_help = AFTER)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -41,7 +66,9 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Say whether a checkpoint can be loaded, pruned and exported, and what it takes, without loading it.
+    /// Look at a checkpoint and write a commented sweep file for it.
+    Init(init::Arguments),
+    /// Say whether a checkpoint can be pruned, without loading it, or what can be done on this machine.
     Doctor(doctor::Arguments),
     /// Run a sweep file: calibrate, prune, evaluate, report.
     Sweep(sweep::Arguments),
@@ -49,6 +76,8 @@ enum Command {
     Submit(submit::Arguments),
     /// Draw the report of a results directory again, from its records alone.
     Report(report::Arguments),
+    /// Browse the records of a run: its cells with their metrics, or one cell item by item.
+    Inspect(inspect::Arguments),
     /// Compare two runs of a sweep: counts and greedy answers exactly, metrics by paired tests, times within a tolerance.
     Compare(compare::Arguments),
     /// Run a finished sweep again as its results directory says, and list every number that differs.
@@ -76,11 +105,15 @@ enum Command {
     /// List tasks, or show one.
     Tasks(tasks::Arguments),
     /// Show which devices this build can use here.
-    Devices,
+    Devices(devices::Arguments),
     /// Check Secateur against a directory of reference values.
     Goldens(goldens::Arguments),
     /// Make the demo's data, or train its models.
     Demo(demo::Arguments),
+    /// Print a script that completes commands and options in a shell.
+    Completions(completions::Arguments),
+    /// Write man pages.
+    Man(man::Arguments),
 }
 
 /// Runs a command.
@@ -89,10 +122,12 @@ enum Command {
 /// What stopped it, in one message.
 pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
+        Command::Init(arguments) => init::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Sweep(arguments) => sweep::run(&arguments),
         Command::Submit(arguments) => submit::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),
+        Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Reproduce(arguments) => reproduce::run(&arguments),
         Command::Rescore(arguments) => rescore::run(&arguments),
@@ -106,9 +141,11 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Logits(arguments) => logits::run(&arguments),
         Command::Datasets(arguments) => datasets::run(&arguments),
         Command::Tasks(arguments) => tasks::run(&arguments),
-        Command::Devices => devices::run(),
+        Command::Devices(arguments) => devices::run(&arguments),
         Command::Goldens(arguments) => goldens::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
+        Command::Completions(arguments) => completions::run(&arguments),
+        Command::Man(arguments) => man::run(&arguments),
     }
 }
 

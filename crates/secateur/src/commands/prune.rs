@@ -27,7 +27,7 @@ Examples:
   secateur prune models/olmoe pruned/ --ranking reap.jsonl --ratio 0.5
 
   # By a method on saved statistics
-  secateur prune models/olmoe pruned/ --method reap --statistics stats/olmoe/medinst-0.safetensors --ratio 0.5";
+  secateur prune models/olmoe pruned/ --method reap --statistics medinst-0.safetensors --ratio 0.5";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]

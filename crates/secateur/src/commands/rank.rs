@@ -23,7 +23,7 @@ Examples:
   secateur rank --statistics stats/olmoe/medinst-0.safetensors --method reap --export reap.jsonl
 
   # The same at one ratio, as the expert_mask.json of arXiv:2607.01444
-  secateur rank --statistics stats/olmoe/medinst-0.safetensors --method reap --ratio 0.5 --export expert_mask.json
+  secateur rank --statistics medinst-0.safetensors --method reap --ratio 0.5 --export mask.json
 
   # Does this mask fit the model? Nothing is written
   secateur rank allenai/OLMoE-1B-7B-0924 --import expert_mask.json

@@ -12,7 +12,14 @@ use super::safe::Rule;
 use crate::masks::agreement_page;
 use crate::sweep::drawing::FOLDERS;
 
+const EXAMPLES: &str = "\
+Examples:
+  secateur report results/sweeps/demo
+  secateur report results/sweeps/demo --margin 0.1 --tasks mean
+  secateur report s3://bucket/sweeps/demo";
+
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Arguments {
     /// A sweep's results directory, or its address: `s3://…`, `gs://…`, `az://…`.
     directory: PathBuf,

@@ -3,8 +3,9 @@
 //! A diagnosis lists every problem, where the loader stops at the first.
 
 mod config;
+pub mod machine;
 mod parts;
-mod ratios;
+pub mod ratios;
 mod text;
 mod weights;
 

@@ -54,7 +54,8 @@ fn stops(step: super::Step) -> &'static str {
     }
 }
 
-fn section(title: &str, lines: &[String]) {
+/// A title and its lines, where there are any.
+pub fn section(title: &str, lines: &[String]) {
     if !lines.is_empty() {
         println!("\n{title}:");
     }
@@ -93,7 +94,8 @@ fn parts(found: &Diagnosis) {
     );
 }
 
-fn layer_group(group: &LayerGroup) -> String {
+/// `0–15: 64 experts, 8 per token`.
+pub fn layer_group(group: &LayerGroup) -> String {
     let groups = if group.groups > 1 {
         format!(
             ", in {} groups of which a token may use {}",
@@ -156,7 +158,8 @@ fn ratios(found: &Diagnosis) {
     println!("  memory: weights as on disk, and at most the keys and values of {CACHED_TOKENS} tokens in f32");
 }
 
-fn bytes(n: u64) -> String {
+/// `1.23 MB`; powers of ten.
+pub fn bytes(n: u64) -> String {
     let n = n as f64;
     for (unit, size) in [("GB", 1e9), ("MB", 1e6), ("kB", 1e3)] {
         if n >= size {

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use secateur_datasets::corpora::CorpusSpec;
+use secateur_datasets::error::nearest_hint;
 use secateur_datasets::strict_toml;
 use secateur_datasets::tasks::FewShotDraw;
 use secateur_evaluation::served::ServedSettings;
@@ -15,6 +16,7 @@ use secateur_pruning::methods::{self, Method, Profile};
 use secateur_results::safe::{SafeOptions, SafeSection};
 use serde::{Deserialize, Serialize};
 
+use super::refused::{self, Refused};
 use super::scorers::Judging;
 use crate::cluster::ClusterSection;
 
@@ -205,10 +207,8 @@ impl Sweep {
     pub fn open(file: &Path) -> anyhow::Result<Self> {
         let text =
             std::fs::read_to_string(file).with_context(|| format!("cannot read the sweep file {}", file.display()))?;
-        let written: SweepFile = strict_toml::parse(&text).map_err(|(line, message)| {
-            anyhow::anyhow!("{}{}: {message}", file.display(), strict_toml::line_suffix(line))
-        })?;
-        Self::check(written, file).with_context(|| file.display().to_string())
+        let written: SweepFile = strict_toml::parse_file(file, &text).map_err(anyhow::Error::msg)?;
+        Self::check(written, file).map_err(|error| refused::placed(error, file, &text))
     }
 
     /// The sweep of a results directory, from its canonical text. `file` is where the sweep file lay: paths are relative to its folder.
@@ -229,10 +229,11 @@ impl Sweep {
                 .chars()
                 .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
         {
-            bail!(
+            let message = format!(
                 "name `{}`: use letters, digits, `-`, `_` and `.`; it becomes a directory",
                 written.name
             );
+            return Err(Refused::at("name", &written.name, message));
         }
         distinct("models", written.models.iter().map(|m| m.name.as_str()))?;
         distinct("tasks", written.tasks.iter().map(|t| t.name.as_str()))?;
@@ -245,9 +246,10 @@ impl Sweep {
             distinct("calibrate_on", written.calibrate_on.iter().map(String::as_str))?;
         }
         if let Some(bad) = written.ratios.iter().find(|ratio| !(0.0..1.0).contains(*ratio)) {
-            bail!("ratios: {bad} is outside [0, 1): it is the share of each layer's experts to remove");
+            let message = format!("ratios: {bad} is outside [0, 1): it is the share of each layer's experts to remove");
+            return Err(Refused::at("ratios", &bad.to_string(), message));
         }
-        SafeOptions::check(&written.safe)?;
+        SafeOptions::check(&written.safe).map_err(|error| Refused::at("safe", "", error.to_string()))?;
         let mut ratios: Vec<f64> = written.ratios.iter().copied().filter(|&ratio| ratio > 0.0).collect();
         ratios.sort_by(f64::total_cmp);
         let known: Vec<&str> = written.corpora.iter().map(|c| c.name.as_str()).collect();
@@ -258,7 +260,7 @@ impl Sweep {
             methods: written
                 .methods
                 .iter()
-                .map(|text| variant(text))
+                .map(|text| variant(text).map_err(|error| Refused::at("methods", text, crate::message(&error))))
                 .collect::<anyhow::Result<_>>()?,
             ratios,
             seeds: written.seeds,
@@ -291,18 +293,18 @@ impl Sweep {
     }
 }
 
-fn distinct<T: AsRef<str>>(what: &str, names: impl Iterator<Item = T>) -> anyhow::Result<()> {
+fn distinct<T: AsRef<str>>(what: &'static str, names: impl Iterator<Item = T>) -> anyhow::Result<()> {
     let mut seen = BTreeSet::new();
     for name in names {
         if !seen.insert(name.as_ref().to_owned()) {
-            bail!(
-                "{what}: `{}` stands there twice: the same cells would be asked for twice",
-                name.as_ref()
-            );
+            let name = name.as_ref();
+            let message = format!("{what}: `{name}` stands there twice: the same cells would be asked for twice");
+            return Err(Refused::at(what, name, message));
         }
     }
     if seen.is_empty() {
-        bail!("{what}: the list is empty; there is nothing to do");
+        let message = format!("{what}: the list is empty; there is nothing to do");
+        return Err(Refused::at(what, "", message));
     }
     Ok(())
 }
@@ -313,7 +315,10 @@ fn distinct<T: AsRef<str>>(what: &str, names: impl Iterator<Item = T>) -> anyhow
 /// If there is no such method, or it has no such profile.
 pub fn variant(text: &str) -> anyhow::Result<Variant> {
     let (name, profile) = text.split_once('@').unwrap_or((text, ""));
-    let method = methods::find(name)?;
+    let method = methods::find(name).map_err(|error| {
+        let hint = nearest_hint(name, methods::METHODS.iter().map(|method| method.name()));
+        anyhow::anyhow!("{error}{hint}")
+    })?;
     let profile = match profile {
         "" => method.profiles()[0],
         wanted => *method
@@ -336,10 +341,12 @@ fn combination(text: &str, known: &[&str]) -> anyhow::Result<Vec<String>> {
     let names: Vec<String> = text.split('+').map(|name| name.trim().to_owned()).collect();
     for name in &names {
         if !known.contains(&name.as_str()) {
-            bail!(
-                "calibrate_on: `{name}` is not among the corpora; there are {}",
+            let message = format!(
+                "calibrate_on: `{name}` is not among the corpora{}; there are {}",
+                nearest_hint(name, known.iter().copied()),
                 known.join(", ")
             );
+            return Err(Refused::at("calibrate_on", text, message));
         }
     }
     distinct("calibrate_on", names.iter().map(String::as_str))?;

@@ -31,7 +31,7 @@ pub fn environment() -> Value {
         "processor": field_of("/proc/cpuinfo", "model name"),
         "processor_features": features(),
         "threads": std::thread::available_parallelism().ok().map(std::num::NonZero::get),
-        "memory_bytes": memory_bytes(),
+        "memory_bytes": memory_bytes("MemTotal"),
         "variables": variables.collect::<BTreeMap<_, _>>(),
     })
 }
@@ -67,8 +67,9 @@ fn field_of(path: &str, name: &str) -> Option<String> {
     Some(line.split_once(':')?.1.trim().to_owned())
 }
 
-fn memory_bytes() -> Option<u64> {
-    let kib = field_of("/proc/meminfo", "MemTotal")?;
+/// `MemTotal` or `MemAvailable`, where the system counts it.
+pub fn memory_bytes(name: &str) -> Option<u64> {
+    let kib = field_of("/proc/meminfo", name)?;
     Some(kib.split_whitespace().next()?.parse::<u64>().ok()? * 1024)
 }
 

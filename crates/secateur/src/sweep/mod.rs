@@ -1,6 +1,7 @@
 //! A sweep: models × methods × fractions × seeds × tasks, from one file to one report.
 
 pub mod definition;
+mod refused;
 pub mod grid;
 pub mod subject;
 pub mod served;

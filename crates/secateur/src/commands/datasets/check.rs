@@ -15,7 +15,15 @@ use crate::commands::SOME_FAILED;
 /// Bad items that the table shows of a task; JSON has them all.
 const SHOWN: usize = 10;
 
+const EXAMPLES: &str = "\
+Examples:
+  secateur datasets check
+  secateur datasets check pubmedqa mmlu --json
+
+Exit status: 0 if what is here is sound, 3 if it is not.";
+
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Arguments {
     /// Sets; all of which something is here where none is named.
     #[arg(value_name = "SET")]

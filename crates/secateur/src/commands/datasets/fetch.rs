@@ -12,7 +12,15 @@ use secateur_fetch::{Settings, Watcher, state};
 use super::{Place, bytes_in_words};
 use crate::commands::SOME_FAILED;
 
+const EXAMPLES: &str = "\
+Examples:
+  secateur datasets fetch pubmedqa mmlu
+  secateur datasets fetch pubmedqa --force
+
+Exit status: 0 if all files are here, 3 if some are not.";
+
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Arguments {
     /// Sets.
     #[arg(required = true, value_name = "SET")]

@@ -10,7 +10,13 @@ use serde::Serialize;
 
 use super::{Place, bytes_in_words, in_words};
 
+const EXAMPLES: &str = "\
+Examples:
+  secateur datasets list
+  secateur datasets list --json --root /data/sets";
+
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Arguments {
     #[command(flatten)]
     place: Place,

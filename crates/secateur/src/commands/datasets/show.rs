@@ -10,7 +10,13 @@ use secateur_fetch::state;
 
 use super::{Place, bytes_in_words, in_words};
 
+const EXAMPLES: &str = "\
+Examples:
+  secateur datasets show pubmedqa
+  secateur datasets show pubmedqa --json";
+
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Arguments {
     /// The set.
     set: String,

@@ -62,8 +62,7 @@ impl Item {
 pub fn judges(file: &Path, cache: &Path) -> anyhow::Result<Vec<Client>> {
     let place = file.display();
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {place}"))?;
-    let written: JudgesFile = strict_toml::parse(&text)
-        .map_err(|(line, message)| anyhow::anyhow!("{place}{}: {message}", strict_toml::line_suffix(line)))?;
+    let written: JudgesFile = strict_toml::parse_file(file, &text).map_err(anyhow::Error::msg)?;
     if written.judges.is_empty() {
         bail!("{place} has no judge; add a [[judges]] entry with name, endpoint and model");
     }

@@ -24,7 +24,7 @@ Examples:
   secateur judge --config judges.toml --pairs summaries.jsonl --cache results/judged
 
   # Which of two texts hallucinates more? Lines of {\"id\", \"source\", \"unpruned\", \"pruned\"}
-  secateur judge --config judges.toml --pairs summaries.jsonl --cache results/judged --both-orders --json
+  secateur judge --config judges.toml --pairs summaries.jsonl --cache judged --both-orders --json
 
   # judges.toml; the key is read from the variable and written nowhere
   [[judges]]

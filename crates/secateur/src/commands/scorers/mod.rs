@@ -133,9 +133,7 @@ fn configured(file: &Path) -> anyhow::Result<Vec<Box<dyn PairScorer>>> {
         scorers: Vec<ScorerSpec>,
     }
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-    let written: Configured = strict_toml::parse(&text).map_err(|(line, message)| {
-        anyhow::anyhow!("{}{}: {message}", file.display(), strict_toml::line_suffix(line))
-    })?;
+    let written: Configured = strict_toml::parse_file(file, &text).map_err(anyhow::Error::msg)?;
     let device = Device::open(DeviceKind::Cpu, Precision::F32)?;
     let open = |spec: &ScorerSpec| -> anyhow::Result<Box<dyn PairScorer>> {
         let scorer = open(spec, &device).with_context(|| file.display().to_string())?;

@@ -21,6 +21,18 @@ use crate::sweep::shards::Shard;
 /// Cells are missing.
 const INCOMPLETE: u8 = 5;
 
+const EXAMPLES: &str = "\
+Examples:
+  secateur sweep sweep.toml --dry-run             # cells, memory and time; nothing is evaluated
+  secateur sweep sweep.toml
+  secateur sweep sweep.toml --limit 20 --quiet    # a quick look, kept apart
+  secateur sweep sweep.toml --json | jq .event";
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  secateur sweep run sweep.toml --shard 0/4
+  secateur sweep run sweep.toml --cell 3f2a91c0,77b1d2e4";
+
 const EXIT_CODES: &str = "\
 Several workers may run on one results directory or address, on one machine or many: each cell is evaluated once.
 
@@ -52,7 +64,7 @@ What is not known is null. Errors before the sweep starts come on stderr alone."
 
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
-#[command(after_help = EXIT_CODES, after_long_help = format!("{EVENTS}\n\n{EXIT_CODES}"))]
+#[command(after_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"), after_long_help = format!("{EXAMPLES}\n\n{EVENTS}\n\n{EXIT_CODES}"))]
 pub struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
@@ -81,7 +93,7 @@ enum Command {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = EXIT_CODES, after_long_help = format!("{EVENTS}\n\n{EXIT_CODES}"))]
+#[command(after_help = format!("{RUN_EXAMPLES}\n\n{EXIT_CODES}"), after_long_help = format!("{RUN_EXAMPLES}\n\n{EVENTS}\n\n{EXIT_CODES}"))]
 struct RunArguments {
     /// The sweep file.
     file: PathBuf,

@@ -13,7 +13,13 @@ use crate::sweep::estimate::{duration, measured};
 use crate::sweep::opened::Opened;
 use crate::sweep::plan::PlannedCell;
 
+const EXAMPLES: &str = "\
+Examples:
+  secateur sweep plan sweep.toml
+  secateur sweep plan sweep.toml --json";
+
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
     /// The sweep file.
     file: PathBuf,

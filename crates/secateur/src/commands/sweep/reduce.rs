@@ -17,8 +17,13 @@ use crate::sweep::opened::Opened;
 /// Cells that are named one by one when they are missing.
 const NAMED: usize = 20;
 
+const EXAMPLES: &str = "\
+Examples:
+  secateur sweep reduce sweep.toml
+  secateur sweep reduce sweep.toml --allow-missing";
+
 #[derive(Debug, Args)]
-#[command(after_help = EXIT_CODES)]
+#[command(after_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"))]
 pub(super) struct Arguments {
     /// The sweep file.
     file: PathBuf,

@@ -13,7 +13,13 @@ use crate::sweep::coverage::{Coverage, State, named};
 use crate::sweep::opened::Opened;
 use crate::sweep::shards::shards;
 
+const EXAMPLES: &str = "\
+Examples:
+  secateur sweep status sweep.toml
+  secateur sweep status sweep.toml --shards 8 --json";
+
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
     /// The sweep file.
     file: PathBuf,
