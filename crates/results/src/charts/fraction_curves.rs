@@ -104,7 +104,7 @@ fn lines(scene: &mut Scene, panel: &Panel, curves: &[&Curve], methods: &[String]
         .collect();
     for (look, curve) in &styled {
         scene.series(&curve.method, |scene| {
-            band(scene, panel, curve, look.ink.faded(opacity))
+            band(scene, panel, curve, look.ink.faded(opacity));
         });
     }
     // The first method, `random` if there is one, lies below the others.

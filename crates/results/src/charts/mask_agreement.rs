@@ -77,7 +77,7 @@ pub fn draw(model: &str, fraction: f64, masks: &[MethodMasks], by_chance: f64) -
             let from = (left + column as f64 * cell, y - tall / 2.0);
             let found = agreement(method, other)?;
             scene.series(&method.method, |scene| {
-                draw_cell(scene, from, (cell, tall), (found, &other.method))
+                draw_cell(scene, from, (cell, tall), (found, &other.method));
             });
         }
     }

@@ -76,7 +76,7 @@ impl<'a> Grid<'a> {
                     |c: &&&Change| c.task == task && c.kind == kind && c.metric == metric && c.fraction == *fraction;
                 if let Some(change) = self.here.iter().find(same) {
                     scene.series(name, |scene| {
-                        bar(scene, (middle, across), side * self.long, change, ink)
+                        bar(scene, (middle, across), side * self.long, change, ink);
                     });
                     interval(scene, (middle, across), side * self.long, change);
                     let ink = if change.count > 0.0 { TEXT } else { QUIET };

@@ -151,7 +151,7 @@ fn bar(scene: &mut Scene, panel: &Panel, bin: &Bin) {
     scene.series(name, |scene| rect(scene, low, high, ink.faded(0.45)));
     let ((left, y), (right, _)) = (panel.at(lower, bin.accuracy), panel.at(upper, bin.accuracy));
     scene.series(RIGHT, |scene| {
-        scene.line(vec![(left + 0.6, y), (right - 0.6, y)], 1.6, TEXT)
+        scene.line(vec![(left + 0.6, y), (right - 0.6, y)], 1.6, TEXT);
     });
 }
 
@@ -171,7 +171,7 @@ fn counts(scene: &mut Scene, panel: &Panel, bins: &[Bin]) {
         let (from, to) = (panel.at(lower, 0.0).0, panel.at(upper, 0.0).0);
         let tall = (COUNTS * bin.count as f64 / fullest).max(1.0);
         scene.series(ITEMS, |scene| {
-            scene.rect((from + 0.6, floor), (to - 0.6, floor + tall), AXIS)
+            scene.rect((from + 0.6, floor), (to - 0.6, floor + tall), AXIS);
         });
     }
     for (share, anchor) in [(0.0, Anchor::Start), (0.5, Anchor::Middle), (1.0, Anchor::End)] {

@@ -50,7 +50,8 @@ struct Choice {
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub(super) struct Text {
-    text: String,
+    #[serde(rename = "text")]
+    said: String,
     #[serde(default)]
     references: Vec<String>,
     #[serde(default)]
@@ -61,7 +62,7 @@ impl Line {
     /// What was said: the words, or the likeliest choice.
     pub(super) fn said(&self) -> &str {
         match &self.output {
-            Output::Text(text) => &text.text,
+            Output::Text(text) => &text.said,
             Output::Choices(choices) => choices
                 .predicted
                 .and_then(|place| choices.continuations.get(place))

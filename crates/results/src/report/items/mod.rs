@@ -270,23 +270,23 @@ impl Reader<'_> {
         let path = self.store.answers_path(&key);
         let bytes = match atomic::read_limited(&path, LARGEST_FILE) {
             Ok(Some(bytes)) => bytes,
-            Ok(None) => return Ok(self.without(format!("{} is missing", path.display()))),
+            Ok(None) => return Ok(self.without(&format!("{} is missing", path.display()))),
             Err(Error::Malformed { found, .. }) => {
-                return Ok(self.without(format!("{} is {found}", path.display())));
+                return Ok(self.without(&format!("{} is {found}", path.display())));
             }
             Err(error) => return Err(error),
         };
         if sha256(&bytes) != file.sha256 {
             let why = format!("{} does not have the checksum that its record names", path.display());
-            return Ok(self.without(why));
+            return Ok(self.without(&why));
         }
         match parse(&bytes, &path) {
             Ok(lines) => Ok(lines),
-            Err(error) => Ok(self.without(error.to_string())),
+            Err(error) => Ok(self.without(&error.to_string())),
         }
     }
 
-    fn without(&mut self, why: String) -> Vec<Line> {
+    fn without(&mut self, why: &str) -> Vec<Line> {
         let warning = format!("{why}; the page is without its answers");
         if !self.warnings.contains(&warning) {
             self.warnings.push(warning);
