@@ -27,7 +27,7 @@ COSTS = ("seconds", "peak_memory_bytes", "tokens")
 SWEEP = f"""
 name = "{NAME}"
 methods = ["frequency", "random"]
-ratios = [0.25, 0.5]
+ratios = [0.5]
 calibrate_on = ["biomedical"]
 cards = ["{DEMO}/tasks", "."]
 bootstrap_samples = 200
@@ -43,11 +43,9 @@ name = "colours"
 [[tasks]]
 name = "demo_bio_choice"
 [[tasks]]
-name = "demo_general_choice"
-[[tasks]]
 name = "demo_bio_recall"
 """
-CELLS = 20
+CELLS = 9
 
 # Several chunks long, so that a worker can be stopped inside a cell.
 CARD = """
@@ -217,7 +215,7 @@ def main():
     work.mkdir(parents=True, exist_ok=True)
     (work / "sweep.toml").write_text(SWEEP)
     (work / "colours.toml").write_text(CARD)
-    colours = [{"id": f"c{i}", "question": f"What colour is {i}?", "choices": ["red", "blue"], "label": i % 2} for i in range(600)]
+    colours = [{"id": f"c{i}", "question": f"What colour is {i}?", "choices": ["red", "blue"], "label": i % 2} for i in range(400)]
     (work / "colours.jsonl").write_text("".join(json.dumps(colour) + "\n" for colour in colours))
     address = f"s3://{BUCKET}/{PREFIX}"
 
@@ -264,7 +262,10 @@ def killed_and_finished(server, machine, expected, once, patient):
     check(sorted(f"records/{name}" for name in records) == sorted(server.names("records/")) and len(records) == CELLS, f"{CELLS} records")
     check(set(records.values()) == {1}, "each record was put once")
     check(sum(numbers[0] for numbers in evaluated) <= once[0], "nobody evaluated a cell that had a record")
-    check(not server.names("claims/") and not server.names("answers/.partial-"), "no claim and no answers of a running cell are left")
+    left = [name for name in server.names("claims/") if f'"pid":{dying.pid},'.encode() not in server.read(name)]
+    check(not left, "no claim is left, unless the killed worker was just behind its record")
+    running = {f"answers/.partial-{name.removeprefix('claims/')}" for name in server.names("claims/")}
+    check(set(server.names("answers/.partial-")) <= running, "and no answers of a running cell")
     same_tables(tables_of(server), expected, "tables in the store")
     check({"report/index.html", "report/report.md"} <= set(server.names("report/")), "the report is in the store")
 

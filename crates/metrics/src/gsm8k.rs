@@ -6,6 +6,7 @@
 use crate::text::{self, Pattern};
 use crate::value::{Aspect, Definition, Direction};
 
+// ANCHOR: metric
 /// Share of answers whose last number is the reference's.
 pub const EXACT_MATCH_FLEXIBLE: Definition = Definition::new(
     "exact_match_flexible",
@@ -40,11 +41,13 @@ fn bare(text: &str) -> String {
     let text = text.rsplit_once("#### ").map_or(text.as_str(), |(_, number)| number);
     text.strip_suffix('.').unwrap_or(text).to_lowercase()
 }
+// ANCHOR_END: metric
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    // ANCHOR: test
     #[test]
     fn numbers_as_the_harness_reads_them() {
         for (answer, first, last) in [
@@ -58,6 +61,7 @@ mod tests {
             assert_eq!((strict(answer), flexible(answer)), (first, last), "{answer}");
         }
     }
+    // ANCHOR_END: test
 
     #[test]
     fn marks_do_not_decide() {

@@ -33,7 +33,7 @@ pub struct Ranking {
     pub method: String,
     /// Which definition of the method.
     pub profile: Profile,
-    /// Seed of the method, 0 for methods without chance.
+    /// Seed of the method and of its calibration samples; [`rank`] leaves 0 where the method has no chance, and knows nothing of samples.
     pub seed: u64,
     /// Calibration corpora; empty for methods without data.
     pub domains: Vec<String>,

@@ -161,8 +161,8 @@ pub fn label(method: &str, profile: &str, calibration: &str, several_corpora: bo
 
 /// Whether pruned cells differ in their calibration corpus; methods that need none do not count.
 #[must_use]
-pub fn has_several_corpora(records: &[Record]) -> bool {
-    let pruned = records.iter().filter(|r| r.cell.method.is_some());
+pub fn has_several_corpora<'a>(records: impl IntoIterator<Item = &'a Record>) -> bool {
+    let pruned = records.into_iter().filter(|r| r.cell.method.is_some());
     let corpora: BTreeSet<_> = pruned.map(|r| r.cell.calibration.as_str()).collect();
     corpora.iter().filter(|corpus| !corpus.is_empty()).count() > 1
 }

@@ -214,8 +214,12 @@ fn people_get_one_line_per_cell_where_there_is_no_terminal() {
     }
     assert!(said.contains("12 items, ") && said.contains(" tokens/s"), "{said}");
     assert!(said.contains("tiny-olmoe: calibrating on letters, seed 0: "), "{said}");
-    // First line, model, two of the pass, cells.
-    assert_eq!(said.lines().count(), 1 + 1 + 2 + 14, "{said}");
+    // First line, model, two of the pass, cells; a slow machine may say how far something is.
+    let ticks = [" of 12 items", " of 8 samples"];
+    let lines = said
+        .lines()
+        .filter(|line| !ticks.iter().any(|tick| line.contains(tick)));
+    assert_eq!(lines.count(), 1 + 1 + 2 + 14, "{said}");
 }
 
 #[test]

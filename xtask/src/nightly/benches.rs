@@ -49,11 +49,8 @@ impl Benchmark {
 /// # Errors
 /// If cargo cannot be started or does not list its targets.
 pub fn run() -> anyhow::Result<Outcome> {
-    let mut words = vec![
-        "bench".to_owned(),
-        "--workspace".to_owned(),
-        crate::ALL_DEVICES.to_owned(),
-    ];
+    // With the features of the program that ran the sweeps, so that its dependencies serve the benches too.
+    let mut words = vec!["bench".to_owned(), "--workspace".to_owned()];
     let benches = names(&metadata()?);
     if benches.is_empty() {
         bail!("cargo metadata lists no bench; this is not Secateur's workspace");

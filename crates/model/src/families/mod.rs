@@ -31,6 +31,7 @@ mod minimax_m2;
 mod hunyuan_v1_moe;
 mod llama4_text;
 
+// ANCHOR: family
 /// A model family. Implementations read config fields and build plain data; they compute nothing.
 pub trait Family: Sync {
     /// `model_type` in config.json.
@@ -48,6 +49,7 @@ pub trait Family: Sync {
     /// Changes names where checkpoints of the family differ in them; `has` says whether there is a tensor of that name.
     fn adapt(&self, _spec: &mut DecoderSpec, _has: &dyn Fn(&str) -> bool) {}
 }
+// ANCHOR_END: family
 
 /// Experts as `mlp.experts.E.`, router `mlp.gate`. Configs that transformers 5 wrote say `num_local_experts`.
 pub const MLP_EXPERTS: MoeNaming = MoeNaming {
@@ -68,6 +70,7 @@ pub const ROUTED_EXPERTS: MoeNaming = MoeNaming {
     ..MoeNaming::NONE
 };
 
+// ANCHOR: naming
 /// Experts as `block_sparse_moe.experts.E.`, router `block_sparse_moe.gate`.
 pub const BLOCK_SPARSE_EXPERTS: MoeNaming = MoeNaming {
     expert_prefix: Some("model.layers.{layer}.block_sparse_moe.experts.{expert}."),
@@ -75,6 +78,7 @@ pub const BLOCK_SPARSE_EXPERTS: MoeNaming = MoeNaming {
     expert_count_keys: &["num_local_experts", "num_experts"],
     ..MoeNaming::NONE
 };
+// ANCHOR_END: naming
 
 /// All families, in the order documents list them.
 pub const FAMILIES: &[&dyn Family] = &[

@@ -24,6 +24,7 @@ mod aimer;
 mod weight_norm;
 mod router_norm;
 
+// ANCHOR: registry
 /// Reports list methods in this order.
 pub const METHODS: &[&dyn Method] = &[
     &random::Random,
@@ -40,6 +41,7 @@ pub const METHODS: &[&dyn Method] = &[
     &weight_norm::WeightNorm,
     &router_norm::RouterNorm,
 ];
+// ANCHOR_END: registry
 
 /// Which definition of a method is meant.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -140,6 +142,7 @@ impl LayerView<'_> {
     }
 }
 
+// ANCHOR: method
 /// A way to score the experts of one layer.
 ///
 /// A score is a pure function of the view: no file, no clock, no state, no other layer. Swapping two experts' statistics must
@@ -175,6 +178,7 @@ pub trait Method: Sync {
         false
     }
 }
+// ANCHOR_END: method
 
 /// Whether the method needs a calibration pass, and so whether its scores differ between domains.
 #[must_use]

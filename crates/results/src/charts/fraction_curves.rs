@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 
 use secateur_metrics::value::Aspect;
 
-use super::palette::{AXIS, mark, style};
+use super::palette::{AXIS, Style, mark, style};
 use super::panel::{Axis, Frame, Panel};
 use super::scene::{Ink, Scene, WIDTH};
-use super::{HEAD, basis, capital, coverage_note, domains, legend, percent, titled, uncovered, whole_percent};
+use super::{
+    HEAD, basis, capital, coverage_note, domains, legend, of_point, percent, titled, uncovered, whole_percent,
+};
 use crate::aggregate::{Aggregate, Curve};
 use crate::error::Error;
 
@@ -31,6 +33,7 @@ pub fn draw(all: &Aggregate, model: &str, kind: &str) -> Result<Scene, Error> {
     let title = format!("{model}, {kind}: what is kept as experts are removed");
     let line = finding(all, model, kind) + coverage_note(all, model, kind);
     let mut scene = titled(&title, &line, height)?;
+    scene.columns("method", "removed, %", "kept");
     for (row, aspect) in [Aspect::Utility, Aspect::Reliability].into_iter().enumerate() {
         let shown: Vec<&Curve> = all
             .curves
@@ -51,6 +54,8 @@ pub fn draw(all: &Aggregate, model: &str, kind: &str) -> Result<Scene, Error> {
                 y: y.clone(),
             };
             panel.draw(&mut scene);
+            let name = if row == 0 { "utility" } else { "reliability" };
+            scene.panel(&format!("{}: {name} kept", capital(domain)), "% of unpruned");
             let here: Vec<_> = shown.iter().copied().filter(|c| c.quadrant.domain == *domain).collect();
             lines(&mut scene, &panel, &here, &methods);
             if row == 0 {
@@ -59,7 +64,6 @@ pub fn draw(all: &Aggregate, model: &str, kind: &str) -> Result<Scene, Error> {
                 panel.x_title(&mut scene, "experts removed from each layer, %");
             }
             if column == 0 {
-                let name = if row == 0 { "utility" } else { "reliability" };
                 panel.y_title(&mut scene, &format!("{name} kept, % of unpruned"));
             }
         }
@@ -99,20 +103,27 @@ fn lines(scene: &mut Scene, panel: &Panel, curves: &[&Curve], methods: &[String]
         .filter_map(|(i, m)| Some((style(i, m), *curves.iter().find(|c| c.method == *m)?)))
         .collect();
     for (look, curve) in &styled {
-        band(scene, panel, curve, look.ink.faded(opacity));
+        scene.series(&curve.method, |scene| {
+            band(scene, panel, curve, look.ink.faded(opacity))
+        });
     }
     // The first method, `random` if there is one, lies below the others.
     for (look, curve) in &styled {
-        let points: Vec<_> = curve
-            .points
-            .iter()
-            .map(|p| panel.at(p.fraction, p.estimate.value))
-            .collect();
-        scene.dashed(&points, 1.8, look.ink, look.dashes);
-        for (point, at) in curve.points.iter().zip(&points).skip(1) {
-            mark(scene, look, *at, 3.2);
-            uncovered(scene, point.coverage, *at);
-        }
+        scene.series(&curve.method, |scene| line(scene, panel, look, curve));
+    }
+}
+
+fn line(scene: &mut Scene, panel: &Panel, look: &Style, curve: &Curve) {
+    let points: Vec<_> = curve
+        .points
+        .iter()
+        .map(|p| panel.at(p.fraction, p.estimate.value))
+        .collect();
+    scene.dashed(&points, 1.8, look.ink, look.dashes);
+    for (point, at) in curve.points.iter().zip(&points).skip(1) {
+        mark(scene, look, *at, 3.2);
+        uncovered(scene, point.coverage, *at);
+        scene.datum(of_point(point, *at, 100.0));
     }
 }
 

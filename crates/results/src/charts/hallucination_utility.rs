@@ -12,7 +12,7 @@ use secateur_metrics::value::{Aspect, Direction};
 use super::palette::{AXIS, QUIET, mark, style};
 use super::panel::{Axis, Frame, Panel};
 use super::scene::{Anchor, Scene, WIDTH, fit};
-use super::{HEAD, left_out, legend, titled, uncovered};
+use super::{HEAD, left_out, legend, of_point, titled, uncovered};
 use crate::aggregate::{Aggregate, MetricCurve, Point};
 use crate::error::Error;
 use crate::naming::counts_hallucination;
@@ -60,6 +60,7 @@ pub fn draw(all: &Aggregate, model: &str, domain: &str, chosen: &[String]) -> Re
         left_out(tasks, rows.len(), "tasks", "metrics")
     );
     let mut scene = titled(&title, &line, height)?;
+    scene.columns("method", "removed, %", "value");
     for (place, row) in rows.iter().enumerate() {
         let last = place + 1 == rows.len();
         for (column, shown) in [row.reliability, row.utility].into_iter().enumerate() {
@@ -166,11 +167,14 @@ fn metric(scene: &mut Scene, all: &Aggregate, frame: Frame, like: &MetricCurve, 
         format!("by {}; ", like.scorer)
     };
     let line = format!("{by}{better}; {unit}; n = {n}, {seeds} seed{plural}");
-    panel.title(scene, &format!("{}: {}", like.task, like.metric), &line);
+    let name = format!("{}: {}", like.task, like.metric);
+    panel.title(scene, &name, &line);
+    scene.panel(&name, unit);
     if last {
         panel.x_title(scene, "experts removed from each layer, %");
     }
-    lines(scene, &panel, &curves, methods);
+    let scale = if like.unit == "fraction" { 100.0 } else { 1.0 };
+    lines(scene, &panel, &curves, (methods, scale));
 }
 
 /// The values decide the range; a very wide interval does not flatten them.
@@ -198,7 +202,8 @@ fn axes(curves: &[&MetricCurve], percent: bool) -> (Axis, Axis) {
     (Axis::at_shares(&fractions), y)
 }
 
-fn lines(scene: &mut Scene, panel: &Panel, curves: &[&MetricCurve], methods: &[String]) {
+/// `scale`: how many times as large values are shown.
+fn lines(scene: &mut Scene, panel: &Panel, curves: &[&MetricCurve], (methods, scale): (&[String], f64)) {
     let right = panel.frame.left + panel.frame.width;
     if let Some(unpruned) = curves.first().and_then(|c| unpruned(c)) {
         let (_, y) = panel.at(0.0, unpruned.estimate.value);
@@ -213,7 +218,8 @@ fn lines(scene: &mut Scene, panel: &Panel, curves: &[&MetricCurve], methods: &[S
     for (look, curve) in &styled {
         let upper = curve.points.iter().map(|p| panel.at(p.fraction, p.estimate.high));
         let lower = curve.points.iter().rev().map(|p| panel.at(p.fraction, p.estimate.low));
-        scene.polygon(upper.chain(lower).collect(), look.ink.faded(opacity));
+        let band = upper.chain(lower).collect();
+        scene.series(&curve.method, |scene| scene.polygon(band, look.ink.faded(opacity)));
     }
     for (look, curve) in &styled {
         let points: Vec<_> = curve
@@ -221,11 +227,14 @@ fn lines(scene: &mut Scene, panel: &Panel, curves: &[&MetricCurve], methods: &[S
             .iter()
             .map(|p| panel.at(p.fraction, p.estimate.value))
             .collect();
-        scene.dashed(&points, 1.6, look.ink, look.dashes);
-        for (point, at) in curve.points.iter().zip(&points).skip(1) {
-            mark(scene, look, *at, 2.8);
-            uncovered(scene, point.coverage, *at);
-        }
+        scene.series(&curve.method, |scene| {
+            scene.dashed(&points, 1.6, look.ink, look.dashes);
+            for (point, at) in curve.points.iter().zip(&points).skip(1) {
+                mark(scene, look, *at, 2.8);
+                uncovered(scene, point.coverage, *at);
+                scene.datum(of_point(point, *at, scale));
+            }
+        });
     }
 }
 

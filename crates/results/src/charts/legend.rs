@@ -27,15 +27,18 @@ pub fn methods_height(methods: &[String]) -> f64 {
 
 /// One entry per method: line, marker, name; `top` is the upper edge.
 pub fn methods(scene: &mut Scene, methods: &[String], top: f64) {
+    scene.meaning.legend = Some(top);
     let (columns, width) = grid(methods);
     for (i, method) in methods.iter().enumerate() {
         let x = MARGIN + (i % columns) as f64 * width;
         let y = top + (i / columns) as f64 * ROW + ROW / 2.0;
         let look = style(i, method);
-        scene.dashed(&[(x, y), (x + KEY - 6.0, y)], 2.0, look.ink, look.dashes);
-        mark(scene, &look, (x + KEY / 2.0 - 3.0, y), 3.6);
-        let name = fit(method, SIZE, false, width - KEY - 8.0);
-        scene.text(&name, (x + KEY, y), SIZE, Anchor::Start, TEXT);
+        scene.key(method, |scene| {
+            scene.dashed(&[(x, y), (x + KEY - 6.0, y)], 2.0, look.ink, look.dashes);
+            mark(scene, &look, (x + KEY / 2.0 - 3.0, y), 3.6);
+            let name = fit(method, SIZE, false, width - KEY - 8.0);
+            scene.text(&name, (x + KEY, y), SIZE, Anchor::Start, TEXT);
+        });
     }
 }
 
@@ -44,6 +47,7 @@ pub const KEYS_HEIGHT: f64 = ROW + 8.0;
 
 /// One row of lines or patches and what they mean, as many as fit; `top` is the upper edge.
 pub fn keys(scene: &mut Scene, entries: &[(String, Ink, bool)], top: f64) {
+    scene.meaning.legend = Some(top);
     let mut x = MARGIN;
     let y = top + ROW / 2.0;
     for (name, ink, patch) in entries {
@@ -51,12 +55,14 @@ pub fn keys(scene: &mut Scene, entries: &[(String, Ink, bool)], top: f64) {
         if x + KEY + width > WIDTH - MARGIN {
             return;
         }
-        if *patch {
-            scene.rect((x + 8.0, y - 5.5), (x + KEY - 8.0, y + 5.5), *ink);
-        } else {
-            scene.line(vec![(x, y), (x + KEY - 6.0, y)], 2.2, *ink);
-        }
-        scene.text(name, (x + KEY, y), SIZE, Anchor::Start, TEXT);
+        scene.key(name, |scene| {
+            if *patch {
+                scene.rect((x + 8.0, y - 5.5), (x + KEY - 8.0, y + 5.5), *ink);
+            } else {
+                scene.line(vec![(x, y), (x + KEY - 6.0, y)], 2.2, *ink);
+            }
+            scene.text(name, (x + KEY, y), SIZE, Anchor::Start, TEXT);
+        });
         x += KEY + width + 22.0;
     }
 }

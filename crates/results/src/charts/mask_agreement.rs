@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use secateur_metrics::mask_agreement;
 
+use super::meaning::{Datum, X};
 use super::palette::{BLUES, TEXT, ramp, readable_on};
 use super::scene::{Anchor, Scene, WIDTH, fit, text_width};
 use super::{HEAD, MARGIN, legend, percent, titled};
@@ -66,13 +67,18 @@ pub fn draw(model: &str, fraction: f64, masks: &[MethodMasks], by_chance: f64) -
         percent(fraction)
     );
     let mut scene = titled(&title, &finding(masks, by_chance)?, height)?;
+    scene.columns("method", "and", "Jaccard index");
+    scene.panel("experts kept", "");
     for (row, method) in masks.iter().enumerate().skip(1) {
         let y = top + (row as f64 - 0.5) * tall;
         let name = fit(&method.method, NAMES, false, names);
         scene.text(&name, (left - 8.0, y), NAMES, Anchor::End, TEXT);
         for (column, other) in masks[..row].iter().enumerate() {
             let from = (left + column as f64 * cell, y - tall / 2.0);
-            draw_cell(&mut scene, from, (cell, tall), agreement(method, other)?);
+            let found = agreement(method, other)?;
+            scene.series(&method.method, |scene| {
+                draw_cell(scene, from, (cell, tall), (found, &other.method))
+            });
         }
     }
     for (column, method) in masks[..masks.len().saturating_sub(1)].iter().enumerate() {
@@ -96,13 +102,18 @@ fn slanted(masks: &[MethodMasks], cell: f64) -> bool {
     masks.iter().any(|m| text_width(&m.method, NAMES, false) > cell - 8.0)
 }
 
-fn draw_cell(scene: &mut Scene, (x, y): (f64, f64), (width, tall): (f64, f64), value: Option<f64>) {
+fn draw_cell(scene: &mut Scene, (x, y): (f64, f64), (width, tall): (f64, f64), (value, other): (Option<f64>, &str)) {
     let to = (x + width - 1.0, y + tall - 1.0);
     let paper = value.map_or(super::palette::EMPTY, |v| ramp(&BLUES, v));
     scene.rect((x, y), to, paper);
     let number = value.map_or_else(|| "–".to_owned(), |v| format!("{v:.2}"));
     let middle = (x + width / 2.0 - 0.5, y + tall / 2.0 - 0.5);
-    scene.text(&number, middle, 11.0, Anchor::Middle, readable_on(paper));
+    if let Some(value) = value {
+        let datum = Datum::new(middle, X::Name(other.to_owned()), value);
+        scene.datum(datum.sized((width, tall)));
+    }
+    let ink = if value.is_some() { readable_on(paper) } else { TEXT };
+    scene.text(&number, middle, 11.0, Anchor::Middle, ink);
 }
 
 fn finding(masks: &[MethodMasks], by_chance: f64) -> Result<String, Error> {

@@ -1,6 +1,8 @@
 //! Charts, one file each. A chart is a function from plain values to a [`scene::Scene`].
 
 pub mod scene;
+pub mod meaning;
+pub mod drawing;
 pub mod render;
 pub mod palette;
 pub mod panel;
@@ -94,6 +96,24 @@ pub(crate) fn coverage_note(all: &crate::aggregate::Aggregate, model: &str, kind
 pub(crate) fn uncovered(scene: &mut Scene, coverage: f64, (x, y): (f64, f64)) {
     if coverage < 1.0 {
         scene.text("*", (x + 5.0, y - 5.0), 11.5, Anchor::Start, TEXT);
+    }
+}
+
+/// The datum of a point of a curve whose values are shown `scale` times as large.
+pub(crate) fn of_point(point: &crate::aggregate::Point, at: (f64, f64), scale: f64) -> meaning::Datum {
+    let (x, estimate) = (meaning::X::Number(point.fraction * 100.0), point.estimate);
+    meaning::Datum::new(at, x, estimate.value * scale)
+        .between(estimate.low * scale, estimate.high * scale)
+        .of(point.n as f64)
+        .noted(coverage_remark(point.coverage))
+}
+
+/// What a datum says beside its number where not all items entered.
+pub(crate) fn coverage_remark(coverage: f64) -> String {
+    if coverage < 1.0 {
+        format!("{} % of the items could be scored", percent(coverage))
+    } else {
+        String::new()
     }
 }
 

@@ -51,7 +51,8 @@ pub fn draw(grid: &NumberGrid) -> Result<Scene, Error> {
             scene.rect((x, y - TALL / 2.0), (x + cell - 1.0, y + TALL / 2.0 - 1.0), paper);
             let number = value.map_or_else(|| "–".to_owned(), |v| format!("{v:.3}"));
             let at = (x + cell / 2.0 - 0.5, y - 0.5);
-            scene.text(&number, at, 11.0, Anchor::Middle, readable_on(paper));
+            let ink = if value.is_some() { readable_on(paper) } else { TEXT };
+            scene.text(&number, at, 11.0, Anchor::Middle, ink);
         }
     }
     for (column, name) in grid.columns.iter().enumerate() {

@@ -195,7 +195,7 @@ pub fn ramp(colours: &[RGBColor], at: f64) -> Ink {
 pub fn readable_on(paper: Ink) -> Ink {
     let RGBColor(r, g, b) = paper.rgb;
     let light = 0.299 * f64::from(r) + 0.587 * f64::from(g) + 0.114 * f64::from(b);
-    if light > 140.0 { TEXT } else { WHITE }
+    if light > 140.0 { TEXT.fixed() } else { WHITE.fixed() }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use secateur_metrics::regressions::Kind;
 use secateur_metrics::value::{PROBABILITIES, RULES};
 
+use super::meaning::{Datum, X};
 use super::palette::{AXIS, GAIN, GRID, LOSS, QUIET, TEXT};
 use super::render::register_fonts;
 use super::scene::{Anchor, Ink, Scene, WIDTH, fit, text_width};
@@ -17,6 +18,9 @@ use crate::shown::{FRACTIONS, Shown, some};
 /// Tasks that a chart holds.
 pub const TASKS: usize = 6;
 const NAMES: f64 = 174.0;
+const WORSE: &str = "for the worse, as named";
+const BACK: &str = "the way back";
+const INTERVAL: &str = "95 % interval";
 const ROW: f64 = 17.0;
 const HEADING: f64 = 26.0;
 /// Size of numbers.
@@ -64,14 +68,17 @@ impl<'a> Grid<'a> {
         for (column, fraction) in self.fractions.iter().enumerate() {
             let middle = self.left + (column as f64 + 0.5) * self.width;
             scene.line(vec![(middle, y), (middle, y + ROW)], 1.0, AXIS);
-            for (kind, side, ink, anchor) in [
-                (loss, 1.0, LOSS, Anchor::Start),
-                (loss.inverse(), -1.0, GAIN, Anchor::End),
+            for (kind, side, (name, ink), anchor) in [
+                (loss, 1.0, (WORSE, LOSS), Anchor::Start),
+                (loss.inverse(), -1.0, (BACK, GAIN), Anchor::End),
             ] {
                 let same =
                     |c: &&&Change| c.task == task && c.kind == kind && c.metric == metric && c.fraction == *fraction;
                 if let Some(change) = self.here.iter().find(same) {
-                    bar(scene, (middle, across), side * self.long, change, ink);
+                    scene.series(name, |scene| {
+                        bar(scene, (middle, across), side * self.long, change, ink)
+                    });
+                    interval(scene, (middle, across), side * self.long, change);
                     let ink = if change.count > 0.0 { TEXT } else { QUIET };
                     let at = (middle + side * (self.long + 4.0), across);
                     scene.text(&number(change), at, COUNTS, anchor, ink);
@@ -105,6 +112,7 @@ pub fn draw(all: &[Change], domain: &str, shown: &Shown) -> Result<Option<Scene>
         left_out(tasks, blocks.len(), "tasks", "regressions")
     );
     let mut scene = titled(&title, &line, below + legend::KEYS_HEIGHT)?;
+    scene.columns("change", "removed, %", "share of the items at risk");
     for (column, fraction) in grid.fractions.iter().enumerate() {
         let middle = grid.left + (column as f64 + 0.5) * grid.width;
         let head = format!("{} % removed", percent(*fraction));
@@ -112,6 +120,7 @@ pub fn draw(all: &[Change], domain: &str, shown: &Shown) -> Result<Option<Scene>
     }
     let mut y = top;
     for block in &blocks {
+        scene.panel(block.task, "%");
         let name = fit(block.task, 11.5, true, NAMES + grid.width);
         scene.bold(&name, (MARGIN, y + HEADING / 2.0 + 2.0), 11.5, Anchor::Start, TEXT);
         scene.line(vec![(MARGIN, y + 2.0), (WIDTH - MARGIN, y + 2.0)], 1.0, GRID);
@@ -124,9 +133,9 @@ pub fn draw(all: &[Change], domain: &str, shown: &Shown) -> Result<Option<Scene>
         }
     }
     let entries = [
-        ("for the worse, as named".to_owned(), LOSS, true),
-        ("the way back".to_owned(), GAIN, true),
-        ("95 % interval".to_owned(), TEXT, false),
+        (WORSE.to_owned(), LOSS, true),
+        (BACK.to_owned(), GAIN, true),
+        (INTERVAL.to_owned(), TEXT, false),
     ];
     legend::keys(&mut scene, &entries, below);
     Ok(Some(scene))
@@ -168,10 +177,34 @@ fn bar(scene: &mut Scene, (middle, y): (f64, f64), long: f64, change: &Change, i
     let Some(rate) = change.rate else {
         return;
     };
-    let at = |share: f64| middle + long * share.clamp(0.0, 1.0);
-    let (from, to) = (at(0.0).min(at(rate.value)), at(0.0).max(at(rate.value)));
+    let end = middle + long * rate.value.clamp(0.0, 1.0);
+    let (from, to) = (middle.min(end), middle.max(end));
     scene.rect((from, y - BAR / 2.0), (to, y + BAR / 2.0), ink.faded(0.75));
-    scene.line(vec![(at(rate.low), y), (at(rate.high), y)], 1.1, TEXT);
+    let note = format!(
+        "{}, {} items, by {}",
+        change.kind.words(),
+        number(change),
+        change.metric
+    );
+    let share = Datum::new(
+        (middle + long / 2.0, y),
+        X::Number(change.fraction * 100.0),
+        rate.value * 100.0,
+    )
+    .between(rate.low * 100.0, rate.high * 100.0)
+    .of(change.at_risk)
+    .sized((long.abs(), ROW))
+    .noted(note);
+    scene.datum(share);
+}
+
+fn interval(scene: &mut Scene, (middle, y): (f64, f64), long: f64, change: &Change) {
+    if let Some(rate) = change.rate {
+        let at = |share: f64| middle + long * share.clamp(0.0, 1.0);
+        scene.series(INTERVAL, |scene| {
+            scene.line(vec![(at(rate.low), y), (at(rate.high), y)], 1.1, TEXT);
+        });
+    }
 }
 
 /// `31/104`. A mean over seeds is rarely whole: it is rounded here, and in the table as it is.

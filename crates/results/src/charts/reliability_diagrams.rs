@@ -4,6 +4,7 @@
 use secateur_metrics::calibration::{Bin, expected};
 use secateur_metrics::curves::Diagrams;
 
+use super::meaning::{Datum, X};
 use super::palette::{AXIS, EMPTY, GAIN, LOSS, QUIET, TEXT, ramp};
 use super::panel::{Axis, Frame, Panel};
 use super::risk_coverage::{Task, fractions, seed_note, tasks};
@@ -15,6 +16,10 @@ use crate::shown::{FRACTIONS, Shown};
 
 /// Tasks that a chart holds.
 pub const ROWS: usize = 5;
+const RIGHT: &str = "right";
+const TOO_SURE: &str = "too confident by";
+const NOT_SURE: &str = "not confident enough by";
+const ITEMS: &str = "items";
 const LEFT: f64 = 62.0;
 const GAP: f64 = 20.0;
 const ROW: f64 = 124.0;
@@ -44,6 +49,7 @@ pub fn draw(all: &[DiagramsOf<'_>], shown: &Shown) -> Result<Option<Scene>, Erro
         left_out(number, tasks.len(), "tasks", "diagrams")
     );
     let mut scene = titled(&title, &line, below + legend::KEYS_HEIGHT)?;
+    scene.columns("shown", "mean confidence, %", "right");
     for (place, task) in tasks.iter().enumerate() {
         let top = top + place as f64 * (ROW + COUNTS + BETWEEN);
         let name = fit(task.name, 12.5, true, WIDTH - LEFT - MARGIN);
@@ -56,6 +62,7 @@ pub fn draw(all: &[DiagramsOf<'_>], shown: &Shown) -> Result<Option<Scene>, Erro
                 height: ROW,
             };
             if let Some(diagrams) = diagrams {
+                scene.panel(&format!("{}, {head}", task.name), "%");
                 panel(&mut scene, frame, &head, diagrams, column == 0);
             }
         }
@@ -63,10 +70,10 @@ pub fn draw(all: &[DiagramsOf<'_>], shown: &Shown) -> Result<Option<Scene>, Erro
     let middle = (WIDTH / 2.0, below - 16.0);
     scene.text("confidence, %", middle, 11.5, Anchor::Middle, TEXT);
     let entries = [
-        ("right".to_owned(), right_ink(), true),
-        ("too confident by".to_owned(), LOSS.faded(0.45), true),
-        ("not confident enough by".to_owned(), GAIN.faded(0.45), true),
-        ("items".to_owned(), AXIS, true),
+        (RIGHT.to_owned(), right_ink(), true),
+        (TOO_SURE.to_owned(), LOSS.faded(0.45), true),
+        (NOT_SURE.to_owned(), GAIN.faded(0.45), true),
+        (ITEMS.to_owned(), AXIS, true),
     ];
     legend::keys(&mut scene, &entries, below);
     Ok(Some(scene))
@@ -127,12 +134,25 @@ fn bar(scene: &mut Scene, panel: &Panel, bin: &Bin) {
         let ((left, bottom), (right, top)) = (panel.at(lower, low), panel.at(upper, high));
         scene.rect((left + 0.6, top), (right - 0.6, bottom), ink);
     };
-    rect(scene, 0.0, bin.accuracy, right_ink());
+    scene.series(RIGHT, |scene| {
+        rect(scene, 0.0, bin.accuracy, right_ink());
+        let (corner, other) = (panel.at(lower, 0.0), panel.at(upper, 1.0));
+        let size = (other.0 - corner.0, corner.1 - other.1);
+        let at = (corner.0 + size.0 / 2.0, corner.1 - size.1 / 2.0);
+        let share = Datum::new(at, X::Number(bin.confidence * 100.0), bin.accuracy * 100.0);
+        scene.datum(share.of(bin.count as f64).sized(size));
+    });
     let (low, high) = (bin.accuracy.min(bin.confidence), bin.accuracy.max(bin.confidence));
-    let ink = if bin.confidence > bin.accuracy { LOSS } else { GAIN };
-    rect(scene, low, high, ink.faded(0.45));
+    let (name, ink) = if bin.confidence > bin.accuracy {
+        (TOO_SURE, LOSS)
+    } else {
+        (NOT_SURE, GAIN)
+    };
+    scene.series(name, |scene| rect(scene, low, high, ink.faded(0.45)));
     let ((left, y), (right, _)) = (panel.at(lower, bin.accuracy), panel.at(upper, bin.accuracy));
-    scene.line(vec![(left + 0.6, y), (right - 0.6, y)], 1.6, TEXT);
+    scene.series(RIGHT, |scene| {
+        scene.line(vec![(left + 0.6, y), (right - 0.6, y)], 1.6, TEXT)
+    });
 }
 
 /// Bars that hang below the panel, and the axis' numbers under them.
@@ -150,7 +170,9 @@ fn counts(scene: &mut Scene, panel: &Panel, bins: &[Bin]) {
         let (lower, upper) = ends(bin);
         let (from, to) = (panel.at(lower, 0.0).0, panel.at(upper, 0.0).0);
         let tall = (COUNTS * bin.count as f64 / fullest).max(1.0);
-        scene.rect((from + 0.6, floor), (to - 0.6, floor + tall), AXIS);
+        scene.series(ITEMS, |scene| {
+            scene.rect((from + 0.6, floor), (to - 0.6, floor + tall), AXIS)
+        });
     }
     for (share, anchor) in [(0.0, Anchor::Start), (0.5, Anchor::Middle), (1.0, Anchor::End)] {
         let at = (panel.at(share, 0.0).0, floor + COUNTS + 10.0);

@@ -2,10 +2,11 @@
 
 use secateur_metrics::value::Aspect;
 
+use super::meaning::{Datum, X};
 use super::palette::{AXIS, QUIET, mark, style};
 use super::panel::{Axis, Frame, Panel};
 use super::scene::{Scene, WIDTH};
-use super::{HEAD, basis, capital, coverage_note, curves_in, domains, legend, titled, uncovered};
+use super::{HEAD, basis, capital, coverage_note, curves_in, domains, legend, percent, titled, uncovered};
 use crate::aggregate::Aggregate;
 use crate::error::Error;
 
@@ -32,6 +33,7 @@ pub fn draw(all: &Aggregate, model: &str, kind: &str) -> Result<Scene, Error> {
     let line = "Paths start at the unpruned model; markers grow with the share removed. Below the dotted diagonal, reliability went first.";
     let line = line.to_owned() + coverage_note(all, model, kind);
     let mut scene = titled(&title, &line, height)?;
+    scene.columns("method", "utility kept, %", "reliability kept");
     let paths: Vec<Vec<Path>> = domains
         .iter()
         .map(|d| methods.iter().map(|m| path(all, model, m, (d, kind))).collect())
@@ -52,6 +54,7 @@ pub fn draw(all: &Aggregate, model: &str, kind: &str) -> Result<Scene, Error> {
             y: y.clone(),
         };
         panel.draw(&mut scene);
+        scene.panel(&capital(domain), "% of unpruned");
         panel.title(
             &mut scene,
             &capital(domain),
@@ -63,7 +66,7 @@ pub fn draw(all: &Aggregate, model: &str, kind: &str) -> Result<Scene, Error> {
         }
         guides(&mut scene, &panel);
         for (i, path) in paths[column].iter().enumerate() {
-            way(&mut scene, &panel, (i, &methods[i]), path);
+            scene.series(&methods[i], |scene| way(scene, &panel, (i, &methods[i]), path));
         }
     }
     legend::methods(&mut scene, &methods, below);
@@ -109,8 +112,10 @@ fn way(scene: &mut Scene, panel: &Panel, (index, method): (usize, &str), path: &
         return;
     }
     scene.dashed(&points, 1.4, look.ink, look.dashes);
-    for ((fraction, .., coverage), at) in path.iter().zip(&points).skip(1) {
+    for ((fraction, utility, reliability, coverage), at) in path.iter().zip(&points).skip(1) {
         mark(scene, &look, *at, 1.8 + 3.2 * fraction);
         uncovered(scene, *coverage, *at);
+        let kept = Datum::new(*at, X::Number(utility * 100.0), reliability * 100.0);
+        scene.datum(kept.noted(format!("{} % removed", percent(*fraction))));
     }
 }

@@ -6,7 +6,9 @@ use secateur_metrics::value::Aspect;
 
 use super::palette::{EMPTY, LOSS_GAIN, QUIET, TEXT, ramp, readable_on};
 use super::scene::{Anchor, Scene, WIDTH, fit, text_width};
-use super::{HEAD, MARGIN, capital, coverage_note, curves_in, domains, legend, percent, titled, whole_percent};
+use super::{
+    HEAD, MARGIN, capital, coverage_note, curves_in, domains, legend, of_point, percent, titled, whole_percent,
+};
 use crate::aggregate::{Aggregate, Point};
 use crate::error::Error;
 
@@ -41,6 +43,7 @@ pub fn draw(all: &Aggregate, model: &str, kind: &str) -> Result<Scene, Error> {
     let note = coverage_note(all, model, kind);
     let line = format!("Bold: the 95 % interval excludes 100 %. n = {}.{note}", n.join(", "));
     let mut scene = titled(&title, &line, height)?;
+    scene.columns("method", "removed, %", "kept");
     let floor = floor(all, model, kind);
     for (row, aspect) in [Aspect::Utility, Aspect::Reliability].into_iter().enumerate() {
         let top = HEAD + 28.0 + row as f64 * (block + 62.0);
@@ -54,6 +57,7 @@ pub fn draw(all: &Aggregate, model: &str, kind: &str) -> Result<Scene, Error> {
             let name = if row == 0 { "utility" } else { "reliability" };
             let head = fit(&format!("{}: {name}", capital(domain)), 12.5, true, width);
             scene.bold(&head, (x, top - 13.0), 12.5, Anchor::Start, TEXT);
+            scene.panel(&format!("{}: {name} kept", capital(domain)), "% of unpruned");
             let cell = width / fractions.len().max(1) as f64;
             for (j, fraction) in fractions.iter().enumerate() {
                 let from = x + j as f64 * cell;
@@ -63,7 +67,7 @@ pub fn draw(all: &Aggregate, model: &str, kind: &str) -> Result<Scene, Error> {
                     let corner = (from, top + i as f64 * CELL);
                     let curve = all.curve(model, method, (domain, kind), aspect);
                     let point = curve.and_then(|c| c.points.iter().find(|p| p.fraction == *fraction));
-                    draw_cell(&mut scene, corner, cell, point, floor);
+                    scene.series(method, |scene| draw_cell(scene, corner, cell, point, floor));
                 }
             }
         }
@@ -101,6 +105,7 @@ fn draw_cell(scene: &mut Scene, (x, y): (f64, f64), width: f64, point: Option<&P
     let kept = point.estimate;
     let paper = ramp(&LOSS_GAIN, 0.5 * (kept.value - floor) / (1.0 - floor));
     scene.rect((x, y), to, paper);
+    scene.datum(of_point(point, middle, 100.0).sized((width, CELL)));
     let star = if point.coverage < 1.0 { "*" } else { "" };
     let number = whole_percent(kept.value) + star;
     let ink = readable_on(paper);

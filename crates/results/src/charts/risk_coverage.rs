@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use super::meaning::{Datum, X};
 use super::palette::TEXT;
 use super::panel::{Axis, Frame, Panel};
 use super::scene::{Ink, Scene, WIDTH};
@@ -11,6 +12,7 @@ use crate::changes::DiagramsOf;
 use crate::error::Error;
 use crate::shown::{FRACTIONS, Shown, some};
 
+const UNPRUNED: &str = "unpruned";
 const COLUMNS: usize = 3;
 /// Tasks that a chart holds.
 pub const PANELS: usize = 9;
@@ -92,6 +94,7 @@ pub fn draw(all: &[DiagramsOf<'_>], shown: &Shown) -> Result<Option<Scene>, Erro
         left_out(number, tasks.len(), "tasks", "diagrams")
     );
     let mut scene = titled(&title, &line, below + legend::KEYS_HEIGHT)?;
+    scene.columns("share removed", "answered, %", "wrong among them");
     let fractions = fractions(&tasks);
     for (place, task) in tasks.iter().enumerate() {
         let (row, column) = (place / COLUMNS, place % COLUMNS);
@@ -104,17 +107,21 @@ pub fn draw(all: &[DiagramsOf<'_>], shown: &Shown) -> Result<Option<Scene>, Erro
         let last = place + COLUMNS >= tasks.len();
         panel(&mut scene, frame, task, &fractions, (column == 0, last));
     }
-    let mut entries = vec![("unpruned".to_owned(), TEXT, false)];
+    let mut entries = vec![(UNPRUNED.to_owned(), TEXT, false)];
     for (i, fraction) in fractions.iter().enumerate() {
         let ink = fraction_ink(i, fractions.len());
-        entries.push((format!("{} % removed", percent(*fraction)), ink, false));
+        entries.push((removed(*fraction), ink, false));
     }
     legend::keys(&mut scene, &entries, below);
     Ok(Some(scene))
 }
 
-/// Points (coverage, risk), colour and width of a line.
-type Curve<'a> = (&'a [(f64, f64)], Ink, f64);
+fn removed(fraction: f64) -> String {
+    format!("{} % removed", percent(fraction))
+}
+
+/// Name, points (coverage, risk), colour and width of a line.
+type Curve<'a> = (String, &'a [(f64, f64)], Ink, f64);
 
 fn panel(scene: &mut Scene, frame: Frame, task: &Task<'_>, fractions: &[f64], (first, last): (bool, bool)) {
     let mut lines: Vec<Curve<'_>> = Vec::new();
@@ -122,14 +129,15 @@ fn panel(scene: &mut Scene, frame: Frame, task: &Task<'_>, fractions: &[f64], (f
         let pruned = task.pruned.iter().find(|d| d.fraction == *fraction);
         lines.extend(pruned.map(|d| {
             (
+                removed(*fraction),
                 d.diagrams.risk_coverage.as_slice(),
                 fraction_ink(i, fractions.len()),
                 1.8,
             )
         }));
     }
-    lines.push((&task.unpruned.diagrams.risk_coverage, TEXT, 2.2));
-    let risks = lines.iter().flat_map(|(points, ..)| points.iter().map(|p| p.1));
+    lines.push((UNPRUNED.to_owned(), &task.unpruned.diagrams.risk_coverage, TEXT, 2.2));
+    let risks = lines.iter().flat_map(|(_, points, ..)| points.iter().map(|p| p.1));
     let highest = risks.fold(0.05, f64::max);
     let panel = Panel {
         frame,
@@ -138,21 +146,24 @@ fn panel(scene: &mut Scene, frame: Frame, task: &Task<'_>, fractions: &[f64], (f
     };
     panel.draw(scene);
     panel.title(scene, task.name, &format!("n = {}", task.unpruned.diagrams.n));
+    scene.panel(task.name, "%");
     if last {
         panel.x_title(scene, "answered, most confident first, %");
     }
     if first {
         panel.y_title(scene, "wrong among them, %");
     }
-    for (points, ink, thick) in lines {
-        let points: Vec<_> = points
-            .iter()
-            .map(|(coverage, risk)| panel.at(*coverage, *risk))
-            .collect();
-        if let [(x, y)] = points[..] {
-            scene.circle((x, y), 2.6, ink);
-        } else {
-            scene.line(points, thick, ink);
-        }
+    for (name, line, ink, thick) in lines {
+        let points: Vec<_> = line.iter().map(|(coverage, risk)| panel.at(*coverage, *risk)).collect();
+        scene.series(&name, |scene| {
+            for ((coverage, risk), at) in line.iter().zip(&points) {
+                scene.datum(Datum::new(*at, X::Number(coverage * 100.0), risk * 100.0));
+            }
+            if let [(x, y)] = points[..] {
+                scene.circle((x, y), 2.6, ink);
+            } else {
+                scene.line(points, thick, ink);
+            }
+        });
     }
 }

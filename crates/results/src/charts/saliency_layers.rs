@@ -3,6 +3,7 @@
 //! In every layer the scores are sorted and scaled so that the lowest is 0 and the highest 1: methods have no common unit. Many
 //! experts or layers share a cell, which shows their mean.
 
+use super::meaning::{Datum, X};
 use super::palette::{QUIET, TEXT, VIRIDIS, ramp};
 use super::scene::{Anchor, Scene, WIDTH, fit};
 use super::{HEAD, MARGIN, legend, titled};
@@ -48,12 +49,14 @@ pub fn draw(model: &str, methods: &[LayerScores]) -> Result<Scene, Error> {
         size(methods)
     );
     let mut scene = titled(&title, &line, below + 46.0)?;
+    scene.columns("layers", "rank", "mean scaled score");
     for (i, method) in methods.iter().enumerate() {
         let (row, column) = (i / columns, i % columns);
         let x = LEFT + column as f64 * (width + GAP);
         let y = HEAD + 24.0 + row as f64 * (TALL + 52.0);
         let name = fit(&method.method, 12.0, true, width);
         scene.bold(&name, (x, y - 12.0), 12.0, Anchor::Start, TEXT);
+        scene.panel(&method.method, "");
         panel(&mut scene, (x, y), width, method);
         scene.text("best", (x, y + TALL + 11.0), 10.5, Anchor::Start, QUIET);
         scene.text("last", (x + width, y + TALL + 11.0), 10.5, Anchor::End, QUIET);
@@ -94,7 +97,11 @@ fn panel(scene: &mut Scene, (x, y): (f64, f64), width: f64, method: &LayerScores
     let layers: Vec<Vec<f64>> = method.scores.iter().map(|s| sorted_and_scaled(s)).collect();
     let rows = layers.len().clamp(1, MOST_LAYERS);
     for row in 0..rows {
-        let members = &layers[share(row, rows, layers.len())];
+        let here = share(row, rows, layers.len());
+        let numbers = &method.layers[here.start.min(method.layers.len())..here.end.min(method.layers.len())];
+        let edges = (numbers.first().copied(), numbers.last().copied());
+        let of_layers = format!("layer {}", span(edges.0.unwrap_or(0), edges.1.unwrap_or(0)));
+        let members = &layers[here];
         let ranks = members.iter().map(Vec::len).min().unwrap_or(0);
         let cells = ranks.min(MOST_RANKS);
         let levels: Vec<f64> = (0..cells)
@@ -114,9 +121,29 @@ fn panel(scene: &mut Scene, (x, y): (f64, f64), width: f64, method: &LayerScores
                 let ink = ramp(&VIRIDIS, levels[start]);
                 let to = (x + width * cell as f64 / cells as f64 + 1.0).min(x + width);
                 scene.rect((from, top), (to, y + TALL), ink);
+                let shown = (x + width * cell as f64 / cells as f64 - from, TALL / rows as f64);
+                let at = (from + shown.0 / 2.0, top + shown.1 / 2.0);
+                let ranks = X::Name(span(
+                    share(start, cells, ranks).start + 1,
+                    share(cell - 1, cells, ranks).end,
+                ));
+                scene.datum(
+                    Datum::new(at, ranks, levels[start])
+                        .sized(shown)
+                        .noted(of_layers.clone()),
+                );
                 start = cell;
             }
         }
+    }
+}
+
+/// `4`, `4–7`.
+fn span(first: usize, last: usize) -> String {
+    if first < last {
+        format!("{first}–{last}")
+    } else {
+        first.to_string()
     }
 }
 

@@ -7,6 +7,7 @@ use plotters::style::FontStyle;
 use plotters::style::RGBColor;
 use plotters::style::{FontDesc, FontFamily};
 
+use super::meaning::Meaning;
 use super::render::{FAMILY, register_fonts};
 use crate::error::Error;
 
@@ -31,13 +32,25 @@ pub struct Ink {
     pub rgb: RGBColor,
     /// 0 transparent, 1 opaque.
     pub alpha: f64,
+    /// The same on dark pages too, because it lies on a colour that is.
+    pub fixed: bool,
 }
 
 impl Ink {
     /// An opaque colour.
     #[must_use]
     pub const fn solid(rgb: RGBColor) -> Self {
-        Self { rgb, alpha: 1.0 }
+        Self {
+            rgb,
+            alpha: 1.0,
+            fixed: false,
+        }
+    }
+
+    /// The same colour, whatever the page's.
+    #[must_use]
+    pub const fn fixed(self) -> Self {
+        Self { fixed: true, ..self }
     }
 
     /// The same colour, less opaque.
@@ -138,6 +151,8 @@ pub struct Scene {
     pub height: f64,
     /// Back to front.
     pub shapes: Vec<Shape>,
+    /// What shapes stand for, for pages that let the reader ask.
+    pub meaning: Meaning,
 }
 
 impl Scene {
@@ -152,6 +167,7 @@ impl Scene {
             line: String::new(),
             height,
             shapes: Vec::new(),
+            meaning: Meaning::default(),
         })
     }
 

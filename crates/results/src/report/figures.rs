@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::aggregate::{Aggregate, label};
 use crate::changes::{Change, DiagramsOf};
+use crate::charts::drawing::Drawing;
 use crate::charts::mask_agreement::{self, MethodMasks};
 use crate::charts::render::{png, svg};
 use crate::charts::saliency_layers::{self, LayerScores};
@@ -25,12 +26,16 @@ pub struct Figure {
     pub title: String,
     /// What it shows in words, for readers who cannot see it: the title and the line below.
     pub alternative: String,
+    /// The line below the title; empty for none.
+    pub line: String,
     /// How to read it.
     pub reading: &'static str,
     /// SVG document.
     pub svg: String,
     /// PNG file.
     pub png: Vec<u8>,
+    /// The same for a page that draws it itself.
+    pub drawing: Drawing,
 }
 
 /// What charts are drawn from.
@@ -203,7 +208,9 @@ impl Gallery {
             name: name.unwrap_or(plain),
             title: scene.title.clone(),
             alternative: format!("{}. {}", scene.title, scene.line).trim_end().to_owned(),
+            line: scene.line.clone(),
             reading: reading(chart),
+            drawing: Drawing::new(scene),
             svg: svg(scene)?,
             png: png(scene)?,
         });

@@ -2,7 +2,11 @@
 //! in `tables/`. It opens with [the answer](crate::safe).
 
 mod answers;
+mod assets;
+mod costs;
 mod figures;
+mod items;
+mod packed;
 mod page;
 mod rows;
 mod warnings;
@@ -26,6 +30,7 @@ use crate::tables::write_tables;
 
 pub use figures::Figure;
 pub(crate) use figures::Gallery;
+pub use items::PAIRS as ITEMS;
 
 /// What the caller decides.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,6 +45,8 @@ pub struct ReportOptions {
     pub command: String,
     /// Keys of the records to report; `None` for all. For directories that hold records of an older program version.
     pub only: Option<BTreeSet<String>>,
+    /// Pairs of answers that the page holds at most; 0 for none.
+    pub items: usize,
 }
 
 impl Default for ReportOptions {
@@ -50,6 +57,7 @@ impl Default for ReportOptions {
             agreement_page: None,
             command: "secateur report".to_owned(),
             only: None,
+            items: ITEMS,
         }
     }
 }
@@ -72,12 +80,10 @@ pub struct Report {
 /// # Errors
 /// [`Error::CellTwice`] if two records describe one cell; trouble with files, fonts or the page's template.
 pub fn report(store: &Store, options: &ReportOptions) -> Result<Report, Error> {
-    let (stored, mut warnings) = store.read_all()?;
-    let records: Vec<Record> = stored
-        .into_iter()
-        .map(|s| s.record)
-        .filter(|r| options.only.as_ref().is_none_or(|o| o.contains(&r.key)))
-        .collect();
+    let (mut stored, mut warnings) = store.read_all()?;
+    stored.retain(|s| options.only.as_ref().is_none_or(|o| o.contains(&s.record.key)));
+    let items = items::collect(store, &stored, options.items, &mut warnings)?;
+    let records: Vec<Record> = stored.into_iter().map(|s| s.record).collect();
     let all = aggregate(&records)?;
     let rule = match &options.safe {
         Some(rule) => rule.clone(),
@@ -117,10 +123,12 @@ pub fn report(store: &Store, options: &ReportOptions) -> Result<Report, Error> {
             figures: &figures,
             worse: worse::worse(&shown, &risk_ratios(&records), &changes),
             agreement: options.agreement_page.as_deref(),
+            items: &items,
             warnings: &written.warnings,
         },
     )?;
-    for (name, text) in [("report.md", page.markdown()?), ("index.html", page.html()?)] {
+    let html = page.html(&figures, &items)?;
+    for (name, text) in [("report.md", page.markdown()?), ("index.html", html)] {
         let path = directory.join(name);
         atomic::write_over(&path, text.as_bytes())?;
         written.pages.push(path);

@@ -3,11 +3,14 @@
 use minijinja::{AutoEscape, Environment, Output, State, Value as Shown, escape_formatter};
 use serde::Serialize;
 
-use super::Figure;
 use super::answers::{self, Answer, SafeRow};
+use super::costs::{CostRow, costs};
+use super::items::{Count, Items};
 use super::rows::{self, DifferenceRow, UncoveredRow, UnprunedRow};
 use super::worse::Worse;
+use super::{Figure, assets, packed};
 use crate::aggregate::Aggregate;
+use crate::charts::drawing::Drawing;
 use crate::error::Error;
 use crate::record::Record;
 use crate::safe::{SafeFraction, SafeOptions, words};
@@ -29,6 +32,7 @@ pub(super) struct Content<'a> {
     pub(super) figures: &'a [Figure],
     pub(super) worse: Vec<Worse>,
     pub(super) agreement: Option<&'a str>,
+    pub(super) items: &'a Items,
     pub(super) warnings: &'a [String],
 }
 
@@ -52,17 +56,86 @@ pub(super) struct Page {
     definition: String,
     fence: String,
     records: usize,
-    manifest: Vec<(String, String)>,
+    /// Name, value on one line, value as a reader likes it.
+    manifest: Vec<(String, String, String)>,
+    costs: Vec<CostRow>,
+    items: Option<ItemsView>,
     agreement: Option<String>,
     warnings: Vec<String>,
+}
+
+/// The page as one file.
+#[derive(Serialize)]
+struct Parts<'a> {
+    #[serde(flatten)]
+    page: &'a Page,
+    style: &'static str,
+    script: String,
+    script_source: String,
+    charts_data: String,
+    items_data: String,
+}
+
+/// What charts and the largest table are drawn from.
+#[derive(Serialize)]
+struct ChartsData<'a> {
+    charts: Vec<&'a Drawing>,
+    differences: Differences<'a>,
+}
+
+#[derive(Serialize)]
+struct Differences<'a> {
+    header: [&'static str; 11],
+    rows: Vec<[&'a str; 11]>,
+}
+
+/// What the page says of the answers that it holds.
+#[derive(Debug, Serialize)]
+struct ItemsView {
+    here: String,
+    all: String,
+    one_seed: bool,
+    /// Tasks of which some are not here, with their numbers.
+    left: Vec<String>,
+    longest: usize,
+    shortened: usize,
+}
+
+/// `None` where the page holds none.
+fn items_view(count: &Count) -> Option<ItemsView> {
+    let left = count.tasks.iter().filter(|(_, here, all)| here < all);
+    (count.here > 0).then(|| ItemsView {
+        here: counted(count.here),
+        all: counted(count.all),
+        one_seed: count.one_seed,
+        left: left
+            .map(|(task, here, all)| format!("{task}, {} of {}", counted(all - here), counted(*all)))
+            .collect(),
+        longest: count.longest,
+        shortened: count.shortened,
+    })
+}
+
+/// `12,345`.
+fn counted(count: u64) -> String {
+    let digits = count.to_string();
+    let mut out = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
 }
 
 #[derive(Debug, Serialize)]
 struct FigureView {
     name: String,
+    title: String,
+    line: String,
     alternative: String,
     reading: &'static str,
-    svg: String,
 }
 
 impl Page {
@@ -90,7 +163,11 @@ impl Page {
             fence: fence(&identity.definition),
             definition: identity.definition.trim_end().to_owned(),
             records: content.records.len(),
-            manifest: manifest.map(|(name, value)| (name, plain(&value))).collect(),
+            manifest: manifest
+                .map(|(name, value)| (name, plain(&value), pretty(&value)))
+                .collect(),
+            costs: costs(content.records),
+            items: items_view(&content.items.count),
             agreement: content.agreement.map(str::to_owned),
             warnings: content.warnings.to_vec(),
             places,
@@ -99,34 +176,52 @@ impl Page {
 
     pub(super) fn markdown(&self) -> Result<String, Error> {
         let template = include_str!("../../templates/report.md");
-        self.render("report.md", template)
+        render("report.md", template, self)
     }
 
-    pub(super) fn html(&self) -> Result<String, Error> {
+    pub(super) fn html(&self, figures: &[Figure], items: &Items) -> Result<String, Error> {
         let template = include_str!("../../templates/report.html");
-        self.render(HTML, template)
-    }
-
-    fn render(&self, name: &str, template: &str) -> Result<String, Error> {
-        let failed = |e: minijinja::Error| Error::Page {
-            message: format!("{e:#}"),
+        let script = assets::script();
+        let parts = Parts {
+            page: self,
+            style: assets::STYLE,
+            script_source: packed::source(&script),
+            script,
+            charts_data: packed::packed(&ChartsData {
+                charts: figures.iter().map(|figure| &figure.drawing).collect(),
+                differences: Differences {
+                    header: DifferenceRow::HEADER,
+                    rows: self.differences.iter().map(DifferenceRow::cells).collect(),
+                },
+            })?,
+            items_data: match self.items {
+                Some(_) => packed::packed(&items.columns)?,
+                None => String::new(),
+            },
         };
-        let mut environment = Environment::new();
-        environment.set_trim_blocks(true);
-        environment.set_lstrip_blocks(true);
-        environment.set_undefined_behavior(minijinja::UndefinedBehavior::Strict);
-        let html = name == HTML;
-        environment.set_auto_escape_callback(move |_| {
-            if html {
-                AutoEscape::Html
-            } else {
-                AutoEscape::Custom("markdown")
-            }
-        });
-        environment.set_formatter(format_value);
-        let template = environment.template_from_named_str(name, template).map_err(failed)?;
-        template.render(self).map_err(failed)
+        render(HTML, template, &parts)
     }
+}
+
+fn render(name: &str, template: &str, content: &impl Serialize) -> Result<String, Error> {
+    let failed = |e: minijinja::Error| Error::Page {
+        message: format!("{e:#}"),
+    };
+    let mut environment = Environment::new();
+    environment.set_trim_blocks(true);
+    environment.set_lstrip_blocks(true);
+    environment.set_undefined_behavior(minijinja::UndefinedBehavior::Strict);
+    let html = name == HTML;
+    environment.set_auto_escape_callback(move |_| {
+        if html {
+            AutoEscape::Html
+        } else {
+            AutoEscape::Custom("markdown")
+        }
+    });
+    environment.set_formatter(format_value);
+    let template = environment.template_from_named_str(name, template).map_err(failed)?;
+    template.render(content).map_err(failed)
 }
 
 fn format_value(out: &mut Output, state: &State, value: &Shown) -> Result<(), minijinja::Error> {
@@ -166,12 +261,20 @@ fn plain(value: &serde_json::Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
+fn pretty(value: &serde_json::Value) -> String {
+    match value {
+        serde_json::Value::String(text) => text.clone(),
+        other => serde_json::to_string_pretty(other).unwrap_or_else(|_| other.to_string()),
+    }
+}
+
 fn view(figure: &Figure) -> FigureView {
     FigureView {
         name: figure.name.clone(),
+        title: figure.title.clone(),
+        line: figure.line.clone(),
         alternative: figure.alternative.clone(),
         reading: figure.reading,
-        svg: figure.svg.clone(),
     }
 }
 
@@ -184,6 +287,14 @@ mod tests {
         assert_eq!(
             markdown("a|b <script> *x*\n# y"),
             "a\\|b &lt;script&gt; \\*x\\*  \\# y".replace("  ", " ")
+        );
+    }
+
+    #[test]
+    fn thousands_are_set_apart() {
+        assert_eq!(
+            [0, 999, 1000, 1_234_567].map(counted),
+            ["0", "999", "1,000", "1,234,567"]
         );
     }
 

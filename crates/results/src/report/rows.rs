@@ -40,6 +40,40 @@ pub(super) struct DifferenceRow {
     coverage: String,
 }
 
+impl DifferenceRow {
+    /// Names of [`Self::cells`].
+    pub(super) const HEADER: [&str; 11] = [
+        "model",
+        "method",
+        "removed, %",
+        "task",
+        "metric",
+        "unpruned",
+        "difference (95 %)",
+        "SD between seeds",
+        "detectable",
+        "n",
+        "coverage",
+    ];
+
+    /// Everything in it, in the order of a table.
+    pub(super) fn cells(&self) -> [&str; 11] {
+        [
+            &self.model,
+            &self.method,
+            &self.fraction,
+            &self.task,
+            &self.metric,
+            &self.unpruned,
+            &self.difference,
+            &self.between_seeds,
+            &self.detectable,
+            &self.n,
+            &self.coverage,
+        ]
+    }
+}
+
 /// A metric that items are missing from.
 #[derive(Debug, Serialize)]
 pub(super) struct UncoveredRow {

@@ -15,6 +15,7 @@ use crate::shown::{FRACTIONS, Shown, some};
 #[derive(Debug, Serialize)]
 pub(super) struct Worse {
     model: String,
+    method: String,
     why: String,
     /// Fractions in per cent.
     fractions: Vec<String>,
@@ -67,6 +68,7 @@ fn of_model(shown: &Shown, ratios: &[RiskRatio], changes: &[Change]) -> Worse {
     let fractions = some(&fractions, FRACTIONS);
     Worse {
         model: shown.model.clone(),
+        method: shown.method.clone(),
         why: shown.why.clone(),
         counted: !changes.is_empty(),
         ratios: ratio_rows(&ratios, &fractions),

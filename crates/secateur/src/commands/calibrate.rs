@@ -66,7 +66,11 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let found = collect(arguments, &subject, &variants)?;
     let folder = arguments.output.join(&subject.name);
     for Variant { method, profile } in variants {
-        let ranking = rank(method, profile, arguments.seed, &subject.shapes(), &[&found])?;
+        let mut ranking = rank(method, profile, arguments.seed, &subject.shapes(), &[&found])?;
+        if !ranking.domains.is_empty() {
+            // The seed drew its samples.
+            ranking.seed = arguments.seed;
+        }
         let path = folder.join(format!("{}@{profile}-{}.json", method.name(), arguments.seed));
         ranking.save(&path)?;
         println!("{}", path.display());

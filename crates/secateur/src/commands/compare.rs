@@ -41,7 +41,7 @@ many cells, counts, answers and metrics), and the lists `missing`, `extra`, `inp
 #[derive(Debug, Args)]
 #[command(after_help = format!("{AFTER}\n{EXIT_CODES}"))]
 pub struct Arguments {
-    /// The results directory of one run of a sweep, or its address (s3://…, gs://…, az://…): what is expected.
+    /// The results directory of one run of a sweep, or its address (`s3://…`, `gs://…`, `az://…`): what is expected.
     a: PathBuf,
     /// That of another run: what was found.
     b: PathBuf,

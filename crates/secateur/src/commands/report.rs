@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use secateur_results::report::{ReportOptions, report, written_section};
+use secateur_results::report::{ITEMS, ReportOptions, report, written_section};
 use secateur_results::store::Store;
 
 use super::command_line;
@@ -21,13 +21,16 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
-    /// A sweep's results directory, or its address: s3://…, gs://…, az://….
+    /// A sweep's results directory, or its address: `s3://…`, `gs://…`, `az://…`.
     directory: PathBuf,
     #[command(flatten)]
     rule: Rule,
     /// Fraction removed at which kept sets are compared.
     #[arg(long, default_value_t = 0.5)]
     agreement_at: f64,
+    /// Pairs of answers, unpruned and pruned, that the page holds at most; the others stay in the answers' files.
+    #[arg(long, value_name = "PAIRS", default_value_t = ITEMS)]
+    items: usize,
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
@@ -40,6 +43,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         agreement_page: agreement_page(store.directory(), &fractions(&store)?, &command),
         command,
         only: None,
+        items: arguments.items,
     };
     let written = report(&store, &options)?;
     for folder in FOLDERS {

@@ -23,7 +23,7 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
-    /// A sweep's results directory, or its address: s3://…, gs://…, az://….
+    /// A sweep's results directory, or its address: `s3://…`, `gs://…`, `az://…`.
     directory: PathBuf,
     #[command(flatten)]
     rule: Rule,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use secateur_results::atomic;
 use secateur_results::claims::{Claiming, Claims};
 use secateur_results::key::RecordKey;
-use secateur_results::report::{Report, ReportOptions, report};
+use secateur_results::report::{ITEMS, Report, ReportOptions, report};
 use secateur_results::store::Store;
 use serde_json::json;
 
@@ -94,6 +94,7 @@ fn draw(store: &Store, sweep: &Sweep, command: &str, only: Option<BTreeSet<Strin
         agreement_page: agreement_page(store.directory(), &sweep.ratios, command),
         command: command.to_owned(),
         only,
+        items: ITEMS,
     };
     Ok(report(store, &options)?)
 }

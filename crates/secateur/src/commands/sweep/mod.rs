@@ -74,7 +74,7 @@ pub struct Arguments {
     #[command(flatten)]
     whence: Whence,
     /// Print cells, memory and an estimate of time, and stop.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "json")]
     dry_run: bool,
     #[command(flatten)]
     watching: Watching,
@@ -112,7 +112,7 @@ struct Watching {
     #[arg(short, long)]
     quiet: bool,
     /// Print events on stdout, one JSON object a line, and nothing else there.
-    #[arg(long, conflicts_with_all = ["quiet", "dry_run"])]
+    #[arg(long, conflicts_with = "quiet")]
     json: bool,
 }
 
@@ -140,7 +140,7 @@ struct PartArguments {
 /// What must be said alike to every command on one sweep.
 #[derive(Debug, Args)]
 struct Whence {
-    /// Folder for results, or s3://bucket/folder, gs://… or az://… in an object store; the sweep gets a folder of its name in it.
+    /// Folder for results, or `s3://bucket/folder`, `gs://…` or `az://…` in an object store; the sweep gets a folder of its name in it.
     #[arg(long, default_value = "results/sweeps")]
     results: PathBuf,
     /// cpu, ndarray or wgpu; instead of the sweep file's device.
