@@ -81,7 +81,7 @@ fn list(arguments: &Arguments, all: &[StoredRecord]) -> anyhow::Result<()> {
     let listed = chosen.iter().map(|stored| ListedCell::brief(&stored.record)).collect();
     let page = arguments.paged(listed, CELLS)?;
     if arguments.json {
-        let document = json!({ "total": page.total, "page": page.page, "pages": page.pages, "cells": page.entries });
+        let document = json!({ "total": page.total, "page": page.number, "pages": page.pages, "cells": page.entries });
         println!("{document:#}");
     } else {
         print::cells(&page);

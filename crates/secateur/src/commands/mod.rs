@@ -161,13 +161,3 @@ fn command_line() -> String {
     let words: Vec<String> = std::env::args().skip(1).map(quoted).collect();
     format!("secateur {}", words.join(" "))
 }
-
-#[cfg(test)]
-mod tests {
-    use clap::CommandFactory;
-
-    #[test]
-    fn options_fit_together() {
-        super::Cli::command().debug_assert();
-    }
-}

@@ -40,7 +40,9 @@ fn list(arguments: &Arguments) -> anyhow::Result<()> {
     let own = arguments.cards.iter().flat_map(|folder| tasks::card::names_in(folder));
     let names: Vec<String> = tasks::names().into_iter().chain(own).collect();
     if !arguments.json {
-        names.iter().for_each(|name| println!("{name}"));
+        for name in names {
+            println!("{name}");
+        }
         return Ok(());
     }
     let entry = |name: &String| {

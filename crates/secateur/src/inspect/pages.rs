@@ -9,7 +9,8 @@ pub struct Page<T> {
     /// Entries of all pages.
     pub total: usize,
     /// This one, from 1.
-    pub page: usize,
+    #[serde(rename = "page")]
+    pub number: usize,
     /// How many there are; at least 1.
     pub pages: usize,
     /// Its entries.
@@ -30,7 +31,7 @@ impl<T> Page<T> {
         }
         Ok(Self {
             total,
-            page: number,
+            number,
             pages,
             entries: all.into_iter().skip((number - 1) * size).take(size).collect(),
         })
@@ -42,12 +43,12 @@ impl<T> Page<T> {
         if self.pages == 1 {
             return None;
         }
-        let next = if self.page < self.pages {
-            format!("; --page {} shows the next", self.page + 1)
+        let next = if self.number < self.pages {
+            format!("; --page {} shows the next", self.number + 1)
         } else {
             String::new()
         };
-        Some(format!("page {} of {}{next}", self.page, self.pages))
+        Some(format!("page {} of {}{next}", self.number, self.pages))
     }
 }
 
