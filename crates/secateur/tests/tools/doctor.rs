@@ -210,7 +210,7 @@ fn what_is_no_checkpoint_is_said_to_be_none() {
     assert!(told.contains("only as pytorch_model.bin"), "{told}");
     for (name, words) in [
         ("nowhere", "neither an existing directory nor a hub id"),
-        ("org/absent", "doctor downloads nothing"),
+        ("org/absent", "nothing is downloaded"),
     ] {
         let output = run(at, &["doctor", name]);
         let told = text(&output.stderr);
