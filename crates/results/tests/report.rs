@@ -103,7 +103,12 @@ fn hostile_text_stays_text() {
     for page in [&html, &markdown] {
         assert!(!page.contains("<img src=x"));
     }
-    assert!(!html.contains("<script"));
+    // The page's own: a block of data (no answers here) and its script, which alone may run.
+    assert_eq!(html.matches("<script").count(), 2);
+    let (_, script) = html.rsplit_once("<script>").unwrap();
+    let script = script.split("</script>").next().unwrap();
+    assert!(script.starts_with("\"use strict\";") && !script.contains("alert(1)"));
+    assert!(html.contains("script-src 'sha256-") || html.contains("script-src &#x27;sha256-"));
     // In the fence of the definition a tag is text; nowhere else is there one.
     assert_eq!(markdown.matches("<script").count(), 1);
     assert!(markdown.contains("````toml\nname = \"demo\"\n# ``` </pre><script>"));

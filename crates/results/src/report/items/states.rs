@@ -42,7 +42,7 @@ pub(super) fn states(regressions: &[Regression], pairs: &[Pair<'_>]) -> States {
         for (item, state) in found.iter().enumerate() {
             let kind = match state {
                 Some((true, false)) => loss.kind,
-                Some((false, true)) => loss.kind.inverse(),
+                Some((false, true)) if gain.is_some() => loss.kind.inverse(),
                 _ => continue,
             };
             all.changes[item] |= 1 << kind as u32;
