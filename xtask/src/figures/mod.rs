@@ -3,7 +3,9 @@
 //! One run of `benchmarks/sweeps/demo.toml` makes the tables and the report in `results/demo`, the charts that the book has copies of, and the
 //! numbers between `<!-- figures: … -->` marks. With `--check` nothing is written: what the run gives is held against what is there.
 
+mod against;
 mod blocks;
+mod drawing;
 mod numbers;
 mod reference;
 mod rows;
@@ -77,8 +79,9 @@ fn write(run: &Path, root: &Path) -> anyhow::Result<u8> {
 }
 
 fn check(run: &Path, root: &Path) -> anyhow::Result<u8> {
-    let against = reference::Against::read(run, root)?;
+    let against = against::Against::read(run, root)?;
     let mut problems = against.too_far();
+    problems.extend(reference::chart_names(run, root)?);
     if against.same() {
         problems.extend(reference::charts(run, root)?);
         let pages = blocks::pages(&numbers::Numbers::read(run)?, root)?;

@@ -1,25 +1,20 @@
 //! The reference run in `results/demo`: written from a run, or held against one.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
-use super::rows::{Comparison, read};
+use super::drawing;
 
-const REFERENCE: &str = "results/demo";
+/// Folder of the reference run.
+pub(super) const REFERENCE: &str = "results/demo";
 const CHARTS: &str = "report/charts";
 /// The book's pages reach nothing outside of their folder, so it has copies.
 const COPIES: &str = "docs/src/charts";
 /// Large as text; the same tables are there as Parquet.
 const LEFT_OUT: [&str; 2] = ["metrics.csv", "diagrams.csv"];
-
-/// Another processor rounds otherwise, and a greedy answer near a tie turns: by so much may a value of a table move, in its
-/// unit or as a share of the unpruned value, whichever is more.
-const TOLERANCE: f64 = 0.05;
-/// Below so many items a single answer moves a value further than that.
-const ITEMS: u64 = 60;
 
 /// Puts a run in the reference run's place, and its charts into the book.
 ///
@@ -60,132 +55,40 @@ pub(super) fn write(run: &Path, root: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What is wrong with the reference run's charts and the book's copies, given a run with the same numbers.
+/// Which charts a run and the reference run do not share.
+///
+/// # Errors
+/// If a folder cannot be read.
+pub(super) fn chart_names(run: &Path, root: &Path) -> anyhow::Result<Vec<String>> {
+    let (drawn, there) = (names(&run.join(CHARTS))?, names(&root.join(REFERENCE).join(CHARTS))?);
+    let lacks = drawn
+        .difference(&there)
+        .map(|name| format!("{REFERENCE}/{CHARTS} lacks {name}"));
+    let gone = there
+        .difference(&drawn)
+        .map(|name| format!("{REFERENCE}/{CHARTS}/{name} is drawn no more"));
+    Ok(lacks.chain(gone).collect())
+}
+
+/// Which of the reference run's drawings and the book's copies are not what a run with the same numbers draws. The other formats
+/// are made of the same drawings.
 ///
 /// # Errors
 /// If a folder or file cannot be read.
 pub(super) fn charts(run: &Path, root: &Path) -> anyhow::Result<Vec<String>> {
     let mut problems = Vec::new();
-    let (made, reference) = (run.join(CHARTS), root.join(REFERENCE).join(CHARTS));
-    let (drawn, there) = (names(&made)?, names(&reference)?);
-    problems.extend(
-        drawn
-            .difference(&there)
-            .map(|name| format!("{REFERENCE}/{CHARTS} lacks {name}")),
-    );
-    problems.extend(
-        there
-            .difference(&drawn)
-            .map(|name| format!("{REFERENCE}/{CHARTS}/{name} is drawn no more")),
-    );
-    let copies = root.join(COPIES);
-    let shown = names(&copies)?
-        .into_iter()
-        .map(|name| (COPIES, copies.join(&name), name));
-    let kept = drawn
-        .intersection(&there)
-        .map(|name| (REFERENCE, reference.join(name), name.clone()));
-    for (place, path, name) in kept.chain(shown) {
-        if bytes(&made.join(&name))? != bytes(&path)? {
-            problems.push(format!("{place}: {name} is not as this run draws it"));
+    for place in [format!("{REFERENCE}/{CHARTS}"), COPIES.to_owned()] {
+        for name in names(&root.join(&place))?
+            .iter()
+            .filter(|name| Path::new(name).extension() == Some("svg".as_ref()))
+        {
+            let made = run.join(CHARTS).join(name);
+            if made.is_file() && !drawing::same(&text(&made)?, &text(&root.join(&place).join(name))?) {
+                problems.push(format!("{place}/{name} is not as this run draws it"));
+            }
         }
     }
     Ok(problems)
-}
-
-/// A run's comparisons beside those of the reference run.
-pub(super) struct Against {
-    /// Compared values.
-    all: usize,
-    /// A line per value that differs: where, the reference run's, this run's; and by more than rounding can explain?
-    different: Vec<(String, bool)>,
-}
-
-impl Against {
-    /// # Errors
-    /// If a table cannot be read.
-    pub(super) fn read(run: &Path, root: &Path) -> anyhow::Result<Self> {
-        let reference = read(&root.join(REFERENCE), "comparisons")?;
-        Ok(Self::new(&by_name(reference), &by_name(read(run, "comparisons")?)))
-    }
-
-    fn new(reference: &BTreeMap<String, Comparison>, made: &BTreeMap<String, Comparison>) -> Self {
-        let names: BTreeSet<&String> = reference.keys().chain(made.keys()).collect();
-        let all = names.len();
-        let mut different = Vec::new();
-        for name in names {
-            match (reference.get(name), made.get(name)) {
-                (Some(old), Some(new)) => different.extend(moved(name, old, new)),
-                (Some(_), None) => different.push((format!("{name}: not in this run"), true)),
-                (None, _) => different.push((format!("{name}: not in {REFERENCE}"), true)),
-            }
-        }
-        Self { all, different }
-    }
-
-    /// Is every value the same to its last digit?
-    pub(super) fn same(&self) -> bool {
-        self.different.is_empty()
-    }
-
-    /// Values that are further apart than another processor's rounding explains.
-    pub(super) fn too_far(&self) -> Vec<String> {
-        let far = self.different.iter().filter(|(_, far)| *far);
-        far.map(|(line, _)| line.clone()).collect()
-    }
-
-    pub(super) fn summary(&self) -> String {
-        let (differ, all) = (self.different.len(), self.all);
-        format!(
-            "{differ} of {all} values differ from {REFERENCE}'s, as on another processor; charts and texts are not compared"
-        )
-    }
-}
-
-fn by_name(rows: Vec<Comparison>) -> BTreeMap<String, Comparison> {
-    let name = |row: &Comparison| {
-        let Comparison {
-            model,
-            method,
-            fraction_removed,
-            task,
-            metric,
-            scorer,
-            ..
-        } = row;
-        format!("{model} {method} {fraction_removed} {task} {metric} {scorer}")
-    };
-    rows.into_iter().map(|row| (name(&row), row)).collect()
-}
-
-/// What is said of a value that is not the reference run's, and whether it is too far from it.
-fn moved(name: &str, old: &Comparison, new: &Comparison) -> Option<(String, bool)> {
-    let values = |row: &Comparison| {
-        row.unpruned
-            .zip(row.difference)
-            .map(|(unpruned, difference)| (unpruned, unpruned + difference))
-    };
-    let (before, after) = (values(old), values(new));
-    if before == after && old.n == new.n {
-        return None;
-    }
-    let far = old.n.is_some_and(|n| n >= ITEMS)
-        && match (before, after) {
-            (Some(before), Some(after)) => {
-                let allowed = TOLERANCE * before.0.abs().max(1.0);
-                (before.0 - after.0).abs() > allowed || (before.1 - after.1).abs() > allowed
-            }
-            _ => true,
-        };
-    let shown = |values: Option<(f64, f64)>| {
-        values.map_or("undefined".to_owned(), |(unpruned, pruned)| {
-            format!("{unpruned} → {pruned}")
-        })
-    };
-    Some((
-        format!("{name}: {} in {REFERENCE}, {} in this run", shown(before), shown(after)),
-        far,
-    ))
 }
 
 fn copy_all(from: &Path, to: &Path) -> anyhow::Result<()> {
@@ -207,8 +110,8 @@ fn copy(from: &Path, to: &PathBuf) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn bytes(path: &Path) -> anyhow::Result<Vec<u8>> {
-    fs::read(path).with_context(|| path.display().to_string())
+fn text(path: &Path) -> anyhow::Result<String> {
+    fs::read_to_string(path).with_context(|| path.display().to_string())
 }
 
 /// Names in a folder.
@@ -222,37 +125,6 @@ fn names(folder: &Path) -> anyhow::Result<BTreeSet<String>> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-
-    fn row(difference: f64, n: u64) -> Comparison {
-        Comparison {
-            model: "m".to_owned(),
-            method: "reap".to_owned(),
-            fraction_removed: 0.5,
-            task: "t".to_owned(),
-            metric: "accuracy".to_owned(),
-            scorer: "probabilities".to_owned(),
-            unpruned: Some(0.8),
-            difference: Some(difference),
-            n: Some(n),
-        }
-    }
-
-    fn against(old: Comparison, new: Vec<Comparison>) -> Against {
-        Against::new(&by_name(vec![old]), &by_name(new))
-    }
-
-    #[test]
-    fn a_turned_answer_is_told_and_a_wrong_number_refused() {
-        assert!(against(row(-0.1, 120), vec![row(-0.1, 120)]).same());
-        let turned = against(row(-0.1, 120), vec![row(-0.1 + 1.0 / 120.0, 120)]);
-        assert!(!turned.same() && turned.too_far().is_empty());
-        assert_eq!(against(row(-0.1, 120), vec![row(-0.2, 120)]).too_far().len(), 1);
-        assert_eq!(against(row(-0.1, 12), vec![row(-0.2, 12)]).too_far().len(), 0);
-        assert_eq!(
-            against(row(-0.1, 120), Vec::new()).too_far(),
-            ["m reap 0.5 t accuracy probabilities: not in this run"]
-        );
-    }
 
     #[test]
     fn a_run_takes_the_reference_runs_place() {
@@ -280,8 +152,13 @@ mod tests {
             "the book shows a.svg, which the run has not drawn in report/charts"
         );
         file(run.join(CHARTS).join("a.svg"), "new");
-        assert_eq!(charts(&run, &root).unwrap().len(), 3);
+        assert_eq!(chart_names(&run, &root).unwrap().len(), 2);
+        assert_eq!(
+            charts(&run, &root).unwrap(),
+            ["docs/src/charts/a.svg is not as this run draws it"]
+        );
         write(&run, &root).unwrap();
+        assert_eq!(chart_names(&run, &root).unwrap(), Vec::<String>::new());
         assert_eq!(charts(&run, &root).unwrap(), Vec::<String>::new());
         assert_eq!(fs::read_to_string(root.join(COPIES).join("a.svg")).unwrap(), "new");
         assert_eq!(
