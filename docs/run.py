@@ -3,6 +3,7 @@
 
     docs/run.py                      links, anchors, included files, charts, paths of the repository, the list of chapters
     docs/run.py --secateur PATH      and every command, with this program as `secateur`
+    docs/run.py --built DIR          and the pages that mdBook made: one per chapter, nothing left to include, no link that leads nowhere
 
 A command is a line of a `console` block that begins with `$ `; a line that ends with a backslash goes on in the next. Other lines
 show output and are not compared. Commands run in the order of the chapters, in one scratch folder that reaches the repository's folders
@@ -35,6 +36,7 @@ FENCE = re.compile(r"^ *(`{3,}|~{3,})(.*)$")
 LINK = re.compile(r"\]\(([^()\s]+)\)")
 INCLUDE = re.compile(r"\{\{#include ([^}]+)\}\}")
 HEADING = re.compile(r"^#{1,6} +(.+?)(?: +\{#([\w-]+)\})?$")
+HTML_LINK = re.compile(r"""<(?:a|img|link|script)\b[^>]*?\b(?:href|src)=["']([^"']+)["']""")
 CODE = re.compile(r"`([^`]+)`")
 IN_REPOSITORY = re.compile(r"^(?:crates|benchmarks|datasets|docs|xtask|fuzz|results/demo|results/\w+\.|\.ci)(?:/|\w|$)[\w./@-]*$")
 
@@ -161,6 +163,21 @@ def bad_includes(page):
                     yield f"{at}: {file} has no `ANCHOR: {anchor}`"
 
 
+def bad_pages(listed, built):
+    """What is wrong with the pages that mdBook made."""
+    for chapter in listed:
+        page = built / chapter.relative_to(BOOK).with_suffix(".html")
+        if not page.is_file():
+            yield f"{page}: not built"
+            continue
+        html = page.read_text(encoding="utf-8")
+        if "{{#" in html:
+            yield f"{page}: something was not included"
+        for target in HTML_LINK.findall(html):
+            if not re.match(r"^(?:[a-z]+:|#)", target) and not (page.parent / target.partition("#")[0]).is_file():
+                yield f"{page}: the link {target} leads nowhere"
+
+
 def commands(block):
     """(line, command) of a console block."""
     lines = iter(enumerate(block.lines, block.line))
@@ -218,9 +235,10 @@ def run(at, command, expected, scratch, environment):
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--secateur", type=Path, help="the program; without it no command is run")
-    secateur = arguments.parse_args().secateur
-    listed = chapters()
-    found = list(problems(listed))
+    arguments.add_argument("--built", type=Path, help="folder of the pages that mdBook made")
+    given = arguments.parse_args()
+    secateur, listed = given.secateur, chapters()
+    found = list(problems(listed)) + (list(bad_pages(listed, given.built)) if given.built else [])
     if found:
         sys.exit("\n".join(found))
     print(f"{len(listed)} chapters: links, anchors, included files, charts and paths are there")

@@ -3,6 +3,7 @@
 //! Thin on purpose: it links nothing heavy, so that `cargo xtask` itself builds in seconds.
 
 mod nightly;
+mod package;
 
 use std::process::{Command, ExitCode, ExitStatus, Stdio};
 
@@ -24,6 +25,7 @@ cargo xtask COMMAND
   nightly [OPTIONS]            run sweeps and benches, compare with the last good run, summarise; see nightly --help
   test [ARGUMENTS]             run all tests, on all devices that are there
   check                        format, lints, tests, documentation: what CI runs
+  package [OPTIONS]            pack all crates for a registry, and check that each compiles from its package alone
   run ARGUMENTS                any other `secateur` command, e.g. `cargo xtask run tasks`
 
 Everything after the command goes to `secateur`; `--device ndarray|wgpu` also switches the build's feature on.
@@ -70,6 +72,7 @@ fn run(mut words: Vec<String>) -> anyhow::Result<u8> {
         ),
         "check" => check(),
         "nightly" => nightly::run(&words, &root_file(DEMO)?),
+        "package" => package::run(&words),
         "simulate" => simulate(),
         other => bail!("unknown command `{other}`\n\n{USAGE}"),
     }

@@ -1,6 +1,6 @@
 //! What is known about each data set: where it comes from, its official files, licence, citation, and how far our loader was tested.
 //!
-//! The cards are `datasets/cards/<set>.toml` of the repository, compiled in.
+//! The cards are `cards/<set>.toml` of this crate, compiled in.
 
 use std::path::{Path, PathBuf};
 
@@ -75,48 +75,42 @@ pub struct CardFile {
 
 /// Cards by set name.
 pub const CARDS: &[(&str, &str)] = &[
-    ("pubmedqa", include_str!("../../../datasets/cards/pubmedqa.toml")),
-    ("medqa", include_str!("../../../datasets/cards/medqa.toml")),
-    ("medmcqa", include_str!("../../../datasets/cards/medmcqa.toml")),
-    ("mmlu", include_str!("../../../datasets/cards/mmlu.toml")),
-    ("multimedqa", include_str!("../../../datasets/cards/multimedqa.toml")),
-    ("meqsum", include_str!("../../../datasets/cards/meqsum.toml")),
-    ("kqa", include_str!("../../../datasets/cards/kqa.toml")),
-    ("medlfqa", include_str!("../../../datasets/cards/medlfqa.toml")),
-    ("medhalt", include_str!("../../../datasets/cards/medhalt.toml")),
-    ("medinst32", include_str!("../../../datasets/cards/medinst32.toml")),
-    (
-        "rct_summaries",
-        include_str!("../../../datasets/cards/rct_summaries.toml"),
-    ),
-    ("scifact", include_str!("../../../datasets/cards/scifact.toml")),
-    ("pubhealth", include_str!("../../../datasets/cards/pubhealth.toml")),
-    ("medec", include_str!("../../../datasets/cards/medec.toml")),
-    ("mts_dialog", include_str!("../../../datasets/cards/mts_dialog.toml")),
+    ("pubmedqa", include_str!("../cards/pubmedqa.toml")),
+    ("medqa", include_str!("../cards/medqa.toml")),
+    ("medmcqa", include_str!("../cards/medmcqa.toml")),
+    ("mmlu", include_str!("../cards/mmlu.toml")),
+    ("multimedqa", include_str!("../cards/multimedqa.toml")),
+    ("meqsum", include_str!("../cards/meqsum.toml")),
+    ("kqa", include_str!("../cards/kqa.toml")),
+    ("medlfqa", include_str!("../cards/medlfqa.toml")),
+    ("medhalt", include_str!("../cards/medhalt.toml")),
+    ("medinst32", include_str!("../cards/medinst32.toml")),
+    ("rct_summaries", include_str!("../cards/rct_summaries.toml")),
+    ("scifact", include_str!("../cards/scifact.toml")),
+    ("pubhealth", include_str!("../cards/pubhealth.toml")),
+    ("medec", include_str!("../cards/medec.toml")),
+    ("mts_dialog", include_str!("../cards/mts_dialog.toml")),
     (
         "cochrane_simplification",
-        include_str!("../../../datasets/cards/cochrane_simplification.toml"),
+        include_str!("../cards/cochrane_simplification.toml"),
     ),
-    ("bioner", include_str!("../../../datasets/cards/bioner.toml")),
-    ("careqa", include_str!("../../../datasets/cards/careqa.toml")),
-    ("hellaswag", include_str!("../../../datasets/cards/hellaswag.toml")),
-    ("arc", include_str!("../../../datasets/cards/arc.toml")),
-    ("piqa", include_str!("../../../datasets/cards/piqa.toml")),
-    ("truthfulqa", include_str!("../../../datasets/cards/truthfulqa.toml")),
-    ("gsm8k", include_str!("../../../datasets/cards/gsm8k.toml")),
-    ("humaneval", include_str!("../../../datasets/cards/humaneval.toml")),
-    ("ifeval", include_str!("../../../datasets/cards/ifeval.toml")),
-    (
-        "multi_news_plus",
-        include_str!("../../../datasets/cards/multi_news_plus.toml"),
-    ),
-    ("xsum", include_str!("../../../datasets/cards/xsum.toml")),
-    ("winogrande", include_str!("../../../datasets/cards/winogrande.toml")),
-    ("boolq", include_str!("../../../datasets/cards/boolq.toml")),
-    ("nq_open", include_str!("../../../datasets/cards/nq_open.toml")),
-    ("squad2", include_str!("../../../datasets/cards/squad2.toml")),
-    ("selfaware", include_str!("../../../datasets/cards/selfaware.toml")),
-    ("halueval", include_str!("../../../datasets/cards/halueval.toml")),
+    ("bioner", include_str!("../cards/bioner.toml")),
+    ("careqa", include_str!("../cards/careqa.toml")),
+    ("hellaswag", include_str!("../cards/hellaswag.toml")),
+    ("arc", include_str!("../cards/arc.toml")),
+    ("piqa", include_str!("../cards/piqa.toml")),
+    ("truthfulqa", include_str!("../cards/truthfulqa.toml")),
+    ("gsm8k", include_str!("../cards/gsm8k.toml")),
+    ("humaneval", include_str!("../cards/humaneval.toml")),
+    ("ifeval", include_str!("../cards/ifeval.toml")),
+    ("multi_news_plus", include_str!("../cards/multi_news_plus.toml")),
+    ("xsum", include_str!("../cards/xsum.toml")),
+    ("winogrande", include_str!("../cards/winogrande.toml")),
+    ("boolq", include_str!("../cards/boolq.toml")),
+    ("nq_open", include_str!("../cards/nq_open.toml")),
+    ("squad2", include_str!("../cards/squad2.toml")),
+    ("selfaware", include_str!("../cards/selfaware.toml")),
+    ("halueval", include_str!("../cards/halueval.toml")),
 ];
 
 /// The card of a set.

@@ -11,6 +11,17 @@ use crate::python::text::strip;
 use crate::record::{Record, describe};
 
 /// A checked template.
+///
+/// ```
+/// use secateur_datasets::record::Record;
+/// use secateur_datasets::template::Template;
+///
+/// let template = Template::parse("{question|strip}\n{options|lettered}\nAnswer:")?;
+/// let fields = r#"{"question": " Which organ makes insulin? ", "options": ["liver", "pancreas"]}"#;
+/// let record = Record { file: "a.jsonl".into(), at: "line 1".into(), index: 0, fields: serde_json::from_str(fields)? };
+/// assert_eq!(template.fill(&record)?, "Which organ makes insulin?\nA. liver\nB. pancreas\nAnswer:");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template {
     pieces: Vec<Piece>,

@@ -371,7 +371,7 @@ fn corpus_mistakes() {
 /// The cards shown in the documentation are cards.
 #[test]
 fn documented_cards_parse() {
-    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../datasets/cards/README.md");
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("cards/README.md");
     let text = std::fs::read_to_string(readme).unwrap();
     let blocks: Vec<&str> = text
         .split("```toml\n")

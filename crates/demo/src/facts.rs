@@ -1,4 +1,4 @@
-//! What the demo models are taught: the facts under `datasets/demo/knowledge`, compiled in.
+//! What the demo models are taught: the facts in this crate's `knowledge`, compiled in.
 //!
 //! A relation is a table of facts (`<name>.tsv`) and the sentences that put them into words (`biomedical.toml`,
 //! `general.toml`). Within a relation a subject has one answer. A quarter of the facts is never asked about in training

@@ -103,6 +103,33 @@ pub struct Outcome {
 ///
 /// # Errors
 /// If an item does not suit the task's scoring, the engine fails or returns what is not a number, or the observer stops it.
+///
+/// # Examples
+/// ```
+/// use std::collections::BTreeMap;
+///
+/// use secateur_datasets::tasks::spec::{ChoiceMetric, Domain, TaskSpec};
+/// use secateur_datasets::{Body, Choice, Item};
+/// use secateur_evaluation::bigram::BigramEngine;
+/// use secateur_evaluation::evaluate::{EvaluationOptions, evaluate};
+///
+/// let task = TaskSpec::choice("colours", "", Domain::General, &[ChoiceMetric::Acc]);
+/// let choice = Choice {
+///     context: "Q: grass".into(),
+///     continuations: vec![" green".into(), " red".into()],
+///     choices: vec!["green".into(), "red".into()],
+///     gold: vec![0],
+///     ..Choice::default()
+/// };
+/// let items = [Item { id: "1".into(), body: Body::Choice(choice), fields: BTreeMap::new() }];
+///
+/// // The smallest real language model; a checkpoint is a `local::LocalEngine`, a server a `served` one.
+/// let mut engine = BigramEngine::train("Q: grass green\nQ: blood red\nQ: leaf green", &["green", "red"]);
+/// let evaluation = evaluate(&mut engine, &task, &items, &EvaluationOptions::default(), &mut ())?;
+/// let accuracy = &evaluation.outcome.metrics[0];
+/// assert_eq!((accuracy.name.as_str(), accuracy.value, accuracy.n), ("accuracy", 1.0, 1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn evaluate(
     engine: &mut dyn Engine,
     task: &TaskSpec,

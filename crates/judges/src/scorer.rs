@@ -35,6 +35,22 @@ pub struct Part {
 }
 
 /// A scorer of texts against their sources. The same pairs give the same readings, whatever else is in the batch.
+///
+/// ```
+/// use secateur_judges::scorer::{Pair, TextScorer};
+/// use secateur_judges::scorers::lexical::LexicalScorer;
+/// use secateur_metrics::lexical::WordLists;
+///
+/// let mut scorer = LexicalScorer::new("lexical_support", WordLists::default())?;
+/// let source = "The patient was given 40 mg of furosemide.";
+/// let pairs = [source, "The patient was given 80 mg of furosemide.", ""].map(|text| Pair { source, text });
+/// let readings = scorer.score(&pairs, &mut |_| {})?;
+/// let scores: Vec<Option<f64>> = readings.iter().map(|reading| reading.as_ref().map(|r| r.score)).collect();
+/// assert_eq!(scores[0], Some(1.0));
+/// assert!(scores[1] < scores[0]);
+/// assert_eq!(scores[2], None); // says nothing, so there is nothing to score
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait TextScorer {
     /// Name, unit, direction and aspect of its number.
     fn definition(&self) -> Definition;

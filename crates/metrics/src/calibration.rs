@@ -63,6 +63,16 @@ pub enum Binning {
 ///
 /// # Errors
 /// If there are no items or bins, the lists differ in length, or a confidence is outside [0, 1].
+///
+/// # Examples
+/// ```
+/// use secateur_metrics::calibration::expected_calibration_error;
+///
+/// // Four answers held with 0.8, two of them right; one held with 0.5, wrong.
+/// let error = expected_calibration_error(&[0.8, 0.8, 0.8, 0.8, 0.5], &[true, true, false, false, false], 10)?;
+/// assert!((error - (4.0 * 0.3 + 0.5) / 5.0).abs() < 1e-12);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn expected_calibration_error(confidences: &[f64], right: &[bool], bins: usize) -> Result<f64> {
     let diagram = reliability_diagram(confidences, right, bins, Binning::EqualWidth)?;
     Ok(expected(&diagram))

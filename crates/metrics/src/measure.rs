@@ -19,6 +19,24 @@ pub type Statistic<'a> = &'a dyn Fn(&[usize]) -> Option<f64>;
 ///
 /// # Errors
 /// If there are no items or `clusters` has another number of them.
+///
+/// # Examples
+/// ```
+/// use secateur_metrics::classification::ACCURACY;
+/// use secateur_metrics::statistics::{Bootstrap, Clusters};
+/// use secateur_metrics::{measure, measure_paired};
+///
+/// let options = Bootstrap { resamples: 500, ..Bootstrap::default() };
+/// let (unpruned, pruned) = ([true; 20], [&[true; 14][..], &[false; 6]].concat());
+/// let alone = Clusters::singletons(20);
+/// let accuracy = measure::proportion(&ACCURACY, &pruned, &alone, &options)?;
+/// assert_eq!((accuracy.value, accuracy.n, accuracy.interval_method.as_str()), (0.7, 20, "wilson"));
+///
+/// let difference = measure_paired::proportion(&ACCURACY, &unpruned, &pruned, &alone, &options)?;
+/// assert_eq!(difference.right_to_wrong, Some(6));
+/// assert!((difference.p_value - 2.0 / 64.0).abs() < 1e-12); // McNemar: six flips, all one way
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn proportion(
     definition: &Definition,
     outcomes: &[bool],

@@ -115,6 +115,31 @@ pub struct Paired {
 }
 
 /// What a metric is, before it has a value: written once, beside the metric, and listed in [`crate::registry::METRICS`].
+///
+/// A metric of one's own is a definition and a plain function; [`crate::measure`] gives it n and interval:
+///
+/// ```
+/// use secateur_metrics::measure;
+/// use secateur_metrics::statistics::{Bootstrap, Clusters};
+/// use secateur_metrics::value::{Aspect, Definition, Direction};
+///
+/// /// Share of an answer's words that are hedges.
+/// const HEDGING: Definition = Definition::new("hedging", "fraction", Direction::LowerIsBetter, Aspect::Diagnostic);
+///
+/// /// `None` for an answer without words: there is nothing to take a share of.
+/// fn hedging(answer: &str) -> Option<f64> {
+///     let words: Vec<&str> = answer.split_whitespace().collect();
+///     let hedges = words.iter().filter(|word| ["may", "might", "perhaps"].contains(word)).count();
+///     (!words.is_empty()).then(|| hedges as f64 / words.len() as f64)
+/// }
+///
+/// let answers = ["it may help", "it helps", "", "perhaps it might"];
+/// let values: Vec<f64> = answers.iter().filter_map(|answer| hedging(answer)).collect();
+/// let clusters = Clusters::singletons(values.len());
+/// let found = measure::mean(&HEDGING, &values, &clusters, &Bootstrap::default())?;
+/// assert!((found.value - 1.0 / 3.0).abs() < 1e-12 && found.n == 3);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Definition {
     /// Name in the field's terms.

@@ -45,6 +45,27 @@ pub struct MatrixValues {
 }
 
 /// A checkpoint on a device. Masks are switched; weights are never copied.
+///
+/// ```
+/// use secateur_model::checkpoint::Checkpoint;
+/// use secateur_model::mask::{ExpertId, ExpertMask};
+/// use secateur_model::{Device, DeviceKind, Model, Precision};
+///
+/// let checkpoint = Checkpoint::open("../goldens/fixtures/core/models/mixtral/checkpoint")?;
+/// let device = Device::open(DeviceKind::Cpu, Precision::F32)?;
+/// let mut model = Model::load(&checkpoint, &device)?;
+/// let whole = model.logits(&[1, 5, 9])?;
+///
+/// // Of the first layer, as few experts stay as a token needs.
+/// let first = model.moe_layers()[0];
+/// let kept = (0..first.top_k).map(ExpertId).collect();
+/// model.set_mask(Some(&ExpertMask { kept: [(first.layer, kept)].into() }))?;
+/// assert_ne!(model.logits(&[1, 5, 9])?, whole);
+///
+/// model.set_mask(None)?;
+/// assert_eq!(model.logits(&[1, 5, 9])?, whole);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Model {
     family: &'static dyn Family,

@@ -23,6 +23,24 @@ pub struct PlannedLayer {
 }
 
 /// Which experts of each layer stay. Plans of one ranking are nested: removing more keeps a subset.
+///
+/// ```
+/// use secateur_pruning::methods::{Budget, Profile, find};
+/// use secateur_pruning::plan::{Plan, Protected, experts_kept};
+/// use secateur_pruning::ranking::rank;
+/// use secateur_pruning::shape::LayerShape;
+///
+/// let shape = LayerShape::ungrouped(0, 32, 4);
+/// assert_eq!(experts_kept(shape, Budget::Fraction, 0.25)?, 24);
+/// assert!(experts_kept(shape, Budget::Fraction, 0.9).is_ok()); // 28 go, and a token needs the 4 that stay
+/// assert!(experts_kept(shape, Budget::Fraction, 0.95).is_err()); // 2 would stay
+///
+/// let ranking = rank(find("random")?, Profile::Reference, 7, &[shape], &[])?;
+/// let quarter = Plan::new(&ranking, &[shape], 0.25, &Protected::new())?.mask();
+/// let half = Plan::new(&ranking, &[shape], 0.5, &Protected::new())?.mask();
+/// assert!(half.kept[&0].iter().all(|expert| quarter.kept[&0].contains(expert)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Plan {

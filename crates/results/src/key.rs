@@ -8,6 +8,17 @@ use sha2::{Digest, Sha256};
 use crate::error::Error;
 
 /// SHA-256 of a cell's inputs, as 64 lower-case hexadecimal digits.
+///
+/// ```
+/// use std::collections::BTreeMap;
+///
+/// use secateur_results::key::RecordKey;
+///
+/// let cell = |mask: &str| RecordKey::from_inputs(&BTreeMap::from([("mask".into(), mask.into()), ("seed".into(), "0".into())]));
+/// assert_eq!(cell("a"), cell("a"));
+/// assert_ne!(cell("a"), cell("b"));
+/// assert_eq!(RecordKey::parse(cell("a").as_str()), Some(cell("a")));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RecordKey(String);
 

@@ -104,6 +104,24 @@ pub enum Answers {
 }
 
 /// The directory of one sweep.
+///
+/// What a finished sweep says, from its records alone:
+///
+/// ```no_run
+/// use std::path::Path;
+///
+/// use secateur_results::safe::{SafeOptions, SafeSection, safe_fractions};
+/// use secateur_results::store::Store;
+///
+/// let store = Store::open_existing(Path::new("results/sweeps/demo"))?;
+/// let (stored, _set_aside) = store.read_all()?;
+/// let records: Vec<_> = stored.into_iter().map(|stored| stored.record).collect();
+/// let options = SafeOptions::check(&SafeSection::default())?;
+/// for safe in safe_fractions(&records, &options) {
+///     println!("{} by {} in {}: {}", safe.model, safe.method, safe.domain, safe.fraction);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Store {
     directory: PathBuf,

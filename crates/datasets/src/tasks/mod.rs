@@ -97,6 +97,60 @@ pub struct TaskData {
 /// Implementations read only through the [`Source`] they are given, so that every byte is hashed; they keep file order, never
 /// sample and never drop a record in silence (`Source::accept` decides what a bad record means). The same files and options give
 /// the same items. A change of what is asked raises `version`.
+///
+/// A task of one's own, outside of the registry:
+///
+/// ```
+/// use std::collections::BTreeMap;
+/// use std::fs;
+///
+/// use secateur_datasets::source::Source;
+/// use secateur_datasets::tasks::spec::{ChoiceMetric, Domain, FileSpec};
+/// use secateur_datasets::{Body, Choice, DatasetError, Item, LoadOptions, Task, TaskSpec};
+///
+/// #[derive(Debug)]
+/// struct Organs;
+///
+/// impl Task for Organs {
+///     fn spec(&self) -> TaskSpec {
+///         TaskSpec::choice("organs", "organs", Domain::Biomedical, &[ChoiceMetric::Acc])
+///             .about("which organ makes it")
+///             .reads(vec![FileSpec::items("organs.jsonl")])
+///     }
+///
+///     fn read(&self, source: &mut Source, _few_shot: usize, _seed: u64) -> Result<Vec<Item>, DatasetError> {
+///         let records = source.jsonl("organs.jsonl")?;
+///         source.each(&records, |record| {
+///             let choices = record.texts("organs")?;
+///             let gold = record.index_below("right", choices.len())?;
+///             Ok(Item {
+///                 id: format!("line-{}", record.index),
+///                 body: Body::Choice(Choice {
+///                     context: format!("Question: What makes {}?\nAnswer:", record.filled("what")?),
+///                     continuations: choices.iter().map(|choice| format!(" {choice}")).collect(),
+///                     choices,
+///                     gold: vec![gold],
+///                     ..Choice::default()
+///                 }),
+///                 fields: BTreeMap::new(),
+///             })
+///         })
+///     }
+/// }
+///
+/// let folder = tempfile::tempdir()?;
+/// let line = r#"{"what": "insulin", "organs": ["the liver", "the pancreas"], "right": 1}"#;
+/// fs::write(folder.path().join("organs.jsonl"), line)?;
+/// let data = Organs.load(folder.path(), &LoadOptions::default())?;
+/// let Body::Choice(choice) = &data.items[0].body else { unreachable!() };
+/// assert_eq!((choice.context.as_str(), &choice.gold), ("Question: What makes insulin?\nAnswer:", &vec![1]));
+///
+/// // A record that cannot be used stops the task, and says where.
+/// fs::write(folder.path().join("organs.jsonl"), line.replace('1', "2"))?;
+/// let refused = Organs.load(folder.path(), &LoadOptions::default()).unwrap_err().to_string();
+/// assert!(refused.contains("organs.jsonl") && refused.contains("right"), "{refused}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Task: Send + Sync + Debug {
     /// What the task says about itself.
     fn spec(&self) -> TaskSpec;

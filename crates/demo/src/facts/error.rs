@@ -6,17 +6,17 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum KnowledgeError {
     /// A phrasing file is not the TOML it should be.
-    #[error("datasets/demo/knowledge/{file}: {source}")]
+    #[error("crates/demo/knowledge/{file}: {source}")]
     Toml {
-        /// File under `datasets/demo/knowledge`.
+        /// File under `crates/demo/knowledge`.
         file: String,
         /// What the parser says.
         source: Box<toml::de::Error>,
     },
     /// A line of a table breaks its format.
-    #[error("datasets/demo/knowledge/{file}, line {line}: {problem}")]
+    #[error("crates/demo/knowledge/{file}, line {line}: {problem}")]
     Row {
-        /// File under `datasets/demo/knowledge`.
+        /// File under `crates/demo/knowledge`.
         file: String,
         /// Line, from 1.
         line: usize,
@@ -24,9 +24,9 @@ pub enum KnowledgeError {
         problem: String,
     },
     /// A relation or scene breaks a rule.
-    #[error("datasets/demo/knowledge/{file}, `{name}`: {problem}")]
+    #[error("crates/demo/knowledge/{file}, `{name}`: {problem}")]
     Entry {
-        /// File under `datasets/demo/knowledge`.
+        /// File under `crates/demo/knowledge`.
         file: String,
         /// Relation or scene.
         name: String,

@@ -128,7 +128,7 @@ pub const SUMMARISE: &str = "Summarise.";
 
 impl Passages {
     pub(super) fn built_in(indications: &BTreeMap<&str, &str>) -> Result<Self, KnowledgeError> {
-        let text = include_str!("../../../../datasets/demo/knowledge/passages.toml");
+        let text = include_str!("../../knowledge/passages.toml");
         let file: SceneFile = toml::from_str(text).map_err(|source| KnowledgeError::Toml {
             file: FILE.into(),
             source: Box::new(source),
@@ -138,7 +138,7 @@ impl Passages {
             .into_iter()
             .map(checked_scene)
             .collect::<Result<Vec<_>, _>>()?;
-        let doses = include_str!("../../../../datasets/demo/knowledge/doses.tsv");
+        let doses = include_str!("../../knowledge/doses.tsv");
         Ok(Self {
             persons: file.persons,
             places: file.places,

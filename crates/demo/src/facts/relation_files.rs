@@ -10,7 +10,7 @@ use super::{Domain, Fact, Relation, fnv1a};
 
 macro_rules! knowledge {
     ($file:literal) => {
-        include_str!(concat!("../../../../datasets/demo/knowledge/", $file))
+        include_str!(concat!("../../knowledge/", $file))
     };
 }
 

@@ -42,6 +42,17 @@ pub struct LexicalReading {
 }
 
 /// A rule that compares a text with its source. Equal texts give equal readings.
+///
+/// ```
+/// use secateur_metrics::lexical::{Document, WordLists, lexical};
+///
+/// let lists = WordLists::default();
+/// let source = Document::new("The patient was given 40 mg of furosemide.", &lists);
+/// let text = Document::new("The patient was given 80 mg of furosemide.", &lists);
+/// let quantities = lexical("lexical_quantities").expect("it is in the registry");
+/// let reading = quantities.read(&text, &source).expect("the text names a quantity");
+/// assert_eq!((reading.score, reading.looked_at, reading.unsupported.len()), (0.0, 1, 1));
+/// ```
 pub trait Lexical: Sync {
     /// Name, unit and direction.
     fn definition(&self) -> Definition;

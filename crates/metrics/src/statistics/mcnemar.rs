@@ -23,6 +23,16 @@ pub struct McNemar {
 ///
 /// # Errors
 /// If the lists are empty or differ in length.
+///
+/// # Examples
+/// ```
+/// use secateur_metrics::statistics::mcnemar;
+///
+/// let flips = mcnemar(&[true, true, true, false], &[true, false, false, false])?;
+/// assert_eq!((flips.right_to_wrong, flips.wrong_to_right), (2, 0));
+/// assert!((flips.p_value - 0.5).abs() < 1e-12);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn mcnemar(baseline: &[bool], candidate: &[bool]) -> Result<McNemar> {
     not_empty("McNemar's test", baseline)?;
     same_length("McNemar's test", "outcomes", candidate.len(), baseline.len())?;

@@ -1,4 +1,56 @@
 //! One file per method: statistics in, one score per expert out.
+//!
+//! A method of one's own, outside of the registry:
+//!
+//! ```
+//! use secateur_model::mask::ExpertId;
+//! use secateur_pruning::methods::{LayerView, Method, Profile, Saliency};
+//! use secateur_pruning::plan::{Plan, Protected};
+//! use secateur_pruning::ranking::rank;
+//! use secateur_pruning::shape::LayerShape;
+//! use secateur_pruning::statistics::{LayerStatistics, Provenance, Statistic, Statistics};
+//!
+//! /// Root mean square of an expert's outputs on the tokens it serves.
+//! struct Rms;
+//!
+//! impl Method for Rms {
+//!     fn name(&self) -> &'static str {
+//!         "rms"
+//!     }
+//!
+//!     fn source(&self) -> &'static str {
+//!         "an example"
+//!     }
+//!
+//!     fn equation(&self, _profile: Profile) -> &'static str {
+//!         "√(1/|T_i| · Σ_{t∈T_i} ‖E_i(x_t)‖²)"
+//!     }
+//!
+//!     fn needs(&self, _profile: Profile) -> &'static [Statistic] {
+//!         &[Statistic::RoutedTokens, Statistic::SquaredOutputNorm]
+//!     }
+//!
+//!     fn score(&self, layer: &LayerView<'_>, _profile: Profile) -> Saliency {
+//!         let Saliency(means) = layer.per_routed_token(Statistic::SquaredOutputNorm);
+//!         Saliency(means.into_iter().map(f64::sqrt).collect())
+//!     }
+//! }
+//!
+//! // One layer of four experts, one for each of seven tokens.
+//! let shape = LayerShape::ungrouped(0, 4, 1);
+//! let sums = [
+//!     (Statistic::RoutedTokens, vec![4.0, 1.0, 0.0, 2.0]),
+//!     (Statistic::SquaredOutputNorm, vec![16.0, 25.0, 0.0, 2.0]),
+//! ];
+//! let layer = LayerStatistics { shape, tokens: 7, values: sums.into() };
+//! let statistics = Statistics { provenance: Provenance::default(), layers: vec![layer] };
+//!
+//! let ranking = rank(&Rms, Profile::Reference, 0, &[shape], &[&statistics])?;
+//! assert_eq!(ranking.layers[0].scores, [2.0, 5.0, 0.0, 1.0]);
+//! let plan = Plan::new(&ranking, &[shape], 0.5, &Protected::new())?;
+//! assert_eq!(plan.layers[0].kept, [1, 0].map(ExpertId));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use std::collections::BTreeSet;
 use std::fmt;

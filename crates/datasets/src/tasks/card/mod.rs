@@ -1,4 +1,4 @@
-//! A user's own task: a TOML card and a JSONL file, no code. `datasets/cards/README.md` of the repository shows the format.
+//! A user's own task: a TOML card and a JSONL file, no code. `cards/README.md` of this crate shows the format.
 
 pub mod file;
 mod check;
