@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::DatasetError;
 use crate::strict_toml;
 use crate::tasks::{self, TaskSpec};
-use crate::toml_place::{Place, refusal};
+use crate::toml_place::{Spot, refusal};
 
 /// The card of one data set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -148,11 +148,11 @@ pub fn open(path: &Path) -> Result<DataCard, DatasetError> {
         path: path.to_owned(),
         message,
     };
-    let refused = |place: &Place, message: &str| bad(refusal(path, &text, place.find(&text), message));
+    let refused = |place: &Spot, message: &str| bad(refusal(path, &text, place.find(&text), message));
     let card: DataCard = strict_toml::parse_file(path, &text).map_err(bad)?;
     if path.file_stem().is_none_or(|stem| stem != card.set.as_str()) {
         let message = format!("`set` is `{}`, expected the name of the file without `.toml`", card.set);
-        return Err(refused(&Place::key("set"), &message));
+        return Err(refused(&Spot::key("set"), &message));
     }
     let is_hash = |text: &str| text.is_empty() || (text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit()));
     if let Some(file) = card.file.iter().find(|file| !is_hash(&file.sha256)) {
@@ -160,7 +160,7 @@ pub fn open(path: &Path) -> Result<DataCard, DatasetError> {
             "`sha256` of `{}` is `{}`, expected 64 hexadecimal digits",
             file.name, file.sha256
         );
-        let place = Place::key("file").entry(&file.name).then("sha256");
+        let place = Spot::key("file").entry(&file.name).then("sha256");
         return Err(refused(&place, &message));
     }
     Ok(card)

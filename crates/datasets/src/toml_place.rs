@@ -46,9 +46,9 @@ fn plain(c: char) -> char {
     if c.is_control() { ' ' } else { c }
 }
 
-/// What a message is about, from the outside in: `Place::key("tasks").entry("mmlu").then("limit")`.
+/// What a message is about, from the outside in: `Spot::key("tasks").entry("mmlu").then("limit")`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place(Vec<Step>);
+pub struct Spot(Vec<Step>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Step {
@@ -57,7 +57,7 @@ enum Step {
     Value(String),
 }
 
-impl Place {
+impl Spot {
     /// A key of the document.
     #[must_use]
     pub fn key(name: &str) -> Self {
@@ -157,36 +157,36 @@ mod tests {
     const TEXT: &str = "ratios = [0.5, 0.50]\nmethods = [\"reap\"]\nname = \"s\"\n\n[safe]\nmargins = { acuracy = 0.1 }\n\n\
                         [[models]]\nname = \"a\"\npath = \"x\"\n\n[[models]]\nname = \"a\"\n\n[[models]]\nname = \"b\"\npath = \"y\"\n";
 
-    fn at(place: &Place) -> &'static str {
+    fn at(place: &Spot) -> &'static str {
         &TEXT[place.find(TEXT).unwrap()]
     }
 
     #[test]
     fn values_are_found_where_they_stand() {
-        assert_eq!(at(&Place::key("ratios").value("0.5")), "0.50");
-        assert_eq!(at(&Place::key("methods").value("reap")), "\"reap\"");
-        assert_eq!(at(&Place::key("methods")), "[\"reap\"]");
-        assert_eq!(at(&Place::key("name").value("s")), "\"s\"");
-        assert_eq!(at(&Place::key("safe").then("margins").then("acuracy")), "0.1");
-        let twice = Place::key("models").entry("a");
+        assert_eq!(at(&Spot::key("ratios").value("0.5")), "0.50");
+        assert_eq!(at(&Spot::key("methods").value("reap")), "\"reap\"");
+        assert_eq!(at(&Spot::key("methods")), "[\"reap\"]");
+        assert_eq!(at(&Spot::key("name").value("s")), "\"s\"");
+        assert_eq!(at(&Spot::key("safe").then("margins").then("acuracy")), "0.1");
+        let twice = Spot::key("models").entry("a");
         assert_eq!(twice.find(TEXT).unwrap().start, TEXT.rfind("\"a\"").unwrap());
-        assert_eq!(at(&Place::key("models").entry("b").then("path")), "\"y\"");
+        assert_eq!(at(&Spot::key("models").entry("b").then("path")), "\"y\"");
     }
 
     #[test]
     fn what_is_not_there_is_followed_as_far_as_it_is() {
-        assert_eq!(at(&Place::key("methods").value("else")), "methods");
-        assert_eq!(at(&Place::key("models").entry("c").then("path")), "models");
-        assert_eq!(at(&Place::key("models").entry("a").then("path")), "\"a\"");
-        assert_eq!(at(&Place::key("safe").then("alpha")), "safe");
-        assert_eq!(Place::key("nothing").value("a").find(TEXT), None);
-        assert_eq!(Place::key("a").find("no = toml ="), None);
+        assert_eq!(at(&Spot::key("methods").value("else")), "methods");
+        assert_eq!(at(&Spot::key("models").entry("c").then("path")), "models");
+        assert_eq!(at(&Spot::key("models").entry("a").then("path")), "\"a\"");
+        assert_eq!(at(&Spot::key("safe").then("alpha")), "safe");
+        assert_eq!(Spot::key("nothing").value("a").find(TEXT), None);
+        assert_eq!(Spot::key("a").find("no = toml ="), None);
     }
 
     #[test]
     fn the_line_is_shown_with_its_mark() {
         let file = Path::new("s.toml");
-        let shown = refusal(file, TEXT, Place::key("ratios").value("0.5").find(TEXT), "no");
+        let shown = refusal(file, TEXT, Spot::key("ratios").value("0.5").find(TEXT), "no");
         assert_eq!(
             shown,
             "s.toml, line 1, column 16: no\n1 | ratios = [0.5, 0.50]\n  |                ^^^^"

@@ -76,7 +76,7 @@ enum Executor {
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let sweep = Sweep::open(&arguments.file)?;
-    let resources = Resources::check(&sweep.cluster).with_context(|| arguments.file.display().to_string())?;
+    let resources = Resources::check(&sweep.cluster).map_err(|error| sweep.placed(error))?;
     ensure!(
         Address::parse(&arguments.results.to_string_lossy())?.is_none(),
         "{}: `submit` keeps scripts, logs and notes beside the results, so they must lie in a folder that all nodes see; to use an object \

@@ -4,26 +4,26 @@ use std::path::{Component, Path};
 
 use super::file::{CardFile, CardKind, CardMetric};
 use crate::tasks::spec::{ABSTAIN_PHRASES, ChoiceMetric, GenerationMetric, Scoring};
-use crate::toml_place::Place;
+use crate::toml_place::Spot;
 
 /// What a card says that cannot be: where, and what to write instead.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Contradiction {
     /// Where in the card.
-    pub place: Place,
+    pub place: Spot,
     /// What is wrong and what to write instead.
     pub message: String,
 }
 
 /// A contradiction at a place, as an error.
-pub(super) fn wrong<T>(place: Place, message: impl Into<String>) -> Result<T, Contradiction> {
+pub(super) fn wrong<T>(place: Spot, message: impl Into<String>) -> Result<T, Contradiction> {
     let message = message.into();
     Err(Contradiction { place, message })
 }
 
 /// The place of a key of a section.
-pub(super) fn of(section: &str, key: &str) -> Place {
-    Place::key(section).then(key)
+pub(super) fn of(section: &str, key: &str) -> Spot {
+    Spot::key(section).then(key)
 }
 
 /// Refuses a card that contradicts itself.
@@ -40,11 +40,11 @@ fn check_name(name: &str) -> Result<(), Contradiction> {
     if name.is_empty() || !name.chars().all(plain) {
         let found = crate::error::shorten(name);
         let message = format!("`name` is \"{found}\", expected letters, digits, `_` and `-`");
-        return wrong(Place::key("name"), message);
+        return wrong(Spot::key("name"), message);
     }
     if crate::tasks::TASKS.iter().any(|entry| (entry.make)(name).is_some()) {
         let message = format!("`name` is \"{name}\", which is a built-in task: give the card another name");
-        return wrong(Place::key("name"), message);
+        return wrong(Spot::key("name"), message);
     }
     Ok(())
 }
@@ -54,7 +54,7 @@ fn check_sections(card: &CardFile) -> Result<(), Contradiction> {
     let choice = card.kind == CardKind::MultipleChoice;
     let generation = card.kind == CardKind::Generation;
     let asked = card.kind != CardKind::Perplexity;
-    let section = |name: &str| (format!("[{name}]"), Place::key(name));
+    let section = |name: &str| (format!("[{name}]"), Spot::key(name));
     let prompt = |key: &str| (format!("`prompt.{key}`"), of("prompt", key));
     let sections = [
         (section("choices"), card.choices.is_some(), choice, choice),
@@ -80,7 +80,7 @@ fn check_sections(card: &CardFile) -> Result<(), Contradiction> {
         }
         if required && !present {
             let message = format!("{name} is missing, which kind {kind} needs");
-            return wrong(Place::key("kind"), message);
+            return wrong(Spot::key("kind"), message);
         }
     }
     let Some(choices) = &card.choices else {
@@ -93,7 +93,7 @@ fn check_sections(card: &CardFile) -> Result<(), Contradiction> {
             of("choices", "texts"),
             "`choices.texts` needs at least two texts, none of them empty",
         ),
-        _ => wrong(Place::key("choices"), "[choices] needs either `field` or `texts`"),
+        _ => wrong(Spot::key("choices"), "[choices] needs either `field` or `texts`"),
     }
 }
 
@@ -111,7 +111,7 @@ fn check_prompt(card: &CardFile) -> Result<(), Contradiction> {
             "`prompt.template` and `prompt.messages` exclude each other: keep one",
         ),
         (None, None) => wrong(
-            Place::key("prompt"),
+            Spot::key("prompt"),
             "`prompt.template` is missing: say how a question is put, e.g. \"{question}\"",
         ),
         (None, Some(_)) if card.few_shot.is_some() || !prompt.preamble.is_empty() || prompt.system.is_some() => wrong(

@@ -19,7 +19,7 @@ use crate::strict_toml;
 use crate::tasks::Task;
 use crate::tasks::harness::first;
 use crate::tasks::spec::TaskSpec;
-use crate::toml_place::{Place, refusal};
+use crate::toml_place::{Spot, refusal};
 
 impl CardTask {
     /// Reads and checks the card at `path`; data files lie relative to it.
@@ -48,7 +48,7 @@ impl CardTask {
                 "`name` is \"{}\", but the card is called `{stem}.toml`: they must agree",
                 task.card().name
             );
-            let place = Place::key("name").find(&text);
+            let place = Spot::key("name").find(&text);
             return Err(refused(path, refusal(path, &text, place, &message)));
         }
         Ok(task)
