@@ -53,6 +53,7 @@ pub struct Spot(Vec<Step>);
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Step {
     Key(String),
+    Name(String),
     Entry(String),
     Value(String),
 }
@@ -68,6 +69,13 @@ impl Spot {
     #[must_use]
     pub fn then(mut self, name: &str) -> Self {
         self.0.push(Step::Key(name.to_owned()));
+        self
+    }
+
+    /// A key of the table that is meant so far: its name, and not what is set to it.
+    #[must_use]
+    pub fn named(mut self, name: &str) -> Self {
+        self.0.push(Step::Name(name.to_owned()));
         self
     }
 
@@ -112,6 +120,7 @@ fn in_value(value: &Spanned<DeValue<'_>>, steps: &[Step]) -> Option<Range<usize>
     };
     match (step, value.get_ref()) {
         (Step::Key(name), DeValue::Table(table)) => in_table(table, name, inner),
+        (Step::Name(name), DeValue::Table(table)) => table.keys().find(|key| key.get_ref() == name).map(Spanned::span),
         (Step::Entry(name), DeValue::Array(items)) => items.iter().rev().find_map(|item| in_entry(item, name, inner)),
         (Step::Value(text), DeValue::Array(items)) => items.iter().rev().find_map(|item| the_value(item, text)),
         (Step::Value(text), _) => the_value(value, text),
@@ -167,7 +176,9 @@ mod tests {
         assert_eq!(at(&Spot::key("methods").value("reap")), "\"reap\"");
         assert_eq!(at(&Spot::key("methods")), "[\"reap\"]");
         assert_eq!(at(&Spot::key("name").value("s")), "\"s\"");
-        assert_eq!(at(&Spot::key("safe").then("margins").then("acuracy")), "0.1");
+        let margins = || Spot::key("safe").then("margins");
+        assert_eq!(at(&margins().then("acuracy")), "0.1");
+        assert_eq!(at(&margins().named("acuracy")), "acuracy");
         let twice = Spot::key("models").entry("a");
         assert_eq!(twice.find(TEXT).unwrap().start, TEXT.rfind("\"a\"").unwrap());
         assert_eq!(at(&Spot::key("models").entry("b").then("path")), "\"y\"");

@@ -20,6 +20,7 @@ pub use super::variant::{Variant, variant};
 pub use super::written::{ModelEntry, TaskEntry};
 use super::written::{SweepFile, beside, resolve};
 use crate::cluster::ClusterSection;
+use crate::talk;
 
 /// A checked sweep.
 pub struct Sweep {
@@ -79,6 +80,7 @@ impl Sweep {
         let text =
             std::fs::read_to_string(file).with_context(|| format!("cannot read the sweep file {}", file.display()))?;
         let written: SweepFile = strict_toml::parse_file(file, &text).map_err(anyhow::Error::msg)?;
+        talk::detail(|| format!("sweep file {}: `{}`", file.display(), written.name));
         let sweep = Self::check(written, file).map_err(|error| placed(error, file, &text))?;
         Ok(Self { text, ..sweep })
     }

@@ -22,6 +22,7 @@ use super::scorers::Scorers;
 use super::served::{self, seen};
 use super::subject::Subject;
 use super::tasks::{self, LoadedTask};
+use crate::talk;
 
 /// Folder of the judges' kept replies, beside the sweeps' folders: sweeps that ask the same share them.
 const JUDGED: &str = ".judge-replies";
@@ -106,9 +107,12 @@ impl<'a> Opened<'a> {
         scorers.attach(&mut tasks);
         let safe = safe::section(sweep, &tasks, &scorers)?;
         for corpus in &sweep.corpora {
-            corpus
-                .load(sweep.base(), sweep.seeds[0])
-                .map_err(|error| of_corpus(corpus, error))?;
+            let loaded = corpus.load(sweep.base(), sweep.seeds[0]);
+            let data = loaded.map_err(|error| of_corpus(corpus, error))?;
+            talk::detail(|| {
+                let (name, file, samples) = (&corpus.name, corpus.file.display(), data.samples.len());
+                format!("corpus `{name}`: {samples} samples drawn from {file}")
+            });
         }
         let rankings = grid::rankings(sweep);
         let opened = Self {

@@ -63,6 +63,6 @@ fn spot_of(section: &SafeSection, name: &str) -> Spot {
     let named = |list: &Option<Vec<String>>| list.iter().flatten().any(|metric| metric == name);
     match lists.into_iter().find(|(_, list)| named(list)) {
         Some((key, _)) => safe.then(key).value(name),
-        None => safe.then("margins").then(name),
+        None => safe.then("margins").named(name),
     }
 }

@@ -8,6 +8,7 @@ use secateur_evaluation::score::unit_tests;
 use super::definition::{Sweep, TaskEntry};
 use super::refused::Refused;
 use super::subject::Subject;
+use crate::talk;
 
 /// A task as it will be asked.
 pub struct LoadedTask {
@@ -85,6 +86,15 @@ fn load_one(sweep: &Sweep, entry: &TaskEntry, limit: Option<usize>, skip: bool) 
     let data = task
         .load(&tasks::data_directory(&sweep.data, &spec), &options)
         .map_err(|error| blamed(entry, error))?;
+    talk::detail(|| {
+        let files: Vec<&str> = data.files.iter().map(|file| file.name.as_str()).collect();
+        let (items, all) = (data.items.len(), data.available);
+        format!(
+            "task `{}`: {items} of {all} items, from {}",
+            entry.name,
+            files.join(", ")
+        )
+    });
     Ok(LoadedTask {
         spec,
         data,
