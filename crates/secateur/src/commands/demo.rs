@@ -74,7 +74,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
             if *json {
                 print_json(&json!({ "files": written }))?;
             } else {
-                written.iter().for_each(|path| println!("{}", path.display()));
+                for path in written {
+                    println!("{}", path.display());
+                }
             }
         }
         Command::Train {
@@ -85,7 +87,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
             json,
         } => {
             let recipes = match model {
-                Some(name) => vec![recipe::recipe(name).map_err(|error| suggest(name, error))?],
+                Some(name) => vec![recipe::recipe(name).map_err(|error| suggest(name, &error))?],
                 None => recipe::recipes(),
             };
             let mut trained = Vec::new();
@@ -108,7 +110,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
 }
 
 /// The error, with the nearest name of a model.
-fn suggest(name: &str, error: TrainError) -> anyhow::Error {
+fn suggest(name: &str, error: &TrainError) -> anyhow::Error {
     let hint = nearest_hint(name, recipe::recipes().iter().map(|recipe| recipe.name));
     anyhow::anyhow!("{error}{hint}")
 }

@@ -125,14 +125,13 @@ fn address(text: &str) -> Result<(String, String), String> {
 fn tell_addresses(models: &mut [ModelEntry], told: &[(String, String)]) -> anyhow::Result<()> {
     for (name, address) in told {
         let model = models.iter_mut().find(|model| model.name == *name);
-        match model.and_then(|model| model.engine.as_mut()) {
-            Some(engine) => engine.openai.clone_from(address),
-            None => {
-                let served = models.iter().filter(|model| model.engine.is_some());
-                let hint = nearest_hint(name, served.map(|model| model.name.as_str()));
-                bail!("--at {name}=…: the sweep has no served model of this name{hint}")
-            }
+        if let Some(engine) = model.and_then(|model| model.engine.as_mut()) {
+            engine.openai.clone_from(address);
+            continue;
         }
+        let served = models.iter().filter(|model| model.engine.is_some());
+        let hint = nearest_hint(name, served.map(|model| model.name.as_str()));
+        bail!("--at {name}=…: the sweep has no served model of this name{hint}");
     }
     let without = |model: &&ModelEntry| model.engine.as_ref().is_some_and(|engine| engine.openai.is_empty());
     match models.iter().find(without) {

@@ -222,7 +222,9 @@ fn manifests(arguments: &Arguments, resources: &Resources, here: &Work, coverage
         let done = json!({ "executor": "kubernetes", "files": files, "commands": commands });
         print_json(&document(here, coverage, done))?;
     } else {
-        commands.iter().for_each(|command| println!("{command}"));
+        for command in commands {
+            println!("{command}");
+        }
     }
     Ok(Exit::Done)
 }

@@ -71,12 +71,18 @@ fn every_command_says_what_it_does_and_shows_examples() {
 #[test]
 fn what_lists_or_reports_has_a_form_for_programs() {
     for (name, command) in commands() {
-        let json = command.get_arguments().any(|argument| argument.get_long() == Some("json"));
+        let json = command
+            .get_arguments()
+            .any(|argument| argument.get_long() == Some("json"));
         // A group does nothing by itself; a shell reads what `completions` prints.
         let none = command.is_subcommand_required_set() || name == "secateur completions";
         assert_eq!(json, !none, "{name}");
         let global = ["quiet", "verbose"];
-        let has = |wanted: &str| command.get_arguments().any(|argument| argument.get_long() == Some(wanted));
+        let has = |wanted: &str| {
+            command
+                .get_arguments()
+                .any(|argument| argument.get_long() == Some(wanted))
+        };
         assert!(global.into_iter().all(has), "{name}");
     }
 }
@@ -91,7 +97,11 @@ fn exit_codes_are_in_help_and_in_the_book() {
         let whose = if names.is_empty() {
             "every command".to_owned()
         } else {
-            names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+            names
+                .iter()
+                .map(|name| format!("`{name}`"))
+                .collect::<Vec<_>>()
+                .join(", ")
         };
         let row = format!("| {} | {} | {whose} |", exit.code(), exit.words());
         assert!(book.contains(&row), "docs/src/command-line.md has no row\n{row}");
@@ -99,7 +109,10 @@ fn exit_codes_are_in_help_and_in_the_book() {
             let whole = format!("secateur {name}");
             let (_, command) = commands.iter().find(|(known, _)| *known == whole).unwrap();
             let help = command.get_after_help().unwrap().to_string();
-            assert!(help.contains(&format!("\n  {:>3}  {}", exit.code(), exit.words())), "{whole}: {help}");
+            assert!(
+                help.contains(&format!("\n  {:>3}  {}", exit.code(), exit.words())),
+                "{whole}: {help}"
+            );
         }
     }
 }
