@@ -32,6 +32,7 @@ mod tests;
 
 use std::io::Write;
 
+use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use secateur_results::store::{Store, StoredRecord};
 use serde::Serialize;
@@ -69,7 +70,13 @@ impl Cli {
     pub fn read() -> Self {
         let mut command = command();
         let mut found = command.clone().get_matches();
-        Self::from_arg_matches_mut(&mut found).unwrap_or_else(|error| error.format(&mut command).exit())
+        let read = Self::from_arg_matches_mut(&mut found).unwrap_or_else(|error| error.format(&mut command).exit());
+        // Not seen by the parser where one stands before the command and one behind it.
+        if read.quiet && read.verbose {
+            let message = "the argument '--quiet' cannot be used with '--verbose'";
+            command.error(ErrorKind::ArgumentConflict, message).exit();
+        }
+        read
     }
 
     /// How much is said.

@@ -24,11 +24,12 @@ fn shown(variables: &[(&str, &str)]) -> Vec<(&'static str, String)> {
 
 #[test]
 fn help_and_errors_are_coloured_as_they_should_be() {
-    for (variables, coloured) in [
-        (&[][..], false),
-        (&[("CLICOLOR_FORCE", "1")][..], true),
-        (&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")][..], false),
-    ] {
+    let cases: [(&[(&str, &str)], bool); 3] = [
+        (&[], false),
+        (&[("CLICOLOR_FORCE", "1")], true),
+        (&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")], false),
+    ];
+    for (variables, coloured) in cases {
         for (name, text) in shown(variables) {
             assert_eq!(text.contains(ESCAPE), coloured, "{name} with {variables:?}: {text:?}");
         }

@@ -57,6 +57,7 @@ fn done_refused_and_wrong_usage() {
     );
     said(at, &["swep"], 2);
     said(at, &["tasks", "--quiet", "--verbose"], 2);
+    said(at, &["--quiet", "tasks", "--verbose"], 2);
 }
 
 #[test]

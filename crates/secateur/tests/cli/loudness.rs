@@ -22,7 +22,7 @@ fn quiet_leaves_data_and_verbose_adds_steps() {
     let quiet = run(at, &[&calibrate[..], &["-q"]].concat());
     assert_eq!((text(&quiet.stderr).as_str(), &quiet.stdout), ("", &usual.stdout));
     // Before the command as well as behind it.
-    let verbose = run(at, &[&["--verbose"], &calibrate[..]].concat());
+    let verbose = run(at, &[&["--verbose"][..], &calibrate].concat());
     let said = text(&verbose.stderr);
     assert_eq!(verbose.stdout, usual.stdout);
     for part in [
