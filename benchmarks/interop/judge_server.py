@@ -4,32 +4,22 @@ import argparse
 import http.server
 import itertools
 import json
-import os
 import pathlib
 import random
 import shutil
-import socket
 import subprocess
-import sys
 import tempfile
 import threading
 import time
-import urllib.request
 
 import krippendorff
 import numpy
 import torch
 import transformers
+from transformers_server import Server, check, without_proxies
 
 QUESTIONS = ("q1_hallucinations_more", "q2_omission_more", "q3_repetition_more", "q4_alignment_more")
 DRUGS = ("Velorin", "Tasmide", "Corvane", "Lumexol", "Brinase", "Oxavir", "Pelidone", "Sarvane")
-
-
-def check(holds, what):
-    """A failed check ends the run; the exit status says so."""
-    if not holds:
-        raise SystemExit(f"FAILED: {what}")
-    print(f"ok: {what}", flush=True)
 
 
 def texts(count):
@@ -143,45 +133,6 @@ def taught(model_directory, directory, conversations, seed, steps):
     model.save_pretrained(directory)
     tokenizer.save_pretrained(directory)
     return directory
-
-
-class Server:
-    """`transformers serve` on a port; models are loaded by the name that a request asks for."""
-
-    def __init__(self, work, port=None):
-        with socket.socket() as free:
-            # The port of a server that was killed is not quite free yet.
-            free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            free.bind(("127.0.0.1", port or 0))
-            self.port = free.getsockname()[1]
-        program = pathlib.Path(sys.executable).with_name("transformers")
-        offline = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(work / "no-cache"), "OMP_NUM_THREADS": "1"}
-        self.log = open(work / "server.log", "ab")
-        self.process = subprocess.Popen(
-            [program, "serve", "--host", "127.0.0.1", "--port", str(self.port), "--device", "cpu"],
-            stdout=self.log,
-            stderr=subprocess.STDOUT,
-            env=os.environ | offline,
-        )
-        self.wait(work)
-
-    def wait(self, work, seconds=300):
-        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        for _ in range(seconds * 2):
-            if self.process.poll() is not None:
-                raise SystemExit(f"FAILED: the server ended: {(work / 'server.log').read_text()[-2000:]}")
-            try:
-                with direct.open(f"http://127.0.0.1:{self.port}/health", timeout=2) as answer:
-                    if answer.status == 200:
-                        return
-            except OSError:
-                time.sleep(0.5)
-        raise SystemExit("FAILED: the server did not become healthy")
-
-    def kill(self):
-        self.process.kill()
-        self.process.wait()
-        self.log.close()
 
 
 def kept(cache):
@@ -331,8 +282,7 @@ def main():
     parser.add_argument("--keep", type=pathlib.Path, help="folder for everything that is made; a temporary one by default")
     parser.add_argument("model", type=pathlib.Path, help="a small checkpoint with a chat template")
     arguments = parser.parse_args()
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
-        os.environ.pop(name, None)
+    without_proxies()
     work = arguments.keep or pathlib.Path(tempfile.mkdtemp(prefix="judge-"))
     work.mkdir(parents=True, exist_ok=True)
     # Threads that wait for each other cost more than they bring on models of this size.

@@ -3,26 +3,17 @@
 import argparse
 import json
 import math
-import os
 import pathlib
 import shutil
-import socket
 import subprocess
-import sys
 import tempfile
 import time
-import urllib.request
+
+from transformers_server import Server, check, without_proxies
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 RATIO = 0.5
 SOME_FAILED = 3
-
-
-def check(holds, what):
-    """A failed check ends the run; the exit status says so."""
-    if not holds:
-        raise SystemExit(f"FAILED: {what}")
-    print(f"ok: {what}", flush=True)
 
 
 def sweep_file(path, name, models, tasks, pruning=False, limit=8):
@@ -80,49 +71,6 @@ class Secateur:
             [self.binary, "prune", model, directory, "--ranking", ranking, "--ratio", str(RATIO)], check=True, stdout=subprocess.DEVNULL
         )
         return directory
-
-
-class Server:
-    """`transformers serve` on a port, computing in f32; models are loaded by the name that a request asks for."""
-
-    def __init__(self, work, port=None):
-        with socket.socket() as free:
-            # The port of a server that was killed is not quite free yet.
-            free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            free.bind(("127.0.0.1", port or 0))
-            self.port = free.getsockname()[1]
-        program = pathlib.Path(sys.executable).with_name("transformers")
-        offline = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(work / "no-cache"), "OMP_NUM_THREADS": "1"}
-        self.log = open(work / "server.log", "ab")
-        self.process = subprocess.Popen(
-            [program, "serve", "--host", "127.0.0.1", "--port", str(self.port), "--device", "cpu", "--dtype", "float32"],
-            stdout=self.log,
-            stderr=subprocess.STDOUT,
-            env=os.environ | offline,
-        )
-        self.wait(work)
-
-    def wait(self, work, seconds=300):
-        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        for _ in range(seconds * 2):
-            if self.process.poll() is not None:
-                raise SystemExit(f"FAILED: the server ended: {(work / 'server.log').read_text()[-2000:]}")
-            try:
-                with direct.open(f"http://127.0.0.1:{self.port}/health", timeout=2) as answer:
-                    if answer.status == 200:
-                        return
-            except OSError:
-                time.sleep(0.5)
-        raise SystemExit("FAILED: the server did not become healthy")
-
-    def kill(self):
-        self.process.kill()
-        self.process.wait()
-        self.log.close()
-
-    @property
-    def address(self):
-        return f"http://127.0.0.1:{self.port}/v1"
 
 
 def engine(address, model, **more):
@@ -203,7 +151,7 @@ def killed_in_the_middle(secateur, server, work, model, half):
     )
     check("panicked" not in err, "no panic")
     # On another port: where a server is does not matter.
-    again = Server(work)
+    again = Server(work, dtype="float32")
     out, err = secateur.sweep(file(again.address))
     check(out.startswith(f"{cells - kept} cells evaluated") and f"{kept} done before" in out, f"started again, it goes on: {out.splitlines()[0]}")
     again.kill()
@@ -221,8 +169,7 @@ def main():
     parser.add_argument("--apart", type=float, default=1e-3, help="most that log-probabilities may differ, in nats")
     parser.add_argument("model", type=pathlib.Path, help="a small checkpoint with a chat template")
     arguments = parser.parse_args()
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
-        os.environ.pop(name, None)
+    without_proxies()
     work = arguments.keep or pathlib.Path(tempfile.mkdtemp(prefix="served-"))
     work.mkdir(parents=True, exist_ok=True)
     secateur, model = Secateur(arguments.secateur.resolve(), work), arguments.model.resolve()
@@ -240,7 +187,7 @@ def main():
     else:
         ranking = next((secateur.results / "local" / "rankings").glob("*/random@reference-0.json"))
         half = secateur.export(model, ranking, work / "half")
-        server = Server(work)
+        server = Server(work, dtype="float32")
         models = [
             ("half", half, {"engine": engine(server.address, half, concurrency=4), "of": "demo"}),
             ("demo", model, {"engine": engine(server.address, model, concurrency=4)}),

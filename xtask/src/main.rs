@@ -135,10 +135,9 @@ fn secateur_arguments<'a>(command: &'a str, words: &'a [String]) -> anyhow::Resu
 /// The long form of the simulation tests, which links nothing heavy.
 fn simulate() -> anyhow::Result<u8> {
     let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("results/statistics.md");
-    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let words = "test --release --package secateur-metrics --test simulation -- --ignored --nocapture";
-    let status = Command::new(cargo)
-        .args(words.split(' '))
+    let words: Vec<&str> = words.split(' ').collect();
+    let status = cargo_command(&words)
         .env("SECATEUR_STATISTICS_PAGE", page)
         .status()
         .context("cannot start cargo")?;
@@ -191,6 +190,13 @@ fn cargo_command(arguments: &[&str]) -> Command {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let mut command = Command::new(cargo);
     command.args(arguments);
+    // `cargo run` tells xtask these about itself. Build scripts that watch them would run again, and all that stands on them be compiled again.
+    let of_xtask = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(of_xtask) {
+            command.env_remove(&name);
+        }
+    }
     command
 }
 

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::DatasetError;
 use crate::strict_toml;
 use crate::tasks::{self, TaskSpec};
+use crate::toml_place::{Spot, refusal};
 
 /// The card of one data set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -133,19 +134,19 @@ pub fn all() -> Vec<DataCard> {
 /// # Errors
 /// If it cannot be read or parsed, its `set` is not its file name, or a checksum is none.
 pub fn open(path: &Path) -> Result<DataCard, DatasetError> {
-    let refused = |line: Option<usize>, message: String| DatasetError::Card {
-        path: path.to_owned(),
-        line: strict_toml::line_suffix(line),
-        message,
-    };
     let text = std::fs::read_to_string(path).map_err(|source| DatasetError::Unreadable {
         path: path.to_owned(),
         source,
     })?;
-    let card: DataCard = strict_toml::parse(&text).map_err(|(line, message)| refused(line, message))?;
+    let bad = |message| DatasetError::Card {
+        path: path.to_owned(),
+        message,
+    };
+    let refused = |place: &Spot, message: &str| bad(refusal(path, &text, place.find(&text), message));
+    let card: DataCard = strict_toml::parse_file(path, &text).map_err(bad)?;
     if path.file_stem().is_none_or(|stem| stem != card.set.as_str()) {
         let message = format!("`set` is `{}`, expected the name of the file without `.toml`", card.set);
-        return Err(refused(None, message));
+        return Err(refused(&Spot::key("set"), &message));
     }
     let is_hash = |text: &str| text.is_empty() || (text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit()));
     if let Some(file) = card.file.iter().find(|file| !is_hash(&file.sha256)) {
@@ -153,7 +154,8 @@ pub fn open(path: &Path) -> Result<DataCard, DatasetError> {
             "`sha256` of `{}` is `{}`, expected 64 hexadecimal digits",
             file.name, file.sha256
         );
-        return Err(refused(None, message));
+        let place = Spot::key("file").entry(&file.name).then("sha256");
+        return Err(refused(&place, &message));
     }
     Ok(card)
 }
@@ -235,9 +237,18 @@ mod tests {
             std::fs::write(&path, text).unwrap();
             in_folder(folder.path()).unwrap_err().to_string()
         };
-        assert!(message(good.replace("\"mine\"", "\"other\"")).contains("expected the name of the file"));
-        assert!(message(format!("{good}sha256 = \"12\"\n")).contains("64 hexadecimal digits"));
-        assert!(message(format!("{good}size = 3\n")).contains("line 10: unknown key `size`"));
+        let other = message(good.replace("\"mine\"", "\"other\""));
+        assert!(
+            other.contains("mine.toml, line 1, column 7: `set` is `other`, expected the name of the file"),
+            "{other}"
+        );
+        let short = message(format!("{good}sha256 = \"12\"\n"));
+        assert!(
+            short.contains("line 10, column 10: ") && short.contains("64 hexadecimal digits"),
+            "{short}"
+        );
+        assert!(short.ends_with("\n10 | sha256 = \"12\"\n   |          ^^^^"), "{short}");
+        assert!(message(format!("{good}size = 3\n")).contains("line 10, column 1: unknown key `size`"));
         std::fs::write(&path, good).unwrap();
         assert_eq!(in_folder(folder.path()).unwrap()[0].set, "mine");
     }

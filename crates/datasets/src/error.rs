@@ -130,13 +130,11 @@ pub enum DatasetError {
         reason: String,
     },
     /// A task card that contradicts itself or cannot be parsed.
-    #[error("{path}{line}: {message}")]
+    #[error("{message}")]
     Card {
         /// The card.
         path: PathBuf,
-        /// `", line N"`, or empty.
-        line: String,
-        /// What is wrong and what to write instead.
+        /// Where in it, what is wrong, what to write instead, and the line with the place marked.
         message: String,
     },
     /// A corpus with nothing in it.

@@ -32,12 +32,6 @@ pub fn parse_file<T: DeserializeOwned>(file: &Path, text: &str) -> Result<T, Str
     })
 }
 
-/// `, line N`, or nothing.
-#[must_use]
-pub fn line_suffix(line: Option<usize>) -> String {
-    line.map_or_else(String::new, |line| format!(", line {line}"))
-}
-
 /// Adds the nearest known name to serde's "unknown field" and "unknown variant".
 fn explain(message: &str) -> String {
     let unknown = message.starts_with("unknown field") || message.starts_with("unknown variant");

@@ -104,7 +104,7 @@ fn unknown_keys_name_the_line_and_the_nearest_right_one() {
     assert_refused(
         &CARD.replace("licence", "license"),
         RECORDS,
-        &["drugs.toml, line 5: unknown key `license`: did you mean `licence`?"],
+        &["drugs.toml, line 5, column 1: unknown key `license`: did you mean `licence`?"],
     );
     assert_refused(
         &CARD.replace("keep =", "kept ="),
@@ -166,7 +166,26 @@ fn contradictions_are_found_before_the_data_are_read() {
         ),
     ];
     for (from, to, part) in cases {
-        assert_refused(&CARD.replace(from, to), "unread", &[part]);
+        assert_refused(
+            &CARD.replace(from, to),
+            "unread",
+            &["drugs.toml, line ", ", column ", part],
+        );
+    }
+    // The line itself, and what is meant in it.
+    for (from, to, shown) in [
+        (
+            "\"exact_match\"",
+            "\"acc\"",
+            "\n30 | metrics = [\"acc\", \"abstention\"]\n   |            ^^^^^",
+        ),
+        (
+            "file = \"drugs.jsonl\"",
+            "file = \"../drugs.jsonl\"",
+            "\n8 | file = \"../drugs.jsonl\"\n  |        ^^^^^^^^^^^^^^^^",
+        ),
+    ] {
+        assert_refused(&CARD.replace(from, to), "unread", &[shown]);
     }
 }
 

@@ -1,8 +1,6 @@
 //! Each way in which a server can behave, over a real connection.
 #![allow(clippy::unwrap_used)]
 
-mod server;
-
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,7 +9,7 @@ use std::time::Duration;
 use secateur_fetch::download::{Received, Wanted, download};
 use secateur_fetch::settings::Token;
 use secateur_fetch::{FetchError, Settings, Watcher};
-use server::{Reply, Server};
+use secateur_loopback::{Reply, Server};
 use sha2::{Digest, Sha256};
 
 fn text() -> Vec<u8> {
@@ -113,7 +111,11 @@ fn a_broken_connection_is_taken_up_where_it_broke() {
     let mut place = Place::new();
     place.fetch(&server.url("/a")).unwrap();
     place.assert_whole();
-    let asked: Vec<_> = server.requests().iter().map(server::Request::range).collect();
+    let asked: Vec<_> = server
+        .requests()
+        .iter()
+        .map(secateur_loopback::Request::range)
+        .collect();
     assert_eq!(asked, [None, Some(70_000), Some(120_000)]);
     assert_eq!(server.requests()[2].header("if-range"), Some("\"v1\""));
     assert!(
@@ -129,7 +131,7 @@ fn a_later_run_goes_on_with_what_an_earlier_one_left() {
         if number == 0 {
             Reply::ranged(request, &text(), "\"v1\"").breaking(60_000)
         } else if number < 4 {
-            Reply::status(503)
+            Reply::status(503, "")
         } else {
             Reply::ranged(request, &text(), "\"v1\"")
         }
@@ -208,7 +210,7 @@ fn halves_of_a_server_that_lies_about_versions_are_dropped() {
 fn a_part_that_does_not_exist_starts_over() {
     let server = Server::new(|request, number| match number {
         0 => Reply::ranged(request, &text(), "\"v1\"").breaking(60_000),
-        1 => Reply::status(416),
+        1 => Reply::status(416, ""),
         _ => Reply::ranged(request, &text(), "\"v1\""),
     });
     let mut place = Place::new();
@@ -220,8 +222,8 @@ fn a_part_that_does_not_exist_starts_over() {
 #[test]
 fn trouble_that_may_pass_is_waited_for() {
     let server = Server::new(|_, number| match number {
-        0 => Reply::status(429).with("Retry-After", "3600"),
-        1 => Reply::status(500),
+        0 => Reply::status(429, "").with("Retry-After", "3600"),
+        1 => Reply::status(500, ""),
         2 => Reply::ok(&text()).breaking(0),
         _ => Reply::ok(&text()),
     });
@@ -233,7 +235,7 @@ fn trouble_that_may_pass_is_waited_for() {
 
 #[test]
 fn patience_ends() {
-    let server = Server::new(|_, _| Reply::status(429));
+    let server = Server::new(|_, _| Reply::status(429, ""));
     let mut place = Place::new();
     let error = place.fetch(&server.url("/a")).unwrap_err();
     assert!(matches!(error, FetchError::GaveUp { attempts: 4, .. }), "{error}");
@@ -262,7 +264,7 @@ fn refusals_are_final_and_say_what_to_do() {
         (418, "does not want to give it"),
         (204, "expected the file"),
     ] {
-        let server = Server::new(move |_, _| Reply::status(status));
+        let server = Server::new(move |_, _| Reply::status(status, ""));
         let mut place = Place::new();
         let error = place.fetch(&server.url("/a?signature=secret")).unwrap_err().to_string();
         assert!(error.contains(words) && error.contains(&status.to_string()), "{error}");
@@ -274,7 +276,7 @@ fn refusals_are_final_and_say_what_to_do() {
 
 #[test]
 fn the_hub_wants_a_token() {
-    let server = Server::new(|_, _| Reply::status(401));
+    let server = Server::new(|_, _| Reply::status(401, ""));
     let mut place = Place::new();
     place.settings.endpoint = server.url("");
     let error = place.fetch(&server.url("/a")).unwrap_err().to_string();
@@ -363,8 +365,8 @@ fn the_token_stays_at_home() {
     let elsewhere = Arc::new(Server::new(|_, _| Reply::ok(&text())));
     let there = elsewhere.url("/blob?signature=x");
     let hub = Server::new(move |request, _| match request.target.as_str() {
-        "/first" => Reply::status(302).with("Location", "/second"),
-        _ => Reply::status(307).with("Location", &there),
+        "/first" => Reply::status(302, "").with("Location", "/second"),
+        _ => Reply::status(307, "").with("Location", &there),
     });
     let mut place = Place::new();
     place.settings.endpoint = hub.url("");
@@ -383,7 +385,7 @@ fn the_token_stays_at_home() {
     assert_eq!(elsewhere.requests()[0].header("authorization"), None);
     // Another host never sees it, and does not get it by sending back to the hub.
     let back = hub.url("/second");
-    let stranger = Server::new(move |_, _| Reply::status(302).with("Location", &back));
+    let stranger = Server::new(move |_, _| Reply::status(302, "").with("Location", &back));
     let mut other = Place::new();
     other.settings = place.settings.clone();
     other.fetch(&stranger.url("/a")).unwrap();
@@ -394,8 +396,8 @@ fn the_token_stays_at_home() {
 #[test]
 fn circles_and_strange_places_are_left() {
     let server = Server::new(|request, _| match request.target.as_str() {
-        "/circle" => Reply::status(301).with("Location", "/circle"),
-        _ => Reply::status(301).with("Location", "file:///etc/passwd"),
+        "/circle" => Reply::status(301, "").with("Location", "/circle"),
+        _ => Reply::status(301, "").with("Location", "file:///etc/passwd"),
     });
     let mut place = Place::new();
     let error = place.fetch(&server.url("/circle")).unwrap_err().to_string();

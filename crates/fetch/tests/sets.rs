@@ -1,8 +1,6 @@
 //! Cards as a whole: archives, sets that must not be fetched, files that are there already.
 #![allow(clippy::unwrap_used)]
 
-mod server;
-
 use std::fs;
 use std::io::Write;
 use std::path::Path;
@@ -14,7 +12,7 @@ use secateur_datasets::data_cards::{Access, CardFile, DataCard};
 use secateur_fetch::Settings;
 use secateur_fetch::set::{Outcome, fetch};
 use secateur_fetch::settings::Token;
-use server::{Reply, Server};
+use secateur_loopback::{Reply, Server};
 use sha2::{Digest, Sha256};
 use zip::write::SimpleFileOptions;
 
@@ -240,7 +238,7 @@ fn sets_that_are_not_for_everybody_are_explained_and_not_fetched() {
 fn a_gated_set_of_the_hub_is_asked_for_with_a_token() {
     let server = Server::new(|request, _| match request.header("authorization") {
         Some("Bearer good") => Reply::ok(b"abc"),
-        _ => Reply::status(403),
+        _ => Reply::status(403, ""),
     });
     let card = card(
         Access::Gated,
@@ -263,7 +261,7 @@ fn a_gated_set_of_the_hub_is_asked_for_with_a_token() {
 #[test]
 fn one_file_that_fails_does_not_keep_the_others_away() {
     let server = Server::new(|request, _| match request.target.as_str() {
-        "/gone" => Reply::status(404),
+        "/gone" => Reply::status(404, ""),
         _ => Reply::ok(b"abc"),
     });
     let root = tempfile::tempdir().unwrap();

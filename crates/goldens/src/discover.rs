@@ -7,12 +7,14 @@ use secateur_evaluation::local::LocalEngine;
 use secateur_model::{DeviceKind, Precision};
 
 use crate::models::{LoadFailure, load};
-use crate::{Report, eval, export, hybrid, lm_eval, masks, metrics, models, paper_pruning, saliency, tokenizers};
+use crate::{
+    Check, Report, eval, export, hybrid, lm_eval, masks, metrics, models, paper_pruning, saliency, tokenizers,
+};
 
 /// Folders that deep are looked into.
 const DEEPEST: usize = 4;
 
-/// What a folder is, by the files in it.
+/// What a folder is, by the files in it; in the order of [`KINDS`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Model,
@@ -24,13 +26,25 @@ enum Kind {
     Eval,
 }
 
+/// Names of what can be checked.
+pub const KINDS: [&str; 7] = [
+    "models",
+    "tokenizers",
+    "metrics",
+    "lm_eval",
+    "paper_pruning",
+    "masks",
+    "eval",
+];
+
 /// Runs every check that `directory`, or a folder below it, allows. `only` limits it to folders whose path contains one of
-/// the names, or whose kind is one of them (`models`, `tokenizers`, `metrics`, `lm_eval`, `paper_pruning`, `masks`, `eval`).
+/// the names, or whose kind is one of them ([`KINDS`]). `tell` is told
+/// of each check as it is made.
 #[must_use]
-pub fn check_all(directory: &Path, only: &[String], device: DeviceKind) -> Report {
+pub fn check_all(directory: &Path, only: &[String], device: DeviceKind, tell: fn(&Check)) -> Report {
     let mut found = Vec::new();
     walk(directory, 0, &mut found);
-    let mut report = Report::default();
+    let mut report = Report::telling(tell);
     for (kind, folder) in found {
         let relative = folder
             .strip_prefix(directory)
@@ -128,14 +142,6 @@ fn kind(folder: &Path) -> Option<Kind> {
 
 impl Kind {
     fn name(self) -> &'static str {
-        match self {
-            Kind::Model => "models",
-            Kind::Tokenizer => "tokenizers",
-            Kind::Metrics => "metrics",
-            Kind::LmEval => "lm_eval",
-            Kind::PaperPruning => "paper_pruning",
-            Kind::Masks => "masks",
-            Kind::Eval => "eval",
-        }
+        KINDS[self as usize]
     }
 }

@@ -34,5 +34,5 @@ pub mod tensors;
 pub mod discover;
 
 #[cfg(feature = "models")]
-pub use discover::check_all;
-pub use report::{Outcome, Report};
+pub use discover::{KINDS, check_all};
+pub use report::{Check, Outcome, Report};

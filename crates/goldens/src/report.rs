@@ -27,13 +27,29 @@ pub struct Check {
 }
 
 /// All checks of a run, in the order they were made.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Report {
     /// The checks.
     pub checks: Vec<Check>,
+    /// Told of each as it is made: a run may take minutes.
+    tell: fn(&Check),
+}
+
+impl Default for Report {
+    /// Prints each check.
+    fn default() -> Self {
+        Self::telling(|check| println!("{check}"))
+    }
 }
 
 impl Report {
+    /// No checks yet; `tell` is told of each as it is made.
+    #[must_use]
+    pub fn telling(tell: fn(&Check)) -> Self {
+        let checks = Vec::new();
+        Self { checks, tell }
+    }
+
     /// Adds a numeric check: passes if `deviation <= tolerance` and something was compared. NaN fails.
     pub fn numeric(&mut self, name: impl Into<String>, compared: usize, deviation: f64, tolerance: f64) {
         let outcome = if compared == 0 {
@@ -87,7 +103,7 @@ impl Report {
     }
 
     fn push(&mut self, check: Check) {
-        println!("{check}");
+        (self.tell)(&check);
         self.checks.push(check);
     }
 

@@ -21,6 +21,9 @@ pub enum DeviceKind {
 }
 
 impl DeviceKind {
+    /// All, the default first.
+    pub const ALL: [Self; 3] = [Self::Cpu, Self::Ndarray, Self::Wgpu];
+
     /// The name used on the command line and in records.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -42,7 +45,7 @@ impl FromStr for DeviceKind {
     type Err = ModelError;
 
     fn from_str(name: &str) -> Result<Self, ModelError> {
-        [Self::Cpu, Self::Ndarray, Self::Wgpu]
+        Self::ALL
             .into_iter()
             .find(|kind| kind.name() == name)
             .ok_or_else(|| ModelError::Device {

@@ -46,8 +46,8 @@ fn a_report_says_how_far_and_how_it_was_made() {
     };
     let first = report(&store, &options).unwrap();
     assert_eq!(first.warnings, Vec::<String>::new());
-    // Two models × (two kinds × three charts and six of reliability), and agreement and saliency of one model, as SVG and PNG.
-    assert_eq!((first.charts.len(), first.tables.len()), (52, 14));
+    // Two models × (two kinds × three charts and six of reliability), and agreement, saliency and routing of one model, as SVG and PNG.
+    assert_eq!((first.charts.len(), first.tables.len()), (54, 14));
     let read = |path: &Path| fs::read(path).unwrap();
     let all = || first.pages.iter().chain(&first.charts).chain(&first.tables);
     let bytes: Vec<_> = all().map(|p| read(p)).collect();
@@ -83,6 +83,16 @@ fn a_report_says_how_far_and_how_it_was_made() {
         let name = line.split('"').nth(1).unwrap();
         assert!(directory.path().join("report").join(name).exists(), "{name}");
     }
+    let html = fs::read_to_string(&first.pages[1]).unwrap();
+    for part in [
+        "<figure data-chart=\"26\"",
+        "aria-label=\"Memory and speed\"",
+        "<td>8 of 16</td>",
+        "id=\"charts-data\">H4sI",
+    ] {
+        assert!(html.contains(part), "no `{part}`");
+    }
+    assert!(!html.contains("data-chart=\"27\"") && !html.contains("id=\"browser\""));
     if let Ok(place) = std::env::var("SECATEUR_PICTURES") {
         for page in &first.pages {
             fs::copy(page, Path::new(&place).join(page.file_name().unwrap())).unwrap();
@@ -103,12 +113,13 @@ fn hostile_text_stays_text() {
     for page in [&html, &markdown] {
         assert!(!page.contains("<img src=x"));
     }
-    // The page's own: a block of data (no answers here) and its script, which alone may run.
+    // The page's own: two blocks of data (no answers, so one here) and its script, which alone may run.
     assert_eq!(html.matches("<script").count(), 2);
     let (_, script) = html.rsplit_once("<script>").unwrap();
     let script = script.split("</script>").next().unwrap();
     assert!(script.starts_with("\"use strict\";") && !script.contains("alert(1)"));
-    assert!(html.contains("script-src 'sha256-") || html.contains("script-src &#x27;sha256-"));
+    assert!(html.contains("default-src &#x27;none&#x27;") || html.contains("default-src 'none'"));
+    assert!(html.contains("script-src 'sha256-"));
     // In the fence of the definition a tag is text; nowhere else is there one.
     assert_eq!(markdown.matches("<script").count(), 1);
     assert!(markdown.contains("````toml\nname = \"demo\"\n# ``` </pre><script>"));
@@ -153,6 +164,53 @@ fn records_that_keep_nothing_beside_metrics_are_drawn_and_say_so() {
     let page = fs::read_to_string(&written.pages[0]).unwrap();
     assert!(page.contains("Its records count no changes of single items"));
     assert!(page.contains("| demo-recall | hallucination\\_rate |"), "{page}");
+}
+
+#[test]
+fn answers_are_inside_the_page_up_to_a_limit() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut records = records(&DEMO);
+    records.retain(|r| r.cell.model == DEMO.models[0] && r.cell.task == "meqsum");
+    let sweep = SweepIdentity::new("demo", "");
+    let store = Store::open(directory.path(), &sweep).unwrap();
+    for record in &mut records {
+        // What the answers bear out, and nothing else.
+        record.regressions = None;
+        let key = RecordKey::parse(&record.key).unwrap();
+        let mut writer = store.begin_answers(&key).unwrap();
+        for item in 0..5 {
+            let text = serde_json::json!({"text": "</script><b>", "references": ["gold"]});
+            let line = serde_json::json!({"item": item.to_string(), "prompt": "p", "output": {"text": text}});
+            writer.append(&line).unwrap();
+        }
+        store.publish(record, Answers::Own(writer)).unwrap();
+    }
+    // Six methods at four shares, of the smaller of two seeds.
+    let page = |items: usize| {
+        let options = ReportOptions {
+            items,
+            ..ReportOptions::default()
+        };
+        let written = report(&store, &options).unwrap();
+        assert_eq!(written.warnings, Vec::<String>::new());
+        fs::read_to_string(&written.pages[1]).unwrap()
+    };
+    let all = page(1000);
+    assert!(all.contains("120 answers of pruned models") && all.contains("of 240 that"));
+    assert!(all.contains("the\nsmallest seed of each method") && !all.contains("</script><b>"));
+    let some = page(50);
+    assert!(
+        some.contains("48 answers of pruned models") && some.contains("<li>meqsum, 192 of 240</li>"),
+        "{some}"
+    );
+    assert!(!page(0).contains("id=\"browser\""));
+    let lost = store.answers_path(&RecordKey::parse(&records[0].key).unwrap());
+    fs::remove_file(&lost).unwrap();
+    let warnings = report(&store, &ReportOptions::default()).unwrap().warnings;
+    assert!(
+        warnings.len() == 1 && warnings[0].contains("is missing; the page is without its answers"),
+        "{warnings:?}"
+    );
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
-use crate::commands::INTERRUPTED;
+use crate::exit::Exit;
 
 static CAME: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 
@@ -21,7 +21,7 @@ const NAP: Duration = Duration::from_millis(50);
 pub fn listen() -> std::io::Result<()> {
     for signal in [SIGINT, SIGTERM] {
         // In this order: the second signal finds what the first one left.
-        flag::register_conditional_shutdown(signal, i32::from(INTERRUPTED), Arc::clone(&CAME))?;
+        flag::register_conditional_shutdown(signal, i32::from(Exit::Interrupted.code()), Arc::clone(&CAME))?;
         flag::register(signal, Arc::clone(&CAME))?;
     }
     Ok(())

@@ -1,30 +1,32 @@
-//! The Secateur command line.
-//!
-//! Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 some cells or checks failed, 4 a run is worse than another, 5 cells are
-//! missing (`compare`, `reproduce`, `sweep reduce`), 130 interrupted.
+//! The Secateur command line. [`exit::Exit`] says how it ends, [`talk`] what goes to stderr; stdout holds data alone.
 
 mod cluster;
 mod commands;
+mod exit;
 mod interrupt;
 mod doctor;
 mod init;
 mod inspect;
 mod masks;
 mod sweep;
+mod talk;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use commands::{Cli, run};
+use exit::Exit;
 
 fn main() -> ExitCode {
     sigpipe::reset();
-    match run(Cli::parse()) {
-        Ok(code) => code,
+    let cli = Cli::read();
+    talk::begin(cli.loudness());
+    let result = run(cli);
+    talk::detail(|| "end".to_owned());
+    match result {
+        Ok(exit) => exit.into(),
         Err(error) => {
-            eprintln!("error: {}", message(&error));
-            ExitCode::FAILURE
+            talk::error(message(&error));
+            Exit::Refused.into()
         }
     }
 }

@@ -18,6 +18,8 @@ use secateur_pruning::ranking::Ranking;
 use secateur_results::agreement::{Comparisons, Making, write};
 use secateur_results::ranking_file::RankingFile;
 
+use crate::talk;
+
 /// Model of masks whose files do not say it.
 const UNNAMED: &str = "masks";
 /// Name of a mask in the reference experiment's layout.
@@ -93,7 +95,7 @@ pub fn agreement_page(directory: &Path, fractions: &[f64], command: &str) -> Opt
     ) {
         Ok(()) => Some("agreement/index.html".to_owned()),
         Err(error) => {
-            eprintln!("warning: the report has no page on the agreement of masks: {error:#}");
+            talk::warning(format!("the report has no page on the agreement of masks: {error:#}"));
             None
         }
     }

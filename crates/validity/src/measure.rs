@@ -7,13 +7,14 @@
 use secateur_metrics::auroc::auroc;
 use secateur_metrics::correlation::{pearson, spearman, without_groups};
 use secateur_metrics::statistics::{Bootstrap, CONFIDENCE, Clusters, resample_statistic};
+use serde::Serialize;
 
 use crate::error::ValidityError;
 use crate::labelled::{Half, Item, Labelled};
 use crate::scorer::PairScorer;
 
 /// A figure and its interval, where the items allow one.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Figure {
     /// The figure.
     pub value: f64,
@@ -22,7 +23,7 @@ pub struct Figure {
 }
 
 /// One scorer on one set.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Row {
     /// Name of the set.
     pub set: String,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use secateur_evaluation::engine::{Engine, Finish, ScoreRequest};
 use serde_json::json;
 
-use crate::server::{Reply, Server, greedy, vllm, well_behaved};
+use crate::server::{Prompted, Reply, Server, greedy, vllm, well_behaved};
 
 #[test]
 fn answers_come_in_the_order_of_the_requests() {
@@ -62,7 +62,7 @@ fn a_stop_text_cuts_the_answer() {
     let server = Server::new("vllm", |request, _| {
         let ids = request.ids();
         match request.body["max_tokens"].as_u64() {
-            Some(8) => Reply::ok(&vllm(ids.len(), &[340, 361, 406], 3)),
+            Some(8) => Reply::json(&vllm(ids.len(), &[340, 361, 406], 3)),
             _ => well_behaved(request),
         }
     });
@@ -87,7 +87,7 @@ fn a_server_of_text_is_sent_text_that_has_the_same_tokens() {
     let server = Server::new("transformers", |request, _| {
         assert!(request.body["prompt"].is_string());
         let tokens = request.body["prompt"].as_str().unwrap().len().div_ceil(2);
-        Reply::ok(
+        Reply::json(
             &json!({"choices": [{"index": 0, "text": "so.\nQ", "finish_reason": "stop"}],
             "usage": {"prompt_tokens": if tokens == 1 { 1 } else { 3 }, "completion_tokens": 1, "total_tokens": 4}}),
         )
@@ -113,10 +113,10 @@ fn a_server_of_text_is_sent_text_that_has_the_same_tokens() {
 #[test]
 fn llama_cpp_is_asked_token_by_token_and_for_more_where_few_do_not_hold_the_token() {
     let server = Server::new("llama.cpp", |request, _| {
-        assert_eq!(request.path, "/completion");
+        assert_eq!(request.target, "/completion");
         let likeliest = request.body["n_probs"].as_u64().unwrap();
         if likeliest == 1 {
-            return Reply::ok(
+            return Reply::json(
                 &json!({"tokens": [2], "tokens_evaluated": request.ids().len(), "truncated": false, "stop_type": "eos",
                 "completion_probabilities": [{"id": 2, "logprob": -0.5, "top_logprobs": []}]}),
             );
@@ -125,7 +125,7 @@ fn llama_cpp_is_asked_token_by_token_and_for_more_where_few_do_not_hold_the_toke
         let top: Vec<_> = (0..likeliest)
             .map(|id| json!({"id": id, "logprob": -0.01 * id as f64}))
             .collect();
-        Reply::ok(&json!({"completion_probabilities": [{"id": 0, "logprob": 0.0, "top_logprobs": top}]}))
+        Reply::json(&json!({"completion_probabilities": [{"id": 0, "logprob": 0.0, "top_logprobs": top}]}))
     });
     let mut engine = server.open().unwrap();
     assert_eq!(engine.server().to_string(), "llama.cpp b1-abc");

@@ -42,10 +42,7 @@ fn what_passes_is_tried_again() {
 #[test]
 fn a_wait_that_is_asked_for_is_kept() {
     let server = after_opening(|request, number| match number {
-        0 => Reply {
-            header: Some(("Retry-After", "1")),
-            ..Reply::status(429, "slowly")
-        },
+        0 => Reply::status(429, "slowly").with("Retry-After", "1"),
         _ => well_behaved(request),
     });
     let mut engine = server.open().unwrap();
@@ -96,13 +93,13 @@ fn a_server_that_went_away_is_said_and_not_asked_for_ever() {
 fn replies_that_are_none_are_one_clear_error() {
     for (reply, word) in [
         (Reply::status(200, "<html><body>gateway</body></html>"), "not JSON"),
-        (Reply::ok(&json!({"choices": []})), "0 `choices`"),
+        (Reply::json(&json!({"choices": []})), "0 `choices`"),
         (
-            Reply::ok(&json!({"error": {"message": "out of memory"}})),
+            Reply::json(&json!({"error": {"message": "out of memory"}})),
             "out of memory",
         ),
-        (Reply::ok(&vllm(3, &[7], 8)), "read the prompt as 3 tokens"),
-        (Reply::ok(&vllm(2, &[7; 20], 30)), "21 tokens, 8 were asked for"),
+        (Reply::json(&vllm(3, &[7], 8)), "read the prompt as 3 tokens"),
+        (Reply::json(&vllm(2, &[7; 20], 30)), "21 tokens, 8 were asked for"),
         (Reply::status(400, r#"{"detail": "too long"}"#), "too long"),
         (
             Reply::status(404, r#"{"error": {"message": "no such model"}}"#),

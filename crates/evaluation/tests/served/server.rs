@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use secateur_evaluation::engine::{EngineError, GenerateRequest};
 use secateur_evaluation::served::{ServedCheckpoint, ServedEngine, ServedSettings};
 
-pub use crate::loopback::{Reply, Request, Server, vllm, well_behaved};
+pub use crate::loopback::{Prompted, Reply, Request, Server, vllm, well_behaved};
 
 impl Server {
     pub fn settings(&self) -> ServedSettings {

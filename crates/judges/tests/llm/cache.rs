@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use secateur_judges::llm::absolute::{Agreement, judge};
 use secateur_judges::llm::{Client, Endpoint, Record, Run};
 
-use crate::server::{NO, Reply, Server, YES, pairs, texts, unwatched};
+use crate::server::{Asked, NO, Reply, Server, YES, pairs, saying, texts, unwatched};
 
 fn judged(endpoint: &Endpoint, cache: &Path, texts: &[String]) -> Run<Agreement> {
     let client = Client::new(endpoint, Some(cache)).unwrap();
@@ -27,9 +27,9 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 #[test]
 fn the_second_run_asks_nothing_and_says_the_same() {
     let server = Server::new(|request, _| match request.asked() {
-        asked if asked.contains("text 1\n") => Reply::saying(NO),
-        asked if asked.contains("text 2\n") => Reply::saying("nonsense"),
-        _ => Reply::saying(YES),
+        asked if asked.contains("text 1\n") => saying(NO),
+        asked if asked.contains("text 2\n") => saying("nonsense"),
+        _ => saying(YES),
     });
     let folder = tempfile::tempdir().unwrap();
     // Equal texts are one question.
@@ -59,7 +59,7 @@ fn the_second_run_asks_nothing_and_says_the_same() {
 
 #[test]
 fn a_record_says_all_there_is_to_know() {
-    let server = Server::new(|_, _| Reply::saying(NO));
+    let server = Server::new(|_, _| saying(NO));
     let folder = tempfile::tempdir().unwrap();
     judged(&server.judge(), folder.path(), &texts(1));
     let record: Record = serde_json::from_slice(&fs::read(&files(folder.path())[0]).unwrap()).unwrap();
@@ -84,7 +84,7 @@ fn a_record_says_all_there_is_to_know() {
 
 #[test]
 fn whatever_decides_the_reply_is_another_question() {
-    let server = Server::new(|_, _| Reply::saying(YES));
+    let server = Server::new(|_, _| saying(YES));
     let folder = tempfile::tempdir().unwrap();
     let plain = server.judge();
     let variants = [
@@ -139,7 +139,7 @@ fn whatever_decides_the_reply_is_another_question() {
 
 #[test]
 fn damage_is_set_aside_said_and_asked_again() {
-    let server = Server::new(|_, _| Reply::saying(YES));
+    let server = Server::new(|_, _| saying(YES));
     let folder = tempfile::tempdir().unwrap();
     judged(&server.judge(), folder.path(), &texts(3));
     let file = &files(folder.path())[1];
@@ -155,7 +155,7 @@ fn damage_is_set_aside_said_and_asked_again() {
 fn what_is_no_completion_is_not_kept() {
     let server = Server::new(|_, number| match number {
         0 => Reply::status(200, "<html>please log in</html>"),
-        _ => Reply::saying(YES),
+        _ => saying(YES),
     });
     let folder = tempfile::tempdir().unwrap();
     let run = judged(&server.judge(), folder.path(), &texts(1));
@@ -166,7 +166,7 @@ fn what_is_no_completion_is_not_kept() {
 #[test]
 fn a_run_goes_on_where_the_server_went_away() {
     let server = Server::new(|_, number| match number {
-        0..4 => Reply::saying(YES),
+        0..4 => saying(YES),
         _ => Reply::status(401, "expired"),
     });
     let folder = tempfile::tempdir().unwrap();
@@ -189,7 +189,7 @@ fn a_run_goes_on_where_the_server_went_away() {
 #[cfg(unix)]
 #[test]
 fn a_folder_that_cannot_be_written_stops_before_replies_are_lost() {
-    let server = Server::new(|_, _| Reply::saying(YES));
+    let server = Server::new(|_, _| saying(YES));
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");
     fs::write(&file, "").unwrap();

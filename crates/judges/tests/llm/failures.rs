@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use secateur_judges::llm::absolute::{Agreement, judge};
 use secateur_judges::llm::{Client, Endpoint, Run, Unjudged, Watch};
 
-use crate::server::{Reply, Server, YES, pairs, texts, unwatched};
+use crate::server::{Asked, Reply, Server, YES, finished, pairs, saying, texts, unwatched};
 
 fn judged(client: &Client, n: usize) -> Run<Agreement> {
     let texts = texts(n);
@@ -33,7 +33,7 @@ fn what_passes_is_tried_again() {
     for status in [408, 429, 500, 502, 503] {
         let server = Server::new(move |_, number| match number {
             0 => Reply::status(status, "busy"),
-            _ => Reply::saying(YES),
+            _ => saying(YES),
         });
         let run = judged(&server.client(), 1);
         assert_eq!(run.verdicts[0].as_ref().unwrap().value, Agreement::Agrees, "{status}");
@@ -87,9 +87,9 @@ fn broken_connections_are_tried_again() {
         },
         1 => Reply {
             declared: Some(100_000),
-            ..Reply::saying(YES)
+            ..saying(YES)
         },
-        _ => Reply::saying(YES),
+        _ => saying(YES),
     });
     assert_eq!(one(&server).unwrap(), Agreement::Agrees);
     assert_eq!(server.requests().len(), 3);
@@ -99,7 +99,7 @@ fn broken_connections_are_tried_again() {
 fn a_wait_that_the_server_asks_for_is_kept() {
     let server = Server::new(|_, number| match number {
         0 => Reply::status(429, "slow down").with("Retry-After", "1"),
-        _ => Reply::saying(YES),
+        _ => saying(YES),
     });
     assert!(one(&server).is_ok());
     let requests = server.requests();
@@ -116,7 +116,7 @@ fn a_wait_that_the_server_asks_for_is_kept() {
 fn a_server_that_is_slow_is_given_up_in_time() {
     let server = Server::new(|_, _| Reply {
         after: Duration::from_secs(30),
-        ..Reply::saying(YES)
+        ..saying(YES)
     });
     let slow = Endpoint {
         timeout_s: 0.3,
@@ -165,7 +165,7 @@ fn questions_refused_one_after_the_other_stop_the_run() {
         if request.asked().contains("text 3\n") {
             Reply::status(400, "too long")
         } else {
-            Reply::saying(YES)
+            saying(YES)
         }
     });
     let run = judged(&server.client(), 30);
@@ -174,7 +174,7 @@ fn questions_refused_one_after_the_other_stop_the_run() {
 
 #[test]
 fn nothing_goes_to_another_address() {
-    let elsewhere = Server::new(|_, _| Reply::saying(YES));
+    let elsewhere = Server::new(|_, _| saying(YES));
     let target = format!("{}/chat/completions?token=hidden", elsewhere.base());
     for status in [301, 302, 303, 307, 308] {
         let target = target.clone();
@@ -201,7 +201,7 @@ fn the_key_goes_to_the_endpoint_and_nowhere_else() {
     let key = std::env::var(variable).unwrap();
     let echo = key.clone();
     let server = Server::new(move |_, number| match number {
-        0 => Reply::saying(&format!("{{\"verdict\": \"yes\", \"reason\": \"{echo}\"}}")),
+        0 => saying(&format!("{{\"verdict\": \"yes\", \"reason\": \"{echo}\"}}")),
         _ => Reply::status(401, &format!("wrong key {echo}")),
     });
     let folder = tempfile::tempdir().unwrap();
@@ -223,7 +223,7 @@ fn the_key_goes_to_the_endpoint_and_nowhere_else() {
 
 #[test]
 fn an_absent_key_is_said_before_anything_is_sent() {
-    let server = Server::new(|_, _| Reply::saying(YES));
+    let server = Server::new(|_, _| saying(YES));
     let endpoint = Endpoint {
         api_key_env: Some("SECATEUR_NO_SUCH_KEY".into()),
         ..server.judge()
@@ -258,14 +258,14 @@ fn hostile_answers_are_unparsable_and_no_number() {
             Reply::status(200, "{\"error\": {\"message\": \"overloaded\"}}"),
             "overloaded",
         ),
-        (Reply::saying(""), "empty"),
-        (Reply::finished(YES, "length"), "cut off at 1024 tokens"),
-        (Reply::finished(YES, "content_filter"), "content filter"),
-        (Reply::saying("I think it agrees."), "JSON object"),
-        (Reply::saying("{\"verdict\": \"perhaps\"}"), "perhaps"),
-        (Reply::saying("{\"answer\": \"no\"}"), "no `verdict`"),
-        (Reply::saying(&nested), "JSON"),
-        (Reply::saying(&format!("{nested}{}}}", "]".repeat(200_000))), "JSON"),
+        (saying(""), "empty"),
+        (finished(YES, "length"), "cut off at 1024 tokens"),
+        (finished(YES, "content_filter"), "content filter"),
+        (saying("I think it agrees."), "JSON object"),
+        (saying("{\"verdict\": \"perhaps\"}"), "perhaps"),
+        (saying("{\"answer\": \"no\"}"), "no `verdict`"),
+        (saying(&nested), "JSON"),
+        (saying(&format!("{nested}{}}}", "]".repeat(200_000))), "JSON"),
     ];
     for (reply, word) in bodies {
         let server = Server::new(move |_, _| reply.clone());
@@ -313,7 +313,7 @@ fn limits_hold() {
         seen.1.fetch_max(under_way, Ordering::SeqCst);
         std::thread::sleep(Duration::from_millis(50));
         seen.0.fetch_sub(1, Ordering::SeqCst);
-        Reply::saying(YES)
+        saying(YES)
     });
     let endpoint = Endpoint {
         concurrency: 3,
@@ -338,7 +338,7 @@ fn unknown_tokens_are_counted_and_not_zero_cost() {
             200,
             &format!("{{\"choices\": [{{\"message\": {{\"content\": {YES:?}}}}}]}}"),
         ),
-        _ => Reply::saying(YES),
+        _ => saying(YES),
     });
     let endpoint = Endpoint {
         price_in: Some(1.0),

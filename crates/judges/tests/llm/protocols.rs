@@ -8,13 +8,13 @@ use secateur_judges::llm::scorer::AbsoluteScorer;
 use secateur_judges::scorer::TextScorer;
 use secateur_metrics::judged::Named;
 
-use crate::server::{NO, Reply, Request, Server, YES, pairs, texts, unwatched};
+use crate::server::{Asked, NO, Reply, Request, Server, YES, pairs, saying, texts, unwatched};
 
 const LETTERS: [&str; 2] = ["A", "B"];
 
 fn letters(answers: [usize; 4]) -> Reply {
     let [a, b, c, d] = answers.map(|letter| LETTERS[letter]);
-    Reply::saying(&format!(
+    saying(&format!(
         "{{\"q1_hallucinations_more\": \"{a}\", \"q2_omission_more\": \"{b}\", \"q3_repetition_more\": \"{c}\", \"q4_alignment_more\": \"{d}\"}}"
     ))
 }
@@ -77,7 +77,7 @@ fn a_judge_of_texts_and_a_judge_of_places() {
 fn what_has_no_verdict_enters_no_figure() {
     let server = Server::new(|request, _| {
         if request.asked().contains("whole 1\n") {
-            Reply::saying("A")
+            saying("A")
         } else {
             letters([pruned(request); 4])
         }
@@ -86,7 +86,7 @@ fn what_has_no_verdict_enters_no_figure() {
     assert_eq!((run.summary.judged, run.summary.unparsable), (8, 2));
     let figures = questions(&run).unwrap();
     assert_eq!((figures[0].win_rate.pruned, figures[0].flips.unwrap().n), (4, 4));
-    let nobody = Server::new(|_, _| Reply::saying("A"));
+    let nobody = Server::new(|_, _| saying("A"));
     assert!(questions(&self::run(&nobody, 3, true)).is_err());
 }
 
@@ -109,9 +109,9 @@ fn judges_agree_on_models_and_not_on_letters() {
 fn the_absolute_protocol_gives_a_share_and_agreement() {
     let server = |contradicts: &'static [&'static str], silent: &'static str| {
         Server::new(move |request, _| match request.asked() {
-            asked if asked.contains(silent) => Reply::saying("?"),
-            asked if contradicts.iter().any(|text| asked.contains(text)) => Reply::saying(NO),
-            _ => Reply::saying(YES),
+            asked if asked.contains(silent) => saying("?"),
+            asked if contradicts.iter().any(|text| asked.contains(text)) => saying(NO),
+            _ => saying(YES),
         })
     };
     let judged = |server: &Server| {
@@ -133,10 +133,10 @@ fn the_absolute_protocol_gives_a_share_and_agreement() {
 #[test]
 fn a_scorer_has_no_number_for_what_has_no_verdict() {
     let server = Server::new(|request, _| match request.asked() {
-        asked if asked.contains("text 0\n") => Reply::saying(NO),
-        asked if asked.contains("text 1\n") => Reply::saying("?"),
+        asked if asked.contains("text 0\n") => saying(NO),
+        asked if asked.contains("text 1\n") => saying("?"),
         asked if asked.contains("refuse") => Reply::status(400, "too long"),
-        _ => Reply::saying(YES),
+        _ => saying(YES),
     });
     let mut scorer = AbsoluteScorer::new(server.client(), || false);
     assert_eq!(scorer.definition().name, "judged_contradiction_rate_scripted");

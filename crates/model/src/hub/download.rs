@@ -169,7 +169,7 @@ impl Session<'_> {
         let mut attempts = 0;
         loop {
             let result = self.guarded(name, || {
-                repository.download_with_progress(name, TransferProgress::new())
+                repository.download_with_progress(name, TransferProgress::new(self.settings.quiet))
             });
             match result {
                 // A part that is complete already cannot be continued.

@@ -7,25 +7,34 @@ use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 
 pub(super) struct TransferProgress {
     bar: ProgressBar,
+    quiet: bool,
     started: bool,
 }
 
 impl TransferProgress {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(quiet: bool) -> Self {
         // Draws on stderr, and nothing where that is no terminal.
-        let bar = ProgressBar::new(0);
+        let bar = if quiet {
+            ProgressBar::hidden()
+        } else {
+            ProgressBar::new(0)
+        };
         if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}")
         {
             bar.set_style(style);
         }
-        Self { bar, started: false }
+        Self {
+            bar,
+            quiet,
+            started: false,
+        }
     }
 }
 
 impl Progress for TransferProgress {
     fn init(&mut self, size: usize, filename: &str) {
         // Called again by each attempt.
-        if !self.started && !std::io::stderr().is_terminal() {
+        if !self.quiet && !self.started && !std::io::stderr().is_terminal() {
             eprintln!("downloading {filename} ({})", HumanBytes(size as u64));
         }
         self.started = true;

@@ -13,6 +13,8 @@ pub struct HubSettings {
     pub token: Option<Token>,
     /// Never use the network.
     pub offline: bool,
+    /// Show no progress of downloads.
+    pub quiet: bool,
 }
 
 /// An access token, which does not show itself.
@@ -67,6 +69,7 @@ impl HubSettings {
                 .map(Token),
             offline: set("HF_HUB_OFFLINE")
                 .is_some_and(|value| matches!(value.to_ascii_lowercase().as_str(), "1" | "true" | "yes" | "on")),
+            quiet: false,
         }
     }
 }

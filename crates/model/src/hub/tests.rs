@@ -17,6 +17,7 @@ fn settings(cache: &Path, endpoint: &str) -> HubSettings {
         endpoint: endpoint.into(),
         token: None,
         offline: false,
+        quiet: true,
     }
 }
 

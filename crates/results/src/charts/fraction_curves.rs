@@ -26,20 +26,21 @@ pub fn draw(all: &Aggregate, model: &str, kind: &str) -> Result<Scene, Error> {
     let methods = all.methods();
     let domains = domains(all, model, kind);
     let columns = domains.len().max(1) as f64;
+    let is_here = |c: &Curve, aspect: Aspect| c.model == model && c.quadrant.kind == kind && c.aspect == aspect;
     let width = (WIDTH - LEFT - 18.0 - GAP * (columns - 1.0)) / columns;
     let top = HEAD + 40.0;
-    let below = top + 2.0 * ROW + BETWEEN + 52.0;
+    let rows: Vec<(Aspect, &str)> = [(Aspect::Utility, "utility"), (Aspect::Reliability, "reliability")]
+        .into_iter()
+        .filter(|(aspect, _)| all.curves.iter().any(|c| is_here(c, *aspect) && c.points.len() > 1))
+        .collect();
+    let below = top + rows.len() as f64 * (ROW + BETWEEN) - BETWEEN + 52.0;
     let height = below + legend::methods_height(&methods);
     let title = format!("{model}, {kind}: what is kept as experts are removed");
     let line = finding(all, model, kind) + coverage_note(all, model, kind);
     let mut scene = titled(&title, &line, height)?;
     scene.columns("method", "removed, %", "kept");
-    for (row, aspect) in [Aspect::Utility, Aspect::Reliability].into_iter().enumerate() {
-        let shown: Vec<&Curve> = all
-            .curves
-            .iter()
-            .filter(|c| c.model == model && c.quadrant.kind == kind && c.aspect == aspect)
-            .collect();
+    for (row, (aspect, name)) in rows.iter().copied().enumerate() {
+        let shown: Vec<&Curve> = all.curves.iter().filter(|c| is_here(c, aspect)).collect();
         let (x, y) = axes(&shown);
         for (column, domain) in domains.iter().enumerate() {
             let frame = Frame {
@@ -54,13 +55,13 @@ pub fn draw(all: &Aggregate, model: &str, kind: &str) -> Result<Scene, Error> {
                 y: y.clone(),
             };
             panel.draw(&mut scene);
-            let name = if row == 0 { "utility" } else { "reliability" };
             scene.panel(&format!("{}: {name} kept", capital(domain)), "% of unpruned");
             let here: Vec<_> = shown.iter().copied().filter(|c| c.quadrant.domain == *domain).collect();
             lines(&mut scene, &panel, &here, &methods);
             if row == 0 {
                 panel.title(&mut scene, &capital(domain), &basis(&here));
-            } else {
+            }
+            if row + 1 == rows.len() {
                 panel.x_title(&mut scene, "experts removed from each layer, %");
             }
             if column == 0 {

@@ -17,6 +17,7 @@ pub mod regression_bars;
 pub mod mask_agreement;
 pub mod number_grid;
 pub mod saliency_layers;
+pub mod expert_routing;
 use palette::{QUIET, TEXT};
 use scene::{Anchor, Scene, WIDTH, fit};
 

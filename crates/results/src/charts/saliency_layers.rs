@@ -139,7 +139,7 @@ fn panel(scene: &mut Scene, (x, y): (f64, f64), width: f64, method: &LayerScores
 }
 
 /// `4`, `4–7`.
-fn span(first: usize, last: usize) -> String {
+pub(super) fn span(first: usize, last: usize) -> String {
     if first < last {
         format!("{first}–{last}")
     } else {
@@ -148,7 +148,7 @@ fn span(first: usize, last: usize) -> String {
 }
 
 /// The `part`-th of `parts` nearly equal pieces of `0..total`.
-fn share(part: usize, parts: usize, total: usize) -> std::ops::Range<usize> {
+pub(super) fn share(part: usize, parts: usize, total: usize) -> std::ops::Range<usize> {
     part * total / parts..(part + 1) * total / parts
 }
 

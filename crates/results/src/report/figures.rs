@@ -10,7 +10,7 @@ use crate::charts::render::{png, svg};
 use crate::charts::saliency_layers::{self, LayerScores};
 use crate::charts::scene::Scene;
 use crate::charts::{
-    fraction_curves, hallucination_utility, regression_bars, reliability_diagrams, reliability_utility,
+    expert_routing, fraction_curves, hallucination_utility, regression_bars, reliability_diagrams, reliability_utility,
     retention_heatmap, risk_coverage,
 };
 use crate::error::Error;
@@ -120,6 +120,10 @@ fn masks_and_scores(gallery: &mut Gallery, rankings: &[RankingFile], fraction: f
         if !scores.is_empty() {
             gallery.add("saliency", model, &saliency_layers::draw(model, &scores)?)?;
         }
+        let routed = routed(rankings.iter().filter(|r| r.model == model));
+        if !routed.is_empty() {
+            gallery.add("routing", model, &expert_routing::draw(model, &routed)?)?;
+        }
     }
     Ok(())
 }
@@ -144,6 +148,21 @@ fn scores(method: &str, rankings: &[&RankingFile]) -> Option<LayerScores> {
         layers: ranking.layers.iter().map(|l| l.layer).collect(),
         scores: ranking.layers.iter().map(|l| l.scores.clone()).collect(),
     })
+}
+
+/// Routed tokens, which are the scores of `frequency`: of each corpus, those of the smallest seed.
+fn routed<'a>(rankings: impl Iterator<Item = &'a RankingFile>) -> Vec<LayerScores> {
+    let mut corpora: BTreeMap<&str, &RankingFile> = BTreeMap::new();
+    for ranking in rankings.filter(|r| r.method == "frequency") {
+        let known = corpora.entry(&ranking.calibration).or_insert(ranking);
+        if ranking.seed < known.seed {
+            *known = ranking;
+        }
+    }
+    corpora
+        .into_iter()
+        .filter_map(|(corpus, ranking)| scores(corpus, &[ranking]))
+        .collect()
 }
 
 /// Jaccard index expected of two random sets of `k` of `E`, mean over layers: about `k / (2E − k)`.
@@ -181,6 +200,9 @@ fn reading(chart: &str) -> &'static str {
         "reliability-utility" => "A path below the diagonal loses reliability before it loses utility.",
         "retention" => "Row by row what a method keeps; bold numbers differ from 100 %.",
         "agreement" => "How many experts two methods agree to keep.",
+        "routing" => {
+            "Tokens of the calibration corpus; a model that has experts for a domain sends its corpus to other columns."
+        }
         "saliency" => "How a method spreads its scores over the experts of each layer.",
         _ => "",
     }

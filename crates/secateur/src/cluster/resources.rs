@@ -2,10 +2,12 @@
 
 use anyhow::bail;
 use secateur_datasets::error::nearest_hint;
+use secateur_datasets::toml_place::Spot;
 
 use super::section::{ClusterSection, ContainerSection, KubernetesSection};
 use super::units::{Memory, TimeLimit};
 use super::words::{check_name, check_text};
+use crate::sweep::refused::Refused;
 
 /// Options of sbatch that the submission itself decides.
 const OURS: [&str; 17] = [
@@ -82,14 +84,16 @@ impl Resources {
     pub fn check(section: &ClusterSection) -> anyhow::Result<Self> {
         for (key, count) in [("tasks", section.tasks), ("max_concurrent", section.max_concurrent)] {
             if count == Some(0) {
-                bail!("cluster.{key}: 0 leaves nothing to run; expected at least 1");
+                let message = format!("cluster.{key}: 0 leaves nothing to run; expected at least 1");
+                return Err(Refused::at(spot(key), message));
             }
         }
         if section.cpus == Some(0) {
-            bail!("cluster.cpus: a task needs at least 1");
+            return Err(Refused::at(spot("cpus"), "cluster.cpus: a task needs at least 1"));
         }
         if section.gpu_type.is_some() && section.gpus == 0 {
-            bail!("cluster.gpu_type is set and cluster.gpus is not; say how many, or leave both out");
+            let message = "cluster.gpu_type is set and cluster.gpus is not; say how many, or leave both out";
+            return Err(Refused::at(spot("gpu_type"), message));
         }
         let mut queue = Vec::new();
         let named = [
@@ -99,28 +103,30 @@ impl Resources {
         ];
         for (key, value) in named {
             if let Some(value) = value {
-                check_name(key, value, "-_.,+@")?;
+                check_name(key, value, "-_.,+@").map_err(at(spot(key)))?;
                 queue.push((key, value.clone()));
             }
         }
         if let Some(kind) = &section.gpu_type {
-            check_name("gpu_type", kind, "-_.")?;
+            check_name("gpu_type", kind, "-_.").map_err(at(spot("gpu_type")))?;
         }
         for module in &section.modules {
-            check_name("modules", module, "-_./+")?;
+            check_name("modules", module, "-_./+").map_err(at(spot("modules").value(module)))?;
         }
         for (name, value) in &section.environment {
-            check_variable(name, value)?;
+            check_variable(name, value).map_err(at(spot("environment").then(name)))?;
         }
         for option in &section.extra {
-            check_extra(option)?;
+            check_extra(option).map_err(at(spot("extra").value(option)))?;
         }
         if let Some(program) = &section.program {
-            check_text("program", program)?;
+            check_text("program", program).map_err(at(spot("program")))?;
         }
         if let Some(kubernetes) = &section.kubernetes {
-            check_kubernetes(kubernetes)?;
+            check_kubernetes(kubernetes).map_err(at(spot("kubernetes")))?;
         }
+        let memory = section.memory.as_deref().map(Memory::parse).transpose();
+        let time = section.time.as_deref().map(TimeLimit::parse).transpose();
         let written = section.container.clone().unwrap_or_default();
         Ok(Self {
             tasks: section.tasks,
@@ -129,11 +135,11 @@ impl Resources {
             gpus: section.gpus,
             gpu_type: section.gpu_type.clone(),
             cpus: section.cpus,
-            memory: section.memory.as_deref().map(Memory::parse).transpose()?,
-            time: section.time.as_deref().map(TimeLimit::parse).transpose()?,
+            memory: memory.map_err(at(spot("memory")))?,
+            time: time.map_err(at(spot("time")))?,
             modules: section.modules.clone(),
             container: match &section.container {
-                Some(container) => check_container(container)?,
+                Some(container) => check_container(container).map_err(at(spot("container")))?,
                 None => Container::None,
             },
             mounts: written.mounts,
@@ -143,6 +149,16 @@ impl Resources {
             kubernetes: section.kubernetes.clone(),
         })
     }
+}
+
+/// Where a key of `[cluster]` stands.
+fn spot(key: &str) -> Spot {
+    Spot::key("cluster").then(key)
+}
+
+/// Gives an error its place.
+fn at<E: Into<anyhow::Error>>(spot: Spot) -> impl FnOnce(E) -> anyhow::Error {
+    |error| Refused::because_of(spot, error)
 }
 
 fn check_container(section: &ContainerSection) -> anyhow::Result<Container> {

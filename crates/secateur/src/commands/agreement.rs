@@ -1,14 +1,15 @@
 //! `secateur agreement`: how alike masks are, of methods, seeds, fractions and domains.
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use clap::Args;
 use secateur_metrics::mask_grid::Removed;
-use secateur_results::agreement::{Alike, Comparisons, Making, ModelSummary, write};
+use secateur_results::agreement::{Alike, Comparisons, Making, ModelSummary, Violations, Written, write};
+use serde_json::{Value, json};
 
-use super::command_line;
-use crate::masks::collect;
+use super::{command_line, print_json};
+use crate::exit::Exit;
+use crate::masks::{Collection, collect};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -33,14 +34,21 @@ pub struct Arguments {
     /// Shares removed at which rankings are cut.
     #[arg(long, value_delimiter = ',', default_value = "0.25,0.5,0.75")]
     ratios: Vec<f64>,
+    /// Print JSON: what is alike, and the files that were written.
+    #[arg(long)]
+    json: bool,
 }
 
-pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let masks = collect(&arguments.paths, &arguments.ratios)?;
     let found = Comparisons::new(&masks.grid)?;
-    for summary in ModelSummary::all(&masks.grid, &found) {
-        print(&summary);
+    let summaries = ModelSummary::all(&masks.grid, &found);
+    if arguments.json {
+        let written = written(arguments, &masks, &found)?;
+        print_json(&document(&summaries, &found, &masks.notes, &written))?;
+        return Ok(Exit::Done);
     }
+    summaries.iter().for_each(print);
     for pair in &found.domains {
         let (key, alike) = (&pair.key, pair.agreement);
         println!(
@@ -51,18 +59,70 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     for note in &masks.notes {
         println!("{note}");
     }
-    let making = Making {
-        command: command_line(),
-        notes: masks.notes,
-    };
-    let written = write(&masks.grid, &found, &making, &arguments.output)?;
+    let written = written(arguments, &masks, &found)?;
     println!(
         "{}, {} tables, {} charts",
         written.page.display(),
         written.tables.len(),
         written.charts.len()
     );
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Done)
+}
+
+fn written(arguments: &Arguments, masks: &Collection, found: &Comparisons) -> anyhow::Result<Written> {
+    let making = Making {
+        command: command_line(),
+        notes: masks.notes.clone(),
+    };
+    Ok(write(&masks.grid, found, &making, &arguments.output)?)
+}
+
+/// What programs read.
+fn document(summaries: &[ModelSummary], found: &Comparisons, notes: &[String], written: &Written) -> Value {
+    let alike = |row: &Alike| {
+        let at = |(removed, (overlap, jaccard)): (&Removed, &(f64, f64))| json!({ "fraction_removed": removed.0, "overlap": overlap, "jaccard": jaccard });
+        row.iter().map(at).collect::<Vec<_>>()
+    };
+    let nesting = |((low, high), found): (&(Removed, Removed), &Violations)| json!({ "from": low.0, "to": high.0, "layers": found.layers, "sets_not_nested": found.subset, "orders_not_nested": found.prefix });
+    let model = |summary: &ModelSummary| {
+        let methods = summary.methods.iter();
+        let methods = methods.map(|((a, b), row)| json!({ "a": a, "b": b, "alike": alike(row) }));
+        let seeds = summary.seeds.iter();
+        let seeds = seeds.map(|(method, row)| json!({ "method": method, "alike": alike(row) }));
+        let steps = summary.nesting.iter();
+        let steps = steps
+            .map(|(method, row)| json!({ "method": method, "steps": row.iter().map(nesting).collect::<Vec<_>>() }));
+        json!({
+            "model": summary.model,
+            "domain": summary.domain,
+            "masks": summary.masks,
+            "layers": summary.layers,
+            "experts": summary.experts,
+            "methods": methods.collect::<Vec<_>>(),
+            "seeds": seeds.collect::<Vec<_>>(),
+            "nesting": steps.collect::<Vec<_>>(),
+        })
+    };
+    let domains = found.domains.iter().map(|pair| {
+        json!({
+            "model": pair.key.model,
+            "method": pair.key.method,
+            "seed": pair.key.seed,
+            "fraction_removed": pair.key.removed.0,
+            "a": pair.a,
+            "b": pair.b,
+            "overlap": pair.agreement.overlap_mean,
+            "jaccard": pair.agreement.jaccard_mean,
+        })
+    });
+    json!({
+        "models": summaries.iter().map(model).collect::<Vec<_>>(),
+        "domains": domains.collect::<Vec<_>>(),
+        "notes": notes,
+        "page": written.page,
+        "tables": written.tables,
+        "charts": written.charts,
+    })
 }
 
 fn print(summary: &ModelSummary) {

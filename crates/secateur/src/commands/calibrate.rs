@@ -1,19 +1,22 @@
 //! `secateur calibrate`: statistics and rankings as files, without a sweep.
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 use secateur_datasets::corpora::CorpusSpec;
 use secateur_model::{Device, DeviceKind, Precision};
 use secateur_pruning::methods;
 use secateur_pruning::ranking::rank;
 use secateur_pruning::statistics::Statistics;
+use serde_json::json;
 
+use super::{device, print_json};
+
+use crate::exit::Exit;
 use crate::sweep::calibrate::{Pass, statistics};
 use crate::sweep::definition::{ModelEntry, Variant, variant};
 use crate::sweep::subject::Subject;
+use crate::talk;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -48,12 +51,15 @@ pub struct Arguments {
     /// Do not apply the chat template.
     #[arg(long)]
     no_chat_template: bool,
-    /// cpu, ndarray or wgpu.
-    #[arg(long, default_value = "cpu")]
+    /// What to run on.
+    #[arg(long, default_value = "cpu", value_parser = device::parser())]
     device: DeviceKind,
+    /// Print JSON: the statistics' provenance, whether they were there, and the rankings' files.
+    #[arg(long)]
+    json: bool,
 }
 
-pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let variants = arguments
         .methods
         .iter()
@@ -63,7 +69,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         last_part(Path::new(&arguments.model)),
         &arguments.model,
     ))?;
-    let found = collect(arguments, &subject, &variants)?;
+    let (found, computed) = collect(arguments, &subject, &variants)?;
+    let mut rankings = Vec::new();
     let folder = arguments.output.join(&subject.name);
     for Variant { method, profile } in variants {
         let mut ranking = rank(method, profile, arguments.seed, &subject.shapes(), &[&found])?;
@@ -73,12 +80,19 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         }
         let path = folder.join(format!("{}@{profile}-{}.json", method.name(), arguments.seed));
         ranking.save(&path)?;
+        rankings.push(path);
+    }
+    if arguments.json {
+        print_json(&json!({ "statistics": found.provenance, "computed": computed, "rankings": rankings }))?;
+        return Ok(Exit::Done);
+    }
+    for path in rankings {
         println!("{}", path.display());
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Done)
 }
 
-fn collect(arguments: &Arguments, subject: &Subject, variants: &[Variant]) -> anyhow::Result<Statistics> {
+fn collect(arguments: &Arguments, subject: &Subject, variants: &[Variant]) -> anyhow::Result<(Statistics, bool)> {
     let corpus = CorpusSpec {
         name: last_part(&arguments.corpus.with_extension("")),
         file: arguments.corpus.clone(),
@@ -98,9 +112,7 @@ fn collect(arguments: &Arguments, subject: &Subject, variants: &[Variant]) -> an
     };
     let device = Device::open(arguments.device, Precision::F32)?;
     let mut engine = subject.load(&device)?;
-    let bar = ProgressBar::new(0).with_style(ProgressStyle::with_template(
-        "{bar:30} {pos} of {len} samples, {msg}  {elapsed}, {eta} left",
-    )?);
+    let bar = talk::bar(0, "{bar:30} {pos} of {len} samples, {msg}  {elapsed}, {eta} left");
     let (found, computed) = statistics(subject, &mut engine, &pass, &arguments.output, &mut |at| {
         bar.set_length(at.samples as u64);
         bar.set_position(at.samples_done as u64);
@@ -108,11 +120,11 @@ fn collect(arguments: &Arguments, subject: &Subject, variants: &[Variant]) -> an
     })?;
     bar.finish_and_clear();
     if computed {
-        eprintln!("statistics written: {} tokens", found.provenance.tokens);
+        talk::note(format!("statistics written: {} tokens", found.provenance.tokens));
     } else {
-        eprintln!("statistics found");
+        talk::note("statistics found");
     }
-    Ok(found)
+    Ok((found, computed))
 }
 
 fn last_part(path: &Path) -> String {

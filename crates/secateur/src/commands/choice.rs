@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail, ensure};
 use clap::Args;
 use secateur_model::checkpoint::Checkpoint;
-use secateur_model::hub::{self, HubSettings};
+use secateur_model::hub;
 use secateur_model::model::moe_layers;
 use secateur_pruning::import::{Imported, import};
 use secateur_pruning::plan::{Plan, Protected};
@@ -15,6 +15,7 @@ use secateur_pruning::statistics::Statistics;
 
 use crate::sweep::definition::variant;
 use crate::sweep::subject::inspected;
+use crate::talk;
 
 /// A ranking from statistics.
 #[derive(Debug, Args)]
@@ -33,7 +34,12 @@ pub struct Scoring {
 impl Scoring {
     /// The statistics, read and checked.
     pub fn load(&self) -> anyhow::Result<Vec<Statistics>> {
-        self.statistics.iter().map(|path| Ok(Statistics::load(path)?)).collect()
+        let load = |path: &PathBuf| {
+            let found = Statistics::load(path)?;
+            talk::detail(|| format!("{}: statistics of {} tokens", path.display(), found.provenance.tokens));
+            Ok(found)
+        };
+        self.statistics.iter().map(load).collect()
     }
 
     /// Ranks the experts of a model with these layers by `statistics`, which must be of the model with this content hash, if one
@@ -100,7 +106,8 @@ pub struct Opened {
 impl Opened {
     /// Opens a directory, or a hub id.
     pub fn open(model: &str) -> anyhow::Result<Self> {
-        let directory = hub::resolve(model, &HubSettings::from_env()).with_context(|| format!("model `{model}`"))?;
+        let directory = hub::resolve(model, &talk::hub()).with_context(|| format!("model `{model}`"))?;
+        talk::detail(|| format!("model `{model}`: {}", directory.display()));
         let checkpoint = Checkpoint::open(&directory)?;
         let (_, spec, _) = inspected(&checkpoint)?;
         let shapes: Vec<LayerShape> = moe_layers(&spec).iter().map(LayerShape::from).collect();

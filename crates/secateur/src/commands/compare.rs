@@ -1,27 +1,16 @@
 //! `secateur compare`.
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use clap::Args;
 use secateur_results::compare_runs::{Comparison, Outcome, Settings, compare_runs};
 use secateur_results::store::Store;
 use serde_json::json;
 
-/// A run differs where it must not, or is worse.
-const REGRESSION: u8 = 4;
-/// Cells are missing.
-const INCOMPLETE: u8 = 5;
+use crate::exit::Exit;
+
 /// Lines of each kind of change in text.
 const SHOWN: usize = 20;
-
-/// What the two commands that compare say of their exit codes.
-pub const EXIT_CODES: &str = "\
-Exit codes:
-  0  equal, or within doubt and tolerance
-  1  a directory cannot be read, or holds no sweep
-  4  regression: a count or a greedy answer differs, a metric is worse, or the run is slower
-  5  incomplete: what is there is equal, but cells of A are missing in B";
 
 const AFTER: &str = "\
 Cells are matched by model, method, profile, fraction, seed, calibration and task. Metrics are
@@ -35,11 +24,11 @@ Examples:
 
 --json prints one object: `schema` (1), `outcome` (equal, regression, incomplete), `compared` (how
 many cells, counts, answers and metrics), and the lists `missing`, `extra`, `inputs`, `counts`,
-`answers`, `metrics`, `times` and `warnings`, each with what differs.
-";
+`answers`, `metrics`, `times` and `warnings`, each with what differs. A run is incomplete where what is
+there is equal, but cells of A are missing in B.";
 
 #[derive(Debug, Args)]
-#[command(after_help = format!("{AFTER}\n{EXIT_CODES}"))]
+#[command(after_help = AFTER)]
 pub struct Arguments {
     /// The results directory of one run of a sweep, or its address (`s3://…`, `gs://…`, `az://…`): what is expected.
     a: PathBuf,
@@ -56,7 +45,7 @@ pub struct Arguments {
     exact: bool,
 }
 
-pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let (a, b) = (Store::open_existing(&arguments.a)?, Store::open_existing(&arguments.b)?);
     let settings = Settings {
         tolerance_time: arguments.tolerance_time,
@@ -88,11 +77,11 @@ pub fn print(a: &Store, b: &Store, found: &Comparison, as_json: bool) -> anyhow:
 }
 
 /// The exit code of an outcome.
-pub fn code(outcome: Outcome) -> ExitCode {
+pub fn code(outcome: Outcome) -> Exit {
     match outcome {
-        Outcome::Equal => ExitCode::SUCCESS,
-        Outcome::Regression => ExitCode::from(REGRESSION),
-        Outcome::Incomplete => ExitCode::from(INCOMPLETE),
+        Outcome::Equal => Exit::Done,
+        Outcome::Regression => Exit::Regression,
+        Outcome::Incomplete => Exit::Incomplete,
     }
 }
 

@@ -1,12 +1,12 @@
 //! `secateur completions`.
 
 use std::io::Write;
-use std::process::ExitCode;
 
-use clap::{Args, CommandFactory};
+use clap::Args;
 use clap_complete::Shell;
 
-use super::Cli;
+use super::command;
+use crate::exit::Exit;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -22,10 +22,10 @@ pub struct Arguments {
     shell: Shell,
 }
 
-pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     // In memory first: the generator panics where it cannot write.
     let mut script = Vec::new();
-    clap_complete::generate(arguments.shell, &mut Cli::command(), "secateur", &mut script);
+    clap_complete::generate(arguments.shell, &mut command(), "secateur", &mut script);
     std::io::stdout().write_all(&script)?;
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Done)
 }

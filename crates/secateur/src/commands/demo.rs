@@ -1,10 +1,16 @@
 //! `secateur demo`: makes what the repository ships.
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use secateur_demo::train::{recipe, steps};
+use secateur_datasets::error::nearest_hint;
+use secateur_demo::train::{TrainError, recipe, steps};
+use serde_json::json;
+
+use super::print_json;
+use crate::talk;
+
+use crate::exit::Exit;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -36,6 +42,9 @@ enum Command {
         /// The demo's folder.
         #[arg(long, default_value = "datasets/demo")]
         directory: PathBuf,
+        /// Print the files' names as JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// Train the models from scratch, or go on where training stopped.
     #[command(after_help = TRAIN_EXAMPLES)]
@@ -52,14 +61,22 @@ enum Command {
         /// Stop after so many steps in all, for a trial.
         #[arg(long)]
         steps: Option<usize>,
+        /// Print JSON: each model's checkpoint and number of steps.
+        #[arg(long)]
+        json: bool,
     },
 }
 
-pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     match &arguments.command {
-        Command::Data { directory } => {
-            for path in secateur_demo::tasks::write_all(directory)? {
-                println!("{}", path.display());
+        Command::Data { directory, json } => {
+            let written = secateur_demo::tasks::write_all(directory)?;
+            if *json {
+                print_json(&json!({ "files": written }))?;
+            } else {
+                for path in written {
+                    println!("{}", path.display());
+                }
             }
         }
         Command::Train {
@@ -67,21 +84,33 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             work,
             output,
             steps,
+            json,
         } => {
             let recipes = match model {
-                Some(name) => vec![recipe::recipe(name)?],
+                Some(name) => vec![recipe::recipe(name).map_err(|error| suggest(name, &error))?],
                 None => recipe::recipes(),
             };
+            let mut trained = Vec::new();
             for mut recipe in recipes {
                 recipe.steps = steps.unwrap_or(recipe.steps);
-                steps::train(
-                    &recipe,
-                    &work.join(recipe.name),
-                    &output.join(recipe.name),
-                    &mut |line| println!("{line}"),
-                )?;
+                let checkpoint = output.join(recipe.name);
+                let state = work.join(recipe.name);
+                steps::train(&recipe, &state, &checkpoint, &mut |line| talk::note(line))?;
+                if !json {
+                    println!("{}", checkpoint.display());
+                }
+                trained.push(json!({ "model": recipe.name, "checkpoint": checkpoint, "steps": recipe.steps }));
+            }
+            if *json {
+                print_json(&json!({ "models": trained }))?;
             }
         }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Done)
+}
+
+/// The error, with the nearest name of a model.
+fn suggest(name: &str, error: &TrainError) -> anyhow::Error {
+    let hint = nearest_hint(name, recipe::recipes().iter().map(|recipe| recipe.name));
+    anyhow::anyhow!("{error}{hint}")
 }

@@ -1,11 +1,10 @@
 //! `secateur devices`.
 
-use std::process::ExitCode;
-
 use clap::Args;
 use serde_json::json;
 
 use crate::doctor::machine::devices;
+use crate::exit::Exit;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -22,7 +21,7 @@ pub struct Arguments {
     json: bool,
 }
 
-pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let devices = devices();
     if arguments.json {
         println!("{}", serde_json::to_string_pretty(&json!({ "devices": devices }))?);
@@ -31,5 +30,5 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             println!("{}", device.line());
         }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Done)
 }

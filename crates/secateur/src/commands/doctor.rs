@@ -1,7 +1,6 @@
 //! `secateur doctor`: what can be done with a checkpoint, without loading it, and on this machine.
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use clap::Args;
 use secateur_model::hub::{self, HubError, HubSettings};
@@ -9,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::doctor::machine::{self, Machine, Places};
 use crate::doctor::{Options, examine, print};
+use crate::exit::Exit;
 use crate::sweep::Sweep;
 
 const EXAMPLES: &str = "\
@@ -20,9 +20,7 @@ Examples:
   # From the hub's cache; nothing is downloaded
   secateur doctor allenai/OLMoE-1B-7B-0924 --ratios 0.3,0.6
 
-Judges are connected to, and asked nothing.
-
-Exit status: 0 if no problem is found, 1 if the checkpoint cannot be loaded, pruned and exported, or something here has to be mended.";
+Judges are connected to, and asked nothing.";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -49,7 +47,7 @@ pub struct Arguments {
     json: bool,
 }
 
-pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let checkpoint = match &arguments.checkpoint {
         Some(checkpoint) => {
             let options = Options {
@@ -81,9 +79,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     }
     let sound = checkpoint.is_none_or(|found| found.problems.is_empty());
     Ok(if sound && machine.is_none_or(|found| found.problems.is_empty()) {
-        ExitCode::SUCCESS
+        Exit::Done
     } else {
-        ExitCode::FAILURE
+        Exit::Refused
     })
 }
 

@@ -3,14 +3,17 @@
 use std::fs::File;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use secateur_datasets::tasks::spec;
+use serde_json::json;
 
 use super::doctor::local;
+use super::print_json;
+use crate::exit::Exit;
 use crate::init::{Draft, Wish};
+use crate::talk;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -18,9 +21,7 @@ Examples:
   secateur init models/mixtral --domain general --out sweeps/mixtral.toml
   secateur init models/mixtral --out -             # to the terminal
   # From the hub's cache; nothing is downloaded
-  secateur init allenai/OLMoE-1B-7B-0924 --corpus notes.jsonl
-
-Exit status: 0 if the file is written, 1 if the checkpoint cannot be pruned or the file is there already.";
+  secateur init allenai/OLMoE-1B-7B-0924 --corpus notes.jsonl";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -36,6 +37,9 @@ pub struct Arguments {
     /// What the model is pruned for: decides which tasks are in the domain and which outside it.
     #[arg(long, value_enum, default_value_t = Domain::Biomedical)]
     domain: Domain,
+    /// Print JSON: the file, or with `--out -` its text, and what is left to do.
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -44,7 +48,7 @@ enum Domain {
     General,
 }
 
-pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let directory = local(&arguments.checkpoint)?;
     let printed = arguments.out.as_deref() == Some(Path::new("-"));
     let folder = match &arguments.out {
@@ -62,19 +66,29 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         },
     };
     let draft = Draft::new(&wish)?;
-    if printed {
-        print!("{}", draft.text());
-    } else {
+    let mut file = None;
+    if !printed {
         let usual = || PathBuf::from(format!("{}.toml", draft.name()));
-        let file = arguments.out.clone().unwrap_or_else(usual);
-        write(&file, &draft.text())?;
-        println!("{}", file.display());
-        eprintln!("next: secateur sweep {} --dry-run", file.display());
+        let new = arguments.out.clone().unwrap_or_else(usual);
+        write(&new, &draft.text())?;
+        file = Some(new);
+    }
+    if arguments.json {
+        let text = printed.then(|| draft.text());
+        print_json(&json!({ "file": file, "text": text, "left_to_do": draft.left_to_do() }))?;
+        return Ok(Exit::Done);
+    }
+    match &file {
+        None => print!("{}", draft.text()),
+        Some(file) => {
+            println!("{}", file.display());
+            talk::note(format!("next: secateur sweep {} --dry-run", file.display()));
+        }
     }
     for left in draft.left_to_do() {
-        eprintln!("before it can run: {left}");
+        talk::note(format!("before it can run: {left}"));
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Done)
 }
 
 fn write(file: &Path, text: &str) -> anyhow::Result<()> {

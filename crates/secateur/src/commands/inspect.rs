@@ -1,13 +1,13 @@
 //! `secateur inspect`.
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use anyhow::ensure;
 use clap::Args;
 use secateur_results::store::{Store, StoredRecord};
 use serde_json::json;
 
+use crate::exit::Exit;
 use crate::inspect::{Change, Filter, ListedCell, Page, cells, items, print};
 
 /// Cells on a page.
@@ -57,17 +57,14 @@ pub struct Arguments {
     json: bool,
 }
 
-pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let store = Store::open_existing(&arguments.run)?;
-    let (all, messages) = store.read_all()?;
-    for message in messages {
-        eprintln!("warning: {message}");
-    }
+    let all = super::records(&store)?;
     match &arguments.cell {
         Some(id) => one(arguments, &store, &all, id)?,
         None => list(arguments, &all)?,
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Done)
 }
 
 fn list(arguments: &Arguments, all: &[StoredRecord]) -> anyhow::Result<()> {

@@ -2,14 +2,16 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use anyhow::{Context, ensure};
 use clap::Args;
 use safetensors::tensor::{Dtype, TensorView};
 use secateur_model::{Device, DeviceKind, Model, Precision};
+use serde_json::json;
 
 use super::choice::{Opened, plan_from};
+use super::{device, print_json};
+use crate::exit::Exit;
 
 /// A prompt is compared, not a library: more than this is a mistake.
 const LARGEST_TOKENS_FILE: u64 = 64 << 20;
@@ -39,15 +41,18 @@ pub struct Arguments {
     /// Share of each layer's experts that a ranking given as --mask removes.
     #[arg(long, requires = "mask")]
     ratio: Option<f64>,
-    /// cpu, ndarray or wgpu.
-    #[arg(long, default_value = "cpu")]
+    /// What to run on.
+    #[arg(long, default_value = "cpu", value_parser = device::parser())]
     device: DeviceKind,
     /// Replace the output if it is there.
     #[arg(long)]
     overwrite: bool,
+    /// Print JSON: the file, and how many tokens each sequence has.
+    #[arg(long)]
+    json: bool,
 }
 
-pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     ensure!(
         arguments.overwrite || !arguments.output.exists(),
         "{} exists already: name another file, or say --overwrite",
@@ -71,8 +76,13 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         tensors.push((format!("logits.{place}"), [tokens.len(), vocabulary], bytes));
     }
     write(&arguments.output, &tensors)?;
+    if arguments.json {
+        let tokens: Vec<usize> = sequences.iter().map(Vec::len).collect();
+        print_json(&json!({ "file": arguments.output, "vocabulary": vocabulary, "tokens": tokens }))?;
+        return Ok(Exit::Done);
+    }
     println!("{}: logits of {} sequences", arguments.output.display(), tensors.len());
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Done)
 }
 
 fn sequences(path: &Path) -> anyhow::Result<Vec<Vec<u32>>> {

@@ -1,13 +1,14 @@
 //! `secateur man`.
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::{Args, CommandFactory};
+use clap::Args;
 use clap_mangen::Man;
+use serde_json::json;
 
-use super::Cli;
+use super::{command, print_json};
+use crate::exit::Exit;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -20,21 +21,28 @@ pub struct Arguments {
     /// Folder for the pages, one for each command; made if need be.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    /// Print the pages' names as JSON.
+    #[arg(long)]
+    json: bool,
 }
 
-pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let folder = &arguments.out;
     let cannot = || format!("cannot write man pages to {}", folder.display());
     std::fs::create_dir_all(folder).with_context(cannot)?;
-    let mut command = Cli::command().disable_help_subcommand(true);
+    let mut command = command().disable_help_subcommand(true);
     // Gives subcommands their full names.
     command.build();
     let mut written = Vec::new();
     pages(&command, folder, &mut written).with_context(cannot)?;
+    if arguments.json {
+        print_json(&json!({ "pages": written }))?;
+        return Ok(Exit::Done);
+    }
     for page in written {
         println!("{}", page.display());
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Done)
 }
 
 /// The page of a command, and those of its subcommands.
@@ -56,6 +64,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         run(&Arguments {
             out: folder.path().join("man"),
+            json: false,
         })
         .unwrap();
         for name in [

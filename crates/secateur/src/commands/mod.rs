@@ -7,6 +7,7 @@ mod compare;
 mod completions;
 mod datasets;
 mod demo;
+mod device;
 mod devices;
 mod doctor;
 mod goldens;
@@ -25,17 +26,19 @@ mod scorers;
 mod submit;
 mod sweep;
 mod tasks;
+mod terms;
 #[cfg(test)]
 mod tests;
 
-use std::process::ExitCode;
+use std::io::Write;
 
-use clap::{Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use secateur_results::store::{Store, StoredRecord};
+use serde::Serialize;
 
-/// Some cells or checks failed.
-pub const SOME_FAILED: u8 = 3;
-/// Ctrl-C.
-pub const INTERRUPTED: u8 = 130;
+use crate::exit::{self, Exit};
+use crate::talk::{self, Loudness};
 
 const AFTER: &str = "\
 Examples:
@@ -45,16 +48,8 @@ Examples:
   secateur inspect results/sweeps/olmoe       # what came out, cell by cell
   secateur sweep --help                       # each command has examples
 
-Data goes to stdout, progress and messages to stderr. NO_COLOR turns colours off.
-
-Exit codes:
-    0  done
-    1  refused, or stopped by an error
-    2  wrong usage
-    3  some cells or checks failed
-    4  regression: a run is worse than another (compare, reproduce)
-    5  incomplete: cells are missing (compare, reproduce, sweep reduce)
-  130  interrupted by Ctrl-C or SIGTERM";
+Data goes to stdout, progress and messages to stderr; NO_COLOR turns colours off, CLICOLOR_FORCE on.
+With --json, which every command has that lists or reports something, stdout holds JSON alone.";
 
 /// Which experts can I remove for my domain, by which method, and how many, before the model starts to make things up?
 #[derive(Debug, Parser)]
@@ -62,6 +57,41 @@ Exit codes:
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
+    /// Say no more on stderr than warnings and errors.
+    #[arg(short, long, global = true)]
+    quiet: bool,
+    /// Also say on stderr what is read, found and made, and when.
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    verbose: bool,
+}
+
+impl Cli {
+    /// Reads the command line; ends the program where it makes no sense, or asks for help.
+    pub fn read() -> Self {
+        let mut command = command();
+        let mut found = command.clone().get_matches();
+        let read = Self::from_arg_matches_mut(&mut found).unwrap_or_else(|error| error.format(&mut command).exit());
+        // Not seen by the parser where one stands before the command and one behind it.
+        if read.quiet && read.verbose {
+            let message = "the argument '--quiet' cannot be used with '--verbose'";
+            command.error(ErrorKind::ArgumentConflict, message).exit();
+        }
+        read
+    }
+
+    /// How much is said.
+    pub fn loudness(&self) -> Loudness {
+        match (self.quiet, self.verbose) {
+            (true, _) => Loudness::Quiet,
+            (_, true) => Loudness::Verbose,
+            _ => Loudness::Usual,
+        }
+    }
+}
+
+/// The command line, each command with its exit codes.
+pub fn command() -> clap::Command {
+    exit::told(Cli::command(), "")
 }
 
 #[derive(Debug, Subcommand)]
@@ -120,7 +150,7 @@ enum Command {
 ///
 /// # Errors
 /// What stopped it, in one message.
-pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+pub fn run(cli: Cli) -> anyhow::Result<Exit> {
     match cli.command {
         Command::Init(arguments) => init::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
@@ -160,4 +190,28 @@ fn command_line() -> String {
     };
     let words: Vec<String> = std::env::args().skip(1).map(quoted).collect();
     format!("secateur {}", words.join(" "))
+}
+
+/// Prints the one document of a command on stdout.
+///
+/// # Errors
+/// If stdout cannot be written.
+fn print_json(document: &impl Serialize) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    serde_json::to_writer_pretty(&mut out, document)?;
+    writeln!(out)?;
+    Ok(())
+}
+
+/// The records of a results directory or address. Warns of those that cannot be read.
+///
+/// # Errors
+/// If it holds no sweep.
+fn records(store: &Store) -> anyhow::Result<Vec<StoredRecord>> {
+    let (records, messages) = store.read_all()?;
+    for message in messages {
+        talk::warning(message);
+    }
+    talk::detail(|| format!("{} records in {}", records.len(), store.place().display()));
+    Ok(records)
 }

@@ -1,7 +1,6 @@
 //! `secateur prune`: a smaller checkpoint.
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::Args;
@@ -15,6 +14,8 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::choice::{Scoring, imported_from};
+use super::print_json;
+use crate::exit::Exit;
 use crate::sweep::definition::ModelEntry;
 use crate::sweep::subject::Subject;
 
@@ -50,9 +51,12 @@ pub struct Arguments {
     /// Replace an earlier export.
     #[arg(long)]
     overwrite: bool,
+    /// Print JSON: the directory, what is in it, and what chose the experts.
+    #[arg(long)]
+    json: bool,
 }
 
-pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let subject = Subject::open(&ModelEntry::local(&arguments.model, &arguments.model))?;
     let (plan, chosen_by) = choose(arguments, &subject, &subject.shapes())?;
     let naming =
@@ -61,7 +65,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         ("source", json!(arguments.model)),
         ("source_weights_sha256", json!(subject.hash.weights)),
         ("family", json!(subject.family)),
-        ("chosen_by", chosen_by),
+        ("chosen_by", chosen_by.clone()),
     ];
     let options = ExportOptions {
         extra_layers: ExtraLayers::Drop,
@@ -69,13 +73,22 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         provenance: Map::from_iter(provenance.map(|(name, value)| (name.to_owned(), value))),
     };
     let written = export(&subject.checkpoint, &plan.mask(), naming, &options, &arguments.output)?;
+    if arguments.json {
+        print_json(&json!({
+            "directory": written.directory,
+            "experts": written.experts,
+            "tensors": written.tensors,
+            "chosen_by": chosen_by,
+        }))?;
+        return Ok(Exit::Done);
+    }
     println!(
         "{}: {} experts per layer, {} tensors",
         written.directory.display(),
         written.experts,
         written.tensors
     );
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Done)
 }
 
 /// What stays, and for the provenance file by what that was decided.

@@ -2,17 +2,20 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use anyhow::{bail, ensure};
 use clap::{Args, ValueEnum};
+use secateur_model::mask::ExpertId;
 use secateur_pruning::import::{Imported, import};
 use secateur_pruning::mask_files::{write_mask, write_ranking_lines};
 use secateur_pruning::plan::{Plan, Protected};
 use secateur_pruning::ranking::Ranking;
 use secateur_pruning::shape::LayerShape;
+use serde_json::{Value, json};
 
 use super::choice::{Opened, Scoring};
+use super::print_json;
+use crate::exit::Exit;
 
 /// Ids shown per layer.
 const SHOWN: usize = 12;
@@ -64,9 +67,12 @@ pub struct Arguments {
     /// Replace the exported file if it is there.
     #[arg(long)]
     overwrite: bool,
+    /// Print JSON: every layer's experts, best first.
+    #[arg(long)]
+    json: bool,
 }
 
-pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     if let Some(path) = &arguments.export {
         ensure!(
             arguments.overwrite || !path.exists(),
@@ -76,12 +82,18 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     }
     let (shapes, found) = found(arguments)?;
     let found = cut(found, arguments.ratio, &shapes)?;
-    show(&found, &shapes);
     if let Some(path) = &arguments.export {
         write(&found, arguments.layout, path)?;
+    }
+    if arguments.json {
+        print_json(&document(&found, &shapes, arguments.export.as_deref()))?;
+        return Ok(Exit::Done);
+    }
+    show(&found, &shapes);
+    if let Some(path) = &arguments.export {
         println!("{}", path.display());
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Done)
 }
 
 /// The expert layers, and what was ranked or read for them.
@@ -137,6 +149,43 @@ fn write(found: &Imported, layout: Option<Layout>, path: &Path) -> anyhow::Resul
         (Imported::Ranking(ranking), None | Some(Layout::Lines)) => write_ranking_lines(path, ranking)?,
     }
     Ok(())
+}
+
+/// What programs read.
+fn document(found: &Imported, shapes: &[LayerShape], exported: Option<&Path>) -> Value {
+    let experts = |layer: usize| {
+        shapes
+            .iter()
+            .find(|shape| shape.layer == layer)
+            .map(|shape| shape.experts)
+    };
+    let entry = |layer: usize, ids: &[ExpertId]| {
+        let ids: Vec<usize> = ids.iter().map(|id| id.0).collect();
+        json!({ "layer": layer, "of": experts(layer), "experts": ids })
+    };
+    match found {
+        Imported::Mask(plan) => {
+            let layers = plan.layers.iter().map(|layer| entry(layer.shape.layer, &layer.kept));
+            json!({
+                "kind": "mask",
+                "fraction_removed": removed(plan),
+                "layers": layers.collect::<Vec<_>>(),
+                "exported": exported,
+            })
+        }
+        Imported::Ranking(ranking) => {
+            let layers = ranking.layers.iter().map(|layer| entry(layer.layer, &layer.experts));
+            json!({
+                "kind": "ranking",
+                "method": ranking.method,
+                "profile": ranking.profile,
+                "seed": ranking.seed,
+                "calibrated_on": ranking.domains,
+                "layers": layers.collect::<Vec<_>>(),
+                "exported": exported,
+            })
+        }
+    }
 }
 
 fn show(found: &Imported, shapes: &[LayerShape]) {

@@ -1,16 +1,18 @@
 //! `secateur report`.
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use clap::Args;
 use secateur_results::report::{ITEMS, ReportOptions, report, written_section};
 use secateur_results::store::Store;
+use serde_json::json;
 
-use super::command_line;
 use super::safe::Rule;
+use super::{command_line, print_json, records};
+use crate::exit::Exit;
 use crate::masks::agreement_page;
 use crate::sweep::drawing::FOLDERS;
+use crate::talk;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -31,9 +33,12 @@ pub struct Arguments {
     /// Pairs of answers, unpruned and pruned, that the page holds at most; the others stay in the answers' files.
     #[arg(long, value_name = "PAIRS", default_value_t = ITEMS)]
     items: usize,
+    /// Print JSON: pages, charts, tables and warnings.
+    #[arg(long)]
+    json: bool,
 }
 
-pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let store = Store::open_existing(&arguments.directory)?;
     store.bring_all("rankings")?;
     let command = command_line();
@@ -49,18 +54,27 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     for folder in FOLDERS {
         store.send_all(folder)?;
     }
+    if arguments.json {
+        print_json(&json!({
+            "pages": written.pages,
+            "charts": written.charts,
+            "tables": written.tables,
+            "warnings": written.warnings,
+        }))?;
+        return Ok(Exit::Done);
+    }
     for path in written.pages.iter().chain(&written.charts).chain(&written.tables) {
         println!("{}", path.display());
     }
     if !written.warnings.is_empty() {
-        eprintln!("{} warnings; the report lists them", written.warnings.len());
+        talk::warning(format!("{} warnings; the report lists them", written.warnings.len()));
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Done)
 }
 
 /// Shares removed that have been evaluated.
 fn fractions(store: &Store) -> anyhow::Result<Vec<f64>> {
-    let (stored, _) = store.read_all()?;
+    let stored = records(store)?;
     let mut fractions: Vec<f64> = stored
         .iter()
         .map(|stored| stored.record.cell.fraction_removed)

@@ -1,10 +1,10 @@
 //! `secateur reproduce`.
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::Args;
+use secateur_datasets::error::nearest_hint;
 use secateur_model::DeviceKind;
 use secateur_results::compare_runs::{Settings, compare_runs};
 use secateur_results::report::written_section;
@@ -12,8 +12,10 @@ use secateur_results::store::Store;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::compare::{self, EXIT_CODES};
-use super::{SOME_FAILED, command_line};
+use super::command_line;
+use super::compare;
+use crate::exit::Exit;
+use crate::interrupt;
 use crate::sweep::Sweep;
 use crate::sweep::definition::ModelEntry;
 use crate::sweep::opened::Place;
@@ -27,11 +29,10 @@ where that command ran, or say with --base where the folder is now. What the run
 answers, metrics and their intervals) is compared number by number; times are not.
 
 Example:
-  secateur reproduce results/sweeps/demo
-";
+  secateur reproduce results/sweeps/demo";
 
 #[derive(Debug, Args)]
-#[command(after_help = format!("{AFTER}\n{EXIT_CODES}"))]
+#[command(after_help = AFTER)]
 pub struct Arguments {
     /// The results directory of a finished run.
     run: PathBuf,
@@ -47,9 +48,6 @@ pub struct Arguments {
     /// Print JSON, as `secateur compare --exact --json` does.
     #[arg(long)]
     json: bool,
-    /// Print no progress, only warnings and errors.
-    #[arg(short, long)]
-    quiet: bool,
 }
 
 /// `definition` of `sweep.json`.
@@ -61,7 +59,7 @@ struct Definition {
     device: DeviceKind,
 }
 
-pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let store = Store::open_existing(&arguments.run)?;
     let written = arguments.run.join("sweep.json");
     let definition: Definition = serde_json::from_str(&store.identity().definition).with_context(|| {
@@ -89,20 +87,18 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         skip_bad_items: skipped(manifest.get("tasks")),
     };
     let options = RunOptions {
-        shown: if arguments.quiet {
-            Shown::Quietly
-        } else {
-            Shown::ToPeople
-        },
+        shown: Shown::ToPeople,
         command: command_line(),
     };
+    // The second Ctrl-C does not wait for the end of a chunk.
+    interrupt::listen()?;
     let ending = run::run(&sweep, &place, &Part::Whole, &options)?;
     for failure in &ending.failed {
         eprintln!("failed: {failure}");
     }
     if ending.interrupted {
-        println!("stopped; finished cells are in {}", place.results.display());
-        return Ok(ExitCode::from(super::INTERRUPTED));
+        eprintln!("stopped; finished cells are in {}", place.results.display());
+        return Ok(Exit::Interrupted);
     }
     let again = Store::open_existing(&place.results.join(&sweep.name))?;
     let settings = Settings {
@@ -114,7 +110,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     Ok(if ending.failed.is_empty() {
         compare::code(found.outcome)
     } else {
-        ExitCode::from(SOME_FAILED)
+        Exit::SomeFailed
     })
 }
 
@@ -129,10 +125,13 @@ fn address(text: &str) -> Result<(String, String), String> {
 fn tell_addresses(models: &mut [ModelEntry], told: &[(String, String)]) -> anyhow::Result<()> {
     for (name, address) in told {
         let model = models.iter_mut().find(|model| model.name == *name);
-        match model.and_then(|model| model.engine.as_mut()) {
-            Some(engine) => engine.openai.clone_from(address),
-            None => bail!("--at {name}=…: the sweep has no served model of this name"),
+        if let Some(engine) = model.and_then(|model| model.engine.as_mut()) {
+            engine.openai.clone_from(address);
+            continue;
         }
+        let served = models.iter().filter(|model| model.engine.is_some());
+        let hint = nearest_hint(name, served.map(|model| model.name.as_str()));
+        bail!("--at {name}=…: the sweep has no served model of this name{hint}");
     }
     let without = |model: &&ModelEntry| model.engine.as_ref().is_some_and(|engine| engine.openai.is_empty());
     match models.iter().find(without) {

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use clap::Args;
 use secateur_datasets::error::nearest_hint;
@@ -13,6 +12,8 @@ use secateur_results::safe::{
 };
 use secateur_results::store::Store;
 use serde_json::{Value, json};
+
+use crate::exit::Exit;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -86,14 +87,13 @@ impl Rule {
     }
 }
 
-pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let store = Store::open_existing(&arguments.directory)?;
     let rule = arguments.rule.over(written_section(&store)?)?;
-    let (stored, messages) = store.read_all()?;
-    for message in messages {
-        eprintln!("warning: {message}");
-    }
-    let records: Vec<_> = stored.into_iter().map(|stored| stored.record).collect();
+    let records: Vec<_> = super::records(&store)?
+        .into_iter()
+        .map(|stored| stored.record)
+        .collect();
     known(&rule, &records)?;
     let mut answers = safe_fractions(&records, &rule);
     answers.sort_by_key(|answer| {
@@ -109,7 +109,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         let answers: Vec<Value> = answers.iter().map(as_json).collect();
         let all = json!({ "rule": words::rule(&rule), "alpha": rule.alpha, "answers": answers });
         println!("{}", serde_json::to_string_pretty(&all)?);
-        return Ok(ExitCode::SUCCESS);
+        return Ok(Exit::Done);
     }
     println!("{}", words::rule(&rule));
     if answers.is_empty() {
@@ -124,7 +124,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         }
         print(answer);
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Done)
 }
 
 /// Refuses chosen metrics that no record has, and margins of metrics that do not exist.

@@ -3,25 +3,28 @@
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use clap::Args;
-use secateur_model::DeviceKind;
 use secateur_remote::Address;
 use secateur_results::atomic;
+use serde_json::{Value, json};
 
+use super::print_json;
+use super::terms::Terms;
 use crate::cluster::coverage::default_tasks;
 use crate::cluster::slurm::scheduler;
 use crate::cluster::slurm::submission::{Submission, Submitted};
 use crate::cluster::slurm::wait::{described, wait};
 use crate::cluster::{Coverage, Resources, Work, kubernetes};
+use crate::exit::Exit;
 use crate::sweep::Sweep;
 use crate::sweep::coverage::{self, Standing, State};
 use crate::sweep::estimate::measured;
 use crate::sweep::opened::{Opened, Place};
 use crate::sweep::shards::shards;
+use crate::talk;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -55,15 +58,11 @@ pub struct Arguments {
     /// How often to ask Slurm, with --wait.
     #[arg(long, value_name = "SECONDS", default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..))]
     poll: u32,
-    /// cpu, ndarray or wgpu; instead of the sweep file's device.
+    #[command(flatten)]
+    terms: Terms,
+    /// Print one JSON document: what is done, and what was submitted or written.
     #[arg(long)]
-    device: Option<DeviceKind>,
-    /// At most so many items per task, as with `secateur sweep`.
-    #[arg(long)]
-    limit: Option<usize>,
-    /// Leave unusable records of all tasks out and count them.
-    #[arg(long)]
-    skip_bad_items: bool,
+    json: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -74,9 +73,9 @@ enum Executor {
     Kubernetes,
 }
 
-pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let sweep = Sweep::open(&arguments.file)?;
-    let resources = Resources::check(&sweep.cluster).with_context(|| arguments.file.display().to_string())?;
+    let resources = Resources::check(&sweep.cluster).map_err(|error| sweep.placed(error))?;
     ensure!(
         Address::parse(&arguments.results.to_string_lossy())?.is_none(),
         "{}: `submit` keeps scripts, logs and notes beside the results, so they must lie in a folder that all nodes see; to use an object \
@@ -85,12 +84,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         arguments.results.display()
     );
     let mut here = local_work(arguments, &sweep)?;
-    let place = Place {
-        results: here.results.clone(),
-        device: arguments.device,
-        limit: arguments.limit,
-        skip_bad_items: arguments.skip_bad_items,
-    };
+    let place = arguments.terms.place(&here.results);
     let before = Submitted::read(&here.folder()).map(|submitted| submitted.tasks);
     let asked = arguments.tasks.map(|tasks| tasks as usize);
     here.tasks = match asked.or(resources.tasks).or(before) {
@@ -111,36 +105,77 @@ fn slurm(
     here: &Work,
     coverage: &Coverage,
     look: &dyn Fn() -> anyhow::Result<Coverage>,
-) -> anyhow::Result<ExitCode> {
+) -> anyhow::Result<Exit> {
     let submission = Submission::new(resources, here);
     if arguments.dry_run {
-        print!("{}", submission.preview(coverage));
-        return Ok(ExitCode::SUCCESS);
+        let scripts = submission.preview(coverage);
+        if arguments.json {
+            print_json(&document(
+                here,
+                coverage,
+                json!({ "executor": "slurm", "scripts": scripts }),
+            ))?;
+        } else {
+            print!("{scripts}");
+        }
+        return Ok(Exit::Done);
     }
     let queue = scheduler::queue(here)?;
     let step = submission.submit(coverage, &queue)?;
-    println!("{}", described(&step, coverage));
-    if !queue.shards.is_empty() {
-        println!("left alone, since tasks are at them: {}", queue.summary());
+    let logs = submission.logs();
+    let submitted = json!({
+        "executor": "slurm",
+        "array": step.array.as_ref().map(|(job, indices)| json!({ "job": job, "indices": indices })),
+        "reducer": step.reducer,
+        "left_alone": queue.shards,
+        "logs": logs,
+    });
+    if !arguments.json {
+        println!("{}", described(&step, coverage));
+        if !queue.shards.is_empty() {
+            println!("left alone, since tasks are at them: {}", queue.summary());
+        }
     }
     if !arguments.wait {
-        println!("output of tasks: {}", submission.logs().display());
-        return Ok(ExitCode::SUCCESS);
+        if arguments.json {
+            print_json(&document(here, coverage, submitted))?;
+        } else {
+            println!("output of tasks: {}", logs.display());
+        }
+        return Ok(Exit::Done);
     }
-    println!("waiting; Ctrl-C leaves the jobs as they are, and the same command goes on from there");
+    talk::note("waiting; Ctrl-C leaves the jobs as they are, and the same command goes on from there");
     let pause = Duration::from_secs(u64::from(arguments.poll));
-    let coverage = wait(&submission, here, look, pause, &mut |line| println!("{line}"))?;
-    println!("{} of {} cells are done", coverage.done, coverage.total);
-    println!("report: {}", here.folder().join("report/index.html").display());
-    Ok(ExitCode::SUCCESS)
+    let coverage = wait(&submission, here, look, pause, &mut |line| talk::note(line))?;
+    let report = here.folder().join("report/index.html");
+    if arguments.json {
+        let mut document = document(here, &coverage, submitted);
+        document["report"] = json!(report);
+        print_json(&document)?;
+    } else {
+        println!("{} of {} cells are done", coverage.done, coverage.total);
+        println!("report: {}", report.display());
+    }
+    Ok(Exit::Done)
 }
 
-fn manifests(
-    arguments: &Arguments,
-    resources: &Resources,
-    here: &Work,
-    coverage: &Coverage,
-) -> anyhow::Result<ExitCode> {
+/// What programs read: how far the sweep is, and what was done about the rest.
+fn document(here: &Work, coverage: &Coverage, done: Value) -> Value {
+    let mut all = json!({
+        "sweep": here.sweep,
+        "tasks": here.tasks,
+        "cells": coverage.total,
+        "done": coverage.done,
+        "failures": coverage.failures,
+        "shards_not_done": coverage.missing_shards,
+    });
+    if let (Some(all), Value::Object(done)) = (all.as_object_mut(), done) {
+        all.extend(done);
+    }
+    all
+}
+
+fn manifests(arguments: &Arguments, resources: &Resources, here: &Work, coverage: &Coverage) -> anyhow::Result<Exit> {
     if arguments.wait {
         bail!("--wait is for Slurm; with Kubernetes use `kubectl wait --for=condition=complete job/…`");
     }
@@ -159,24 +194,39 @@ fn manifests(
         ));
     }
     manifests.push(("reduce.json", kubernetes::reduce(resources, &pods)?));
-    let folder = here.folder().join("kubernetes");
-    for (name, manifest) in &manifests {
-        let text = format!("{}\n", serde_json::to_string_pretty(manifest)?);
-        if arguments.dry_run {
-            print!("{text}");
+    if arguments.dry_run {
+        if arguments.json {
+            let manifests: Vec<&Value> = manifests.iter().map(|(_, manifest)| manifest).collect();
+            let done = json!({ "executor": "kubernetes", "manifests": manifests });
+            print_json(&document(here, coverage, done))?;
         } else {
-            std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-            atomic::write_over(&folder.join(name), text.as_bytes())?;
+            for (_, manifest) in &manifests {
+                print_json(manifest)?;
+            }
+        }
+        return Ok(Exit::Done);
+    }
+    let folder = here.folder().join("kubernetes");
+    std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let (mut files, mut commands) = (Vec::new(), Vec::new());
+    for (name, manifest) in &manifests {
+        let file = folder.join(name);
+        let text = format!("{}\n", serde_json::to_string_pretty(manifest)?);
+        atomic::write_over(&file, text.as_bytes())?;
+        let job = manifest["metadata"]["name"].as_str().unwrap_or_default();
+        commands.push(format!("kubectl create -f {}", file.display()));
+        commands.push(format!("kubectl wait --for=condition=complete --timeout=-1s job/{job}"));
+        files.push(file);
+    }
+    if arguments.json {
+        let done = json!({ "executor": "kubernetes", "files": files, "commands": commands });
+        print_json(&document(here, coverage, done))?;
+    } else {
+        for command in commands {
+            println!("{command}");
         }
     }
-    if !arguments.dry_run {
-        for (name, manifest) in &manifests {
-            let job = manifest["metadata"]["name"].as_str().unwrap_or_default();
-            println!("kubectl create -f {}", folder.join(name).display());
-            println!("kubectl wait --for=condition=complete --timeout=-1s job/{job}");
-        }
-    }
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Done)
 }
 
 /// What is done; nothing is written.
@@ -221,16 +271,6 @@ fn local_work(arguments: &Arguments, sweep: &Sweep) -> anyhow::Result<Work> {
             .to_string_lossy()
             .into_owned(),
     };
-    let mut options = Vec::new();
-    if let Some(device) = arguments.device {
-        options.extend(["--device".to_owned(), device.to_string()]);
-    }
-    if let Some(limit) = arguments.limit {
-        options.extend(["--limit".to_owned(), limit.to_string()]);
-    }
-    if arguments.skip_bad_items {
-        options.push("--skip-bad-items".to_owned());
-    }
     Ok(Work {
         sweep: sweep.name.clone(),
         file: real(&arguments.file)?,
@@ -238,7 +278,7 @@ fn local_work(arguments: &Arguments, sweep: &Sweep) -> anyhow::Result<Work> {
         directory: real(Path::new("."))?,
         program,
         tasks: 1,
-        options,
+        options: arguments.terms.options(),
     })
 }
 

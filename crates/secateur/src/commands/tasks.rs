@@ -1,13 +1,14 @@
 //! `secateur tasks`.
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use clap::Args;
 use secateur_datasets::data_cards;
 use secateur_datasets::forms;
 use secateur_datasets::tasks;
 use serde_json::{Value, json};
+
+use crate::exit::Exit;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -28,12 +29,12 @@ pub struct Arguments {
     json: bool,
 }
 
-pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     match &arguments.name {
         Some(name) => show(arguments, name)?,
         None => list(arguments)?,
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Done)
 }
 
 fn list(arguments: &Arguments) -> anyhow::Result<()> {

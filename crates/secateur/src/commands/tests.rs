@@ -4,9 +4,10 @@
 
 use std::path::Path;
 
-use clap::{Command, CommandFactory, Parser};
+use clap::{Command, Parser};
 
-use super::Cli;
+use super::{Cli, command};
+use crate::exit::Exit;
 
 /// Columns.
 const WIDEST: usize = 100;
@@ -32,7 +33,7 @@ fn commands() -> Vec<(String, Command)> {
         }
         all.push((name, command.clone()));
     }
-    let mut root = Cli::command().disable_help_subcommand(true).term_width(WIDEST);
+    let mut root = command().disable_help_subcommand(true).term_width(WIDEST);
     root.build();
     let mut all = Vec::new();
     add("secateur".to_owned(), &root, &mut all);
@@ -41,7 +42,7 @@ fn commands() -> Vec<(String, Command)> {
 
 #[test]
 fn definitions_are_sound() {
-    Cli::command().debug_assert();
+    command().debug_assert();
 }
 
 #[test]
@@ -62,6 +63,55 @@ fn every_command_says_what_it_does_and_shows_examples() {
             assert!(
                 line.chars().count() <= WIDEST,
                 "{name}: the example is too long: {line}"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_lists_or_reports_has_a_form_for_programs() {
+    for (name, command) in commands() {
+        let json = command
+            .get_arguments()
+            .any(|argument| argument.get_long() == Some("json"));
+        // A group does nothing by itself; a shell reads what `completions` prints.
+        let none = command.is_subcommand_required_set() || name == "secateur completions";
+        assert_eq!(json, !none, "{name}");
+        let global = ["quiet", "verbose"];
+        let has = |wanted: &str| {
+            command
+                .get_arguments()
+                .any(|argument| argument.get_long() == Some(wanted))
+        };
+        assert!(global.into_iter().all(has), "{name}");
+    }
+}
+
+#[test]
+fn exit_codes_are_in_help_and_in_the_book() {
+    let commands = commands();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/src/command-line.md");
+    let book = std::fs::read_to_string(path).unwrap();
+    for exit in Exit::ALL {
+        let names: Vec<&str> = exit.commands().collect();
+        let whose = if names.is_empty() {
+            "every command".to_owned()
+        } else {
+            names
+                .iter()
+                .map(|name| format!("`{name}`"))
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
+        let row = format!("| {} | {} | {whose} |", exit.code(), exit.words());
+        assert!(book.contains(&row), "docs/src/command-line.md has no row\n{row}");
+        for name in names {
+            let whole = format!("secateur {name}");
+            let (_, command) = commands.iter().find(|(known, _)| *known == whole).unwrap();
+            let help = command.get_after_help().unwrap().to_string();
+            assert!(
+                help.contains(&format!("\n  {:>3}  {}", exit.code(), exit.words())),
+                "{whole}: {help}"
             );
         }
     }

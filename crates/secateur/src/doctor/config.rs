@@ -9,7 +9,7 @@ use secateur_model::spec::DecoderSpec;
 use serde_json::{Map, Value};
 
 use super::{Diagnosis, Step};
-use crate::sweep::subject::NO_CODE;
+use crate::sweep::subject::on_unknown_family;
 
 /// Fields that may be found wrong one after another.
 const MOST_PROBLEMS: usize = 40;
@@ -30,7 +30,7 @@ pub(super) fn examine(directory: &Path, found: &mut Diagnosis) -> Option<(Config
     let family = match family(&config) {
         Ok(family) => family,
         Err(error) => {
-            let advice = if code { format!("; {NO_CODE}") } else { String::new() };
+            let advice = on_unknown_family(&error, &config);
             found.problem(Step::Load, format!("{error}{advice}"));
             return Some((config, None));
         }

@@ -25,6 +25,7 @@ use super::progress::Progress;
 use super::progress::event::{self, Event};
 use super::subject::{Subject, tokens};
 use crate::interrupt::{Pause, interrupted};
+use crate::talk;
 
 /// Told what the reader must know.
 type Warn<'a> = &'a mut dyn FnMut(String);
@@ -144,7 +145,7 @@ pub fn statistics(
     folder: &Path,
     progress: &mut dyn FnMut(CalibrationProgress),
 ) -> anyhow::Result<(Statistics, bool)> {
-    match pass.saved(subject, folder, &mut |warning| eprintln!("warning: {warning}"))? {
+    match pass.saved(subject, folder, &mut |warning| talk::warning(warning))? {
         Some(found) => Ok((found, false)),
         None => Ok((pass.compute(subject, engine, folder, progress)?, true)),
     }
@@ -238,6 +239,7 @@ pub fn collect(
             }
             let name = (pass.corpus.name.clone(), pass.seed);
             if let Some(found) = pass.kept(subject, setting.store, &mut |warning| progress.warn(warning))? {
+                progress.detail(|| format!("{}: statistics on {}, seed {}, are there", subject.name, name.0, name.1));
                 collected.insert(name, found);
                 continue;
             }

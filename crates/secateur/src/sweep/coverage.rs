@@ -18,6 +18,7 @@ use super::keys::evaluation_key;
 use super::opened::Opened;
 use super::plan::PlannedCell;
 use super::pruned::{Pruned, masks, ranked};
+use crate::talk;
 
 /// How far a cell is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,7 +56,7 @@ impl Coverage {
     /// If statistics or claims cannot be read.
     pub fn of(opened: &Opened<'_>, store: &Store) -> anyhow::Result<Self> {
         let (failures, mut held) = (Failure::all(store), claims::held_of(store)?);
-        let keys = keys(opened, store, &mut |warning| eprintln!("warning: {warning}"))?;
+        let keys = keys(opened, store, &mut |warning| talk::warning(warning))?;
         let mut cells: Vec<Standing> = keys
             .iter()
             .map(|keys| standing(keys.as_ref(), store, &failures))

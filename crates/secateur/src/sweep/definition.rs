@@ -1,4 +1,4 @@
-//! The sweep file: what was written, and what we run.
+//! A sweep, checked: what we run, from what was [`written`](super::written).
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -7,150 +7,20 @@ use anyhow::Context;
 use secateur_datasets::corpora::CorpusSpec;
 use secateur_datasets::error::nearest_hint;
 use secateur_datasets::strict_toml;
-use secateur_datasets::tasks::FewShotDraw;
-use secateur_evaluation::served::ServedSettings;
+use secateur_datasets::toml_place::Spot;
 use secateur_judges::llm::Endpoint;
 use secateur_judges::scorers::ScorerSpec;
 use secateur_model::{DeviceKind, Precision};
-use secateur_pruning::methods::{self, Method, Profile};
+use secateur_results::error::Error;
 use secateur_results::safe::{SafeOptions, SafeSection};
-use serde::{Deserialize, Serialize};
 
-use super::refused::{self, Refused};
+use super::refused::{Refused, placed};
 use super::scorers::Judging;
+pub use super::variant::{Variant, variant};
+pub use super::written::{ModelEntry, TaskEntry};
+use super::written::{SweepFile, beside, resolve};
 use crate::cluster::ClusterSection;
-
-/// The file, field by field. Paths are relative to the file.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SweepFile {
-    name: String,
-    #[serde(default)]
-    about: String,
-    /// `method` or `method@profile`; absent where all models are served.
-    #[serde(default)]
-    methods: Vec<String>,
-    /// Fractions of each layer's experts to remove.
-    #[serde(default)]
-    ratios: Vec<f64>,
-    #[serde(default = "seeds")]
-    seeds: Vec<u64>,
-    /// Corpora to calibrate on; `a+b` combines two.
-    #[serde(default)]
-    calibrate_on: Vec<String>,
-    #[serde(default)]
-    device: Option<DeviceKind>,
-    #[serde(default)]
-    precision: Precision,
-    /// Root of downloaded data sets.
-    #[serde(default = "data")]
-    data: PathBuf,
-    /// Folders with cards of tasks of one's own.
-    #[serde(default)]
-    cards: Vec<PathBuf>,
-    /// What counts as safe. No part of the definition: records do not depend on it.
-    #[serde(default, skip_serializing)]
-    safe: SafeSection,
-    /// What tasks ask a cluster for. No part of the definition either.
-    #[serde(default, skip_serializing)]
-    cluster: ClusterSection,
-    #[serde(default)]
-    bootstrap_samples: Option<usize>,
-    models: Vec<ModelEntry>,
-    #[serde(default)]
-    corpora: Vec<CorpusSpec>,
-    tasks: Vec<TaskEntry>,
-    /// Scorers of answers against their sources, beside the one by rule.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    scorers: Vec<ScorerSpec>,
-    /// Language models that judge answers.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    judges: Vec<Endpoint>,
-    /// How they are asked.
-    #[serde(default, skip_serializing_if = "is_default")]
-    judging: Judging,
-}
-
-/// A model of the sweep.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ModelEntry {
-    /// How reports call it.
-    pub name: String,
-    /// Directory, or id on the hub.
-    pub path: String,
-    /// Where the checkpoint is served, if it is not to run in this process. It is evaluated as it is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub engine: Option<ServedSettings>,
-    /// Of a pruned checkpoint that is served: name of the unpruned one, which it is compared with and reported under.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub of: Option<String>,
-}
-
-impl ModelEntry {
-    /// A checkpoint that runs in this process.
-    #[must_use]
-    pub fn local(name: impl Into<String>, path: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            path: path.into(),
-            engine: None,
-            of: None,
-        }
-    }
-}
-
-/// A task of the sweep.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TaskEntry {
-    /// A built-in task, a card in one of the card folders, or a path to a card.
-    pub name: String,
-    /// At most so many items, a seeded sample.
-    #[serde(default)]
-    pub limit: Option<usize>,
-    /// Few-shot examples; the task's default where absent.
-    #[serde(default)]
-    pub few_shot: Option<usize>,
-    /// Who draws them: lm-evaluation-harness's sampler, or the first of the file.
-    #[serde(default)]
-    pub few_shot_draw: FewShotDraw,
-    /// Longest answer in tokens, where answers are generated; the task's default where absent.
-    #[serde(default)]
-    pub max_new_tokens: Option<usize>,
-    /// Answers sampled beside each, at least 2, for a task in the form `@sampled`; 8 where absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub samples: Option<usize>,
-    /// Their temperature, more than 0; 1 where absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sample_temperature: Option<f64>,
-    /// Whether the model's chat template is applied; by default only where answers are generated.
-    #[serde(default)]
-    pub chat_template: Option<bool>,
-    /// Leave unusable records out and count them.
-    #[serde(default)]
-    pub skip_bad_items: bool,
-    /// Allow a task that runs code which the model writes to do so, in the sandbox.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub run_generated_code: bool,
-}
-
-fn seeds() -> Vec<u64> {
-    vec![0]
-}
-
-fn data() -> PathBuf {
-    PathBuf::from("../../datasets/downloads")
-}
-
-/// A method with the definition it is used in.
-#[derive(Clone, Copy)]
-pub struct Variant {
-    /// The method.
-    pub method: &'static dyn Method,
-    /// Its definition.
-    pub profile: Profile,
-}
+use crate::talk;
 
 /// A checked sweep.
 pub struct Sweep {
@@ -160,6 +30,8 @@ pub struct Sweep {
     pub about: String,
     /// The file it came from.
     pub file: PathBuf,
+    /// The file's text, for messages that point into it; empty where the sweep was not read from the file.
+    text: String,
     /// Methods, in the file's order.
     pub methods: Vec<Variant>,
     /// Fractions, ascending, 0 left out: the unpruned model is always there.
@@ -208,7 +80,9 @@ impl Sweep {
         let text =
             std::fs::read_to_string(file).with_context(|| format!("cannot read the sweep file {}", file.display()))?;
         let written: SweepFile = strict_toml::parse_file(file, &text).map_err(anyhow::Error::msg)?;
-        Self::check(written, file).map_err(|error| refused::placed(error, file, &text))
+        talk::detail(|| format!("sweep file {}: `{}`", file.display(), written.name));
+        let sweep = Self::check(written, file).map_err(|error| placed(error, file, &text))?;
+        Ok(Self { text, ..sweep })
     }
 
     /// The sweep of a results directory, from its canonical text. `file` is where the sweep file lay: paths are relative to its folder.
@@ -218,6 +92,12 @@ impl Sweep {
     pub fn from_definition(definition: &str, file: &Path) -> anyhow::Result<Self> {
         let written: SweepFile = serde_json::from_str(definition).context("it is not a sweep's text")?;
         Self::check(written, file)
+    }
+
+    /// An error about what the file says, with its place in it ([`Refused`]); another as it is.
+    #[must_use]
+    pub fn placed(&self, error: anyhow::Error) -> anyhow::Error {
+        placed(error, &self.file, &self.text)
     }
 
     fn check(written: SweepFile, file: &Path) -> anyhow::Result<Self> {
@@ -233,7 +113,7 @@ impl Sweep {
                 "name `{}`: use letters, digits, `-`, `_` and `.`; it becomes a directory",
                 written.name
             );
-            return Err(Refused::at("name", &written.name, message));
+            return Err(Refused::at(Spot::key("name"), message));
         }
         distinct("models", written.models.iter().map(|m| m.name.as_str()))?;
         distinct("tasks", written.tasks.iter().map(|t| t.name.as_str()))?;
@@ -247,9 +127,9 @@ impl Sweep {
         }
         if let Some(bad) = written.ratios.iter().find(|ratio| !(0.0..1.0).contains(*ratio)) {
             let message = format!("ratios: {bad} is outside [0, 1): it is the share of each layer's experts to remove");
-            return Err(Refused::at("ratios", &bad.to_string(), message));
+            return Err(Refused::at(Spot::key("ratios").value(&bad.to_string()), message));
         }
-        SafeOptions::check(&written.safe).map_err(|error| Refused::at("safe", "", error.to_string()))?;
+        SafeOptions::check(&written.safe).map_err(unsafe_option)?;
         let mut ratios: Vec<f64> = written.ratios.iter().copied().filter(|&ratio| ratio > 0.0).collect();
         ratios.sort_by(f64::total_cmp);
         let known: Vec<&str> = written.corpora.iter().map(|c| c.name.as_str()).collect();
@@ -257,10 +137,11 @@ impl Sweep {
             name: written.name,
             about: written.about,
             file: file.to_path_buf(),
+            text: String::new(),
             methods: written
                 .methods
                 .iter()
-                .map(|text| variant(text).map_err(|error| Refused::at("methods", text, crate::message(&error))))
+                .map(|text| variant(text).map_err(|error| Refused::because_of(Spot::key("methods").value(text), error)))
                 .collect::<anyhow::Result<_>>()?,
             ratios,
             seeds: written.seeds,
@@ -299,42 +180,29 @@ fn distinct<T: AsRef<str>>(what: &'static str, names: impl Iterator<Item = T>) -
         if !seen.insert(name.as_ref().to_owned()) {
             let name = name.as_ref();
             let message = format!("{what}: `{name}` stands there twice: the same cells would be asked for twice");
-            return Err(Refused::at(what, name, message));
+            // Of a list of tables it is the entry's name.
+            let tables = matches!(what, "models" | "tasks" | "corpora");
+            let list = Spot::key(what);
+            return Err(Refused::at(
+                if tables { list.entry(name) } else { list.value(name) },
+                message,
+            ));
         }
     }
     if seen.is_empty() {
         let message = format!("{what}: the list is empty; there is nothing to do");
-        return Err(Refused::at(what, "", message));
+        return Err(Refused::at(Spot::key(what), message));
     }
     Ok(())
 }
 
-/// `reap` or `reap@paper`.
-///
-/// # Errors
-/// If there is no such method, or it has no such profile.
-pub fn variant(text: &str) -> anyhow::Result<Variant> {
-    let (name, profile) = text.split_once('@').unwrap_or((text, ""));
-    let method = methods::find(name).map_err(|error| {
-        let hint = nearest_hint(name, methods::METHODS.iter().map(|method| method.name()));
-        anyhow::anyhow!("{error}{hint}")
-    })?;
-    let profile = match profile {
-        "" => method.profiles()[0],
-        wanted => *method
-            .profiles()
-            .iter()
-            .find(|profile| profile.name() == wanted)
-            .with_context(|| {
-                let known: Vec<_> = method
-                    .profiles()
-                    .iter()
-                    .map(|profile| format!("{name}@{}", profile.name()))
-                    .collect();
-                format!("methods: `{text}`: no such profile; there are {}", known.join(", "))
-            })?,
-    };
-    Ok(Variant { method, profile })
+/// A refusal of a key of `[safe]`.
+fn unsafe_option(error: Error) -> anyhow::Error {
+    let mut spot = Spot::key("safe");
+    if let Error::SafeOption { key, .. } = &error {
+        spot = key.split('.').fold(spot, Spot::then);
+    }
+    Refused::because_of(spot, error)
 }
 
 fn combination(text: &str, known: &[&str]) -> anyhow::Result<Vec<String>> {
@@ -346,47 +214,9 @@ fn combination(text: &str, known: &[&str]) -> anyhow::Result<Vec<String>> {
                 nearest_hint(name, known.iter().copied()),
                 known.join(", ")
             );
-            return Err(Refused::at("calibrate_on", text, message));
+            return Err(Refused::at(Spot::key("calibrate_on").value(text), message));
         }
     }
     distinct("calibrate_on", names.iter().map(String::as_str))?;
     Ok(names)
-}
-
-fn is_default(judging: &Judging) -> bool {
-    *judging == Judging::default()
-}
-
-/// Paths of a scorer as [`resolve`] reads those of models.
-fn beside(mut scorer: ScorerSpec, base: &Path) -> ScorerSpec {
-    let found = |path: &str| {
-        let local = base.join(path);
-        (local.exists() || path.starts_with('.')).then(|| local.to_string_lossy().into_owned())
-    };
-    for path in [
-        Some(&mut scorer.path),
-        scorer.weights.as_mut(),
-        scorer.idf_corpus.as_mut(),
-    ] {
-        if let Some(path) = path
-            && !path.is_empty()
-            && let Some(local) = found(path)
-        {
-            *path = local;
-        }
-    }
-    scorer
-}
-
-/// A path that exists beside the sweep file is that directory; anything else stays as written (an id on the hub).
-fn resolve(model: ModelEntry, base: &Path) -> ModelEntry {
-    let local = base.join(&model.path);
-    if local.exists() || model.path.starts_with('.') {
-        ModelEntry {
-            path: local.to_string_lossy().into_owned(),
-            ..model
-        }
-    } else {
-        model
-    }
 }

@@ -7,6 +7,7 @@ use secateur_datasets::tasks::spec::Scoring;
 use secateur_evaluation::engine::Engine;
 use secateur_model::generate::GenerateOptions;
 use secateur_results::store::Store;
+use serde::Serialize;
 
 use super::costs::Costs;
 use super::opened::Opened;
@@ -19,72 +20,157 @@ const PREFILL: usize = 512;
 const SEQUENCES: usize = 16;
 const STEPS: usize = 8;
 
-/// Prints cells, memory and an estimate of time, measured on a short prefill and a short decode of each model.
+/// What a sweep would take.
+#[derive(Debug, Serialize)]
+pub struct Estimate {
+    sweep: String,
+    device: String,
+    masks: usize,
+    tasks: Vec<TaskSize>,
+    models: Vec<ModelCost>,
+    cells: usize,
+    /// At most, for all models that run here.
+    seconds: f64,
+}
+
+#[derive(Debug, Serialize)]
+struct TaskSize {
+    name: String,
+    items: usize,
+    available: usize,
+    skipped: usize,
+}
+
+#[derive(Debug, Serialize)]
+struct ModelCost {
+    name: String,
+    family: String,
+    cells: usize,
+    weight_bytes: u64,
+    /// Where and how it is served, which is not timed; null for a model that runs here.
+    served: Option<String>,
+    /// What was measured; null for a served model.
+    pace: Option<Pace>,
+}
+
+/// Of one mask, and of all.
+#[derive(Debug, Serialize)]
+struct Pace {
+    tokens_read: usize,
+    tokens_written_at_most: usize,
+    tokens_per_second_read: f64,
+    tokens_per_second_written: f64,
+    seconds_at_most: f64,
+}
+
+/// Cells, memory and an estimate of time, measured on a short prefill and a short decode of each model.
 ///
 /// # Errors
 /// If a model cannot be loaded or run.
-pub(super) fn print(opened: &Opened<'_>) -> anyhow::Result<()> {
-    let Opened {
-        sweep,
-        subjects,
-        tasks,
-        rankings,
-        device,
-        ..
-    } = opened;
-    let masks = 1 + rankings.len() * sweep.ratios.len();
-    println!("sweep `{}` on {}", sweep.name, device.description());
-    let (served, local): (Vec<&Subject>, Vec<&Subject>) = subjects.iter().partition(|subject| subject.served.is_some());
-    if !local.is_empty() {
-        println!(
-            "{} models × {masks} masks × {} tasks = {} cells",
-            local.len(),
-            tasks.len(),
-            local.len() * masks * tasks.len()
-        );
+pub(super) fn estimate(opened: &Opened<'_>) -> anyhow::Result<Estimate> {
+    let masks = 1 + opened.rankings.len() * opened.sweep.ratios.len();
+    let cost = |subject: &Subject| {
+        let local = subject.served.is_none();
+        Ok(ModelCost {
+            name: subject.name.clone(),
+            family: subject.family.to_owned(),
+            cells: opened.tasks.len() * if local { masks } else { 1 },
+            weight_bytes: subject.weight_bytes,
+            served: subject.served.as_ref().map(Served::description),
+            pace: if local {
+                Some(pace(opened, subject, masks)?)
+            } else {
+                None
+            },
+        })
+    };
+    let models: Vec<ModelCost> = opened.subjects.iter().map(cost).collect::<anyhow::Result<_>>()?;
+    let task = |task: &LoadedTask| TaskSize {
+        name: task.spec.name.clone(),
+        items: task.data.items.len(),
+        available: task.data.available,
+        skipped: task.data.skipped.len(),
+    };
+    Ok(Estimate {
+        sweep: opened.sweep.name.clone(),
+        device: opened.device.description().to_owned(),
+        masks,
+        tasks: opened.tasks.iter().map(task).collect(),
+        cells: models.iter().map(|model| model.cells).sum(),
+        seconds: models
+            .iter()
+            .filter_map(|model| Some(model.pace.as_ref()?.seconds_at_most))
+            .sum(),
+        models,
+    })
+}
+
+fn pace(opened: &Opened<'_>, subject: &Subject, masks: usize) -> anyhow::Result<Pace> {
+    let mut engine = subject.load(&opened.device)?;
+    let (prefill, decode) = speeds(&mut engine)?;
+    let (mut read, mut written) = (0usize, 0usize);
+    for task in &opened.tasks {
+        let (r, w) = amount(task, &|text: &str| engine.encode(text, false).map(|ids| ids.len()))?;
+        (read, written) = (read + r, written + w);
     }
-    for subject in served {
-        let at = subject.served.as_ref().map(Served::description).unwrap_or_default();
-        println!(
-            "{}: {} {at}: {} cells, not timed",
-            subject.name,
-            subject.family,
-            tasks.len()
-        );
-    }
-    let mut total = 0.0;
-    for subject in local {
-        let mut engine = subject.load(device)?;
-        let (prefill, decode) = speeds(&mut engine)?;
-        let (mut read, mut written) = (0usize, 0usize);
-        for task in tasks {
-            let (r, w) = amount(task, &|text: &str| engine.encode(text, false).map(|ids| ids.len()))?;
-            (read, written) = (read + r, written + w);
+    Ok(Pace {
+        tokens_read: read,
+        tokens_written_at_most: written,
+        tokens_per_second_read: prefill,
+        tokens_per_second_written: decode,
+        seconds_at_most: masks as f64 * (read as f64 / prefill + written as f64 / decode),
+    })
+}
+
+impl Estimate {
+    /// Prints it for people.
+    pub(super) fn print(&self) {
+        println!("sweep `{}` on {}", self.sweep, self.device);
+        let local: Vec<&ModelCost> = self.models.iter().filter(|model| model.served.is_none()).collect();
+        if !local.is_empty() {
+            println!(
+                "{} models × {} masks × {} tasks = {} cells",
+                local.len(),
+                self.masks,
+                self.tasks.len(),
+                local.iter().map(|model| model.cells).sum::<usize>()
+            );
         }
-        let seconds = masks as f64 * (read as f64 / prefill + written as f64 / decode);
-        total += seconds;
+        for model in &self.models {
+            model.print();
+        }
+        for task in &self.tasks {
+            println!(
+                "  {}: {} of {} items, {} skipped",
+                task.name, task.items, task.available, task.skipped
+            );
+        }
         println!(
-            "{}: {}, weights {:.1} MB mapped; {read} tokens read and at most {written} written per mask, at {prefill:.0} and {decode:.0} tokens/s: at most {}",
-            subject.name,
-            subject.family,
-            subject.weight_bytes as f64 / 1e6,
-            duration(seconds),
+            "in all at most {}; equal masks are evaluated once, finished cells not at all",
+            duration(self.seconds)
         );
     }
-    for task in tasks {
-        println!(
-            "  {}: {} of {} items, {} skipped",
-            task.spec.name,
-            task.data.items.len(),
-            task.data.available,
-            task.data.skipped.len()
-        );
+}
+
+impl ModelCost {
+    fn print(&self) {
+        let (name, family) = (&self.name, &self.family);
+        if let Some(at) = &self.served {
+            println!("{name}: {family} {at}: {} cells, not timed", self.cells);
+        }
+        if let Some(pace) = &self.pace {
+            println!(
+                "{name}: {family}, weights {:.1} MB mapped; {} tokens read and at most {} written per mask, at {:.0} and {:.0} tokens/s: \
+                 at most {}",
+                self.weight_bytes as f64 / 1e6,
+                pace.tokens_read,
+                pace.tokens_written_at_most,
+                pace.tokens_per_second_read,
+                pace.tokens_per_second_written,
+                duration(pace.seconds_at_most),
+            );
+        }
     }
-    println!(
-        "in all at most {}; equal masks are evaluated once, finished cells not at all",
-        duration(total)
-    );
-    Ok(())
 }
 
 fn speeds(engine: &mut secateur_evaluation::local::LocalEngine) -> anyhow::Result<(f64, f64)> {

@@ -1,9 +1,11 @@
 //! The cells of a sweep, before anything is computed.
 
+use secateur_datasets::toml_place::Spot;
 use secateur_pruning::methods;
 use secateur_pruning::plan::check_fraction;
 
 use super::definition::{Sweep, Variant};
+use super::refused::Refused;
 use super::subject::Subject;
 
 /// A way to prune: what yields one ranking.
@@ -65,8 +67,10 @@ pub fn check(sweep: &Sweep, subjects: &[Subject]) -> anyhow::Result<()> {
     for subject in subjects.iter().filter(|subject| subject.served.is_none()) {
         for variant in &sweep.methods {
             for &ratio in &sweep.ratios {
-                check_fraction(&subject.shapes(), variant.method.budget(variant.profile), ratio).map_err(|e| {
-                    anyhow::anyhow!("model `{}`, method `{}`: {e}", subject.name, variant.method.name())
+                check_fraction(&subject.shapes(), variant.method.budget(variant.profile), ratio).map_err(|error| {
+                    let spot = Spot::key("ratios").value(&ratio.to_string());
+                    let (model, method) = (&subject.name, variant.method.name());
+                    Refused::at(spot, format!("model `{model}`, method `{method}`: {error}"))
                 })?;
             }
         }

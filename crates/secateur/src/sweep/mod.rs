@@ -1,7 +1,9 @@
 //! A sweep: models × methods × fractions × seeds × tasks, from one file to one report.
 
 pub mod definition;
-mod refused;
+mod written;
+mod variant;
+pub mod refused;
 pub mod grid;
 pub mod subject;
 pub mod served;

@@ -2,6 +2,9 @@
 
 use std::path::PathBuf;
 
+use secateur_datasets::corpora::CorpusSpec;
+use secateur_datasets::error::DatasetError;
+use secateur_datasets::toml_place::Spot;
 use secateur_model::{Device, DeviceKind};
 use secateur_results::location::Location;
 use secateur_results::safe::SafeSection;
@@ -9,15 +12,17 @@ use secateur_results::store::{Store, SweepIdentity};
 use serde_json::json;
 
 use super::cell::{Question, Setting};
-use super::definition::Sweep;
+use super::definition::{ModelEntry, Sweep};
 use super::grid::{self, RankingCell};
 use super::plan::{PlannedCell, plan};
 use super::pruned::Pruned;
+use super::refused::Refused;
 use super::safe;
 use super::scorers::Scorers;
 use super::served::{self, seen};
 use super::subject::Subject;
 use super::tasks::{self, LoadedTask};
+use crate::talk;
 
 /// Folder of the judges' kept replies, beside the sweeps' folders: sweeps that ask the same share them.
 const JUDGED: &str = ".judge-replies";
@@ -83,11 +88,15 @@ impl<'a> Opened<'a> {
     }
 
     fn on(sweep: &'a Sweep, place: &Place, kind: DeviceKind, device: Device) -> anyhow::Result<(Self, Scorers)> {
-        let mut subjects = sweep
-            .models
-            .iter()
-            .map(Subject::open)
-            .collect::<anyhow::Result<Vec<_>>>()?;
+        Self::checked(sweep, place, kind, device).map_err(|error| sweep.placed(error))
+    }
+
+    fn checked(sweep: &'a Sweep, place: &Place, kind: DeviceKind, device: Device) -> anyhow::Result<(Self, Scorers)> {
+        let open = |entry: &ModelEntry| {
+            let spot = || Spot::key("models").entry(&entry.name).then("path");
+            Subject::open(entry).map_err(|error| Refused::because_of(spot(), error))
+        };
+        let mut subjects = sweep.models.iter().map(open).collect::<anyhow::Result<Vec<_>>>()?;
         grid::check(sweep, &subjects)?;
         served::check(&subjects)?;
         // What an export is compared with comes before it.
@@ -98,8 +107,12 @@ impl<'a> Opened<'a> {
         scorers.attach(&mut tasks);
         let safe = safe::section(sweep, &tasks, &scorers)?;
         for corpus in &sweep.corpora {
-            corpus.check()?;
-            corpus.load(sweep.base(), sweep.seeds[0])?;
+            let loaded = corpus.load(sweep.base(), sweep.seeds[0]);
+            let data = loaded.map_err(|error| of_corpus(corpus, error))?;
+            talk::detail(|| {
+                let (name, file, samples) = (&corpus.name, corpus.file.display(), data.samples.len());
+                format!("corpus `{name}`: {samples} samples drawn from {file}")
+            });
         }
         let rankings = grid::rankings(sweep);
         let opened = Self {
@@ -172,5 +185,23 @@ impl<'a> Opened<'a> {
             device: &self.device,
             kind: self.kind,
         }
+    }
+}
+
+/// The error, with what the sweep file says of the corpus where that is to blame; what is wrong in its file says where by itself.
+fn of_corpus(corpus: &CorpusSpec, error: DatasetError) -> anyhow::Error {
+    let spot = Spot::key("corpora").entry(&corpus.name);
+    match &error {
+        // `samples of corpus bio`
+        DatasetError::Setting { setting, .. } => {
+            let key = setting.split(' ').next().unwrap_or_default();
+            Refused::because_of(spot.then(key), error)
+        }
+        DatasetError::MissingFile { .. } | DatasetError::Unreadable { .. } | DatasetError::EmptyCorpus { .. } => {
+            Refused::because_of(spot.then("file"), error)
+        }
+        DatasetError::SmallCorpus { .. } => Refused::because_of(spot.then("samples"), error),
+        DatasetError::Checksum { .. } => Refused::because_of(spot.then("sha256"), error),
+        _ => error.into(),
     }
 }

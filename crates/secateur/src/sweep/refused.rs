@@ -1,27 +1,34 @@
-//! Refusals that know the key of the sweep file they are about.
+//! Refusals that know which part of the sweep file they are about.
 
 use std::fmt;
 use std::path::Path;
 
-use secateur_datasets::toml_place::{place_of, refusal};
+use secateur_datasets::toml_place::{Spot, refusal};
+
+use crate::message;
 
 /// Something that stands in the file.
 #[derive(Debug)]
 pub struct Refused {
-    key: &'static str,
-    value: String,
+    spot: Spot,
     message: String,
 }
 
 impl Refused {
-    /// About `value` under the top-level key `key`, or about the key where the value is empty.
-    pub fn at(key: &'static str, value: &str, message: String) -> anyhow::Error {
-        Self {
-            key,
-            value: value.to_owned(),
-            message,
+    /// About what stands there.
+    pub fn at(spot: Spot, message: impl Into<String>) -> anyhow::Error {
+        let message = message.into();
+        Self { spot, message }.into()
+    }
+
+    /// An error that what stands there led to; one that knows its own place keeps it.
+    pub fn because_of(spot: Spot, error: impl Into<anyhow::Error>) -> anyhow::Error {
+        let error = error.into();
+        if error.is::<Self>() {
+            error
+        } else {
+            Self::at(spot, message(&error))
         }
-        .into()
     }
 }
 
@@ -33,14 +40,15 @@ impl fmt::Display for Refused {
 
 impl std::error::Error for Refused {}
 
-/// The error with its place in the file's text, where it has one, and with the file's name in any case.
+/// The error with its place in the file's text, if it is a [`Refused`]; another as it is. Without the text, which a sweep that is run
+/// again from its records has not, the file is named alone.
 pub fn placed(error: anyhow::Error, file: &Path, text: &str) -> anyhow::Error {
     match error.downcast::<Refused>() {
         Ok(refused) => {
-            let place = place_of(text, refused.key, &refused.value);
+            let place = refused.spot.find(text);
             anyhow::Error::msg(refusal(file, text, place, &refused.message))
         }
-        Err(error) => error.context(file.display().to_string()),
+        Err(error) => error,
     }
 }
 
@@ -51,13 +59,25 @@ mod tests {
     #[test]
     fn a_refusal_points_into_the_file() {
         let file = Path::new("s.toml");
-        let refused = || Refused::at("ratios", "1", "ratios: 1 is too much".to_owned());
+        let ratio = || Spot::key("ratios").value("1");
+        let refused = || Refused::at(ratio(), "ratios: 1 is too much");
         assert_eq!(
             placed(refused(), file, "name = \"a\"\nratios = [0.5, 1.0]\n").to_string(),
             "s.toml, line 2, column 16: ratios: 1 is too much\n2 | ratios = [0.5, 1.0]\n  |                ^^^"
         );
         assert_eq!(placed(refused(), file, "").to_string(), "s.toml: ratios: 1 is too much");
-        let other = placed(anyhow::anyhow!("no"), file, "");
-        assert_eq!(crate::message(&other), "s.toml: no");
+        assert_eq!(placed(anyhow::anyhow!("no"), file, "a = 1").to_string(), "no");
+    }
+
+    #[test]
+    fn the_inner_place_stays() {
+        let (file, text) = (Path::new("s.toml"), "a = 1\nb = 2\n");
+        let inner = Refused::because_of(Spot::key("b"), anyhow::anyhow!("no"));
+        let outer = Refused::because_of(Spot::key("a"), inner);
+        assert!(
+            placed(outer, file, text)
+                .to_string()
+                .starts_with("s.toml, line 2, column 5: no")
+        );
     }
 }

@@ -98,11 +98,17 @@ fn watched(
     })
 }
 
-/// Prints cells, memory and an estimate of time, and evaluates nothing.
+/// Prints cells, memory and an estimate of time, in words or as JSON, and evaluates nothing.
 ///
 /// # Errors
 /// If anything cannot be opened, or a model cannot be run.
-pub fn dry_run(sweep: &Sweep, place: &Place) -> anyhow::Result<()> {
+pub fn dry_run(sweep: &Sweep, place: &Place, as_json: bool) -> anyhow::Result<()> {
     let (opened, _) = Opened::to_run(sweep, place)?;
-    estimate::print(&opened)
+    let expected = estimate::estimate(&opened)?;
+    if as_json {
+        println!("{:#}", serde_json::to_value(&expected)?);
+    } else {
+        expected.print();
+    }
+    Ok(())
 }

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use anyhow::bail;
 use secateur_datasets::error::nearest_hint;
+use secateur_datasets::toml_place::Spot;
 use secateur_evaluation::{evaluate, score};
 use secateur_metrics::registry::METRICS;
 use secateur_results::safe::{SafeOptions, SafeSection};
 use serde_json::json;
 
 use super::definition::Sweep;
+use super::refused::Refused;
 use super::scorers::Scorers;
 use super::tasks::LoadedTask;
 
@@ -19,7 +20,6 @@ use super::tasks::LoadedTask;
 /// If it names a metric that nothing reports, or a domain that no task is of.
 pub fn section(sweep: &Sweep, tasks: &[LoadedTask], scorers: &Scorers) -> anyhow::Result<SafeSection> {
     let mut section = sweep.safe.clone();
-    let file = sweep.file.display();
     let reported = tasks
         .iter()
         .flat_map(|task| evaluate::metrics(&task.spec, &task.data.items, &[], &scorers.answers));
@@ -28,7 +28,8 @@ pub fn section(sweep: &Sweep, tasks: &[LoadedTask], scorers: &Scorers) -> anyhow
     for name in SafeOptions::names(&section) {
         if !metrics.contains(name) {
             let hint = nearest_hint(name, metrics.iter().copied());
-            bail!("{file}: [safe] names the metric `{name}`, which no task reports{hint}");
+            let message = format!("[safe] names the metric `{name}`, which no task reports{hint}");
+            return Err(Refused::at(spot_of(&section, name), message));
         }
     }
     let of = |task: &LoadedTask| json!(task.spec.domain).as_str().unwrap_or_default().to_owned();
@@ -37,10 +38,11 @@ pub fn section(sweep: &Sweep, tasks: &[LoadedTask], scorers: &Scorers) -> anyhow
         Some(domain) if !domains.contains(domain) => {
             let hint = nearest_hint(domain, domains.iter().map(String::as_str));
             let known: Vec<&str> = domains.iter().map(String::as_str).collect();
-            bail!(
-                "{file}: [safe] domain is `{domain}`, but the tasks are of {}{hint}",
+            let message = format!(
+                "[safe] domain is `{domain}`, but the tasks are of {}{hint}",
                 known.join(", ")
             );
+            return Err(Refused::at(Spot::key("safe").then("domain"), message));
         }
         Some(_) => {}
         None => {
@@ -52,4 +54,15 @@ pub fn section(sweep: &Sweep, tasks: &[LoadedTask], scorers: &Scorers) -> anyhow
         }
     }
     Ok(section)
+}
+
+/// Where `[safe]` names a metric.
+fn spot_of(section: &SafeSection, name: &str) -> Spot {
+    let safe = Spot::key("safe");
+    let lists = [("utility", &section.utility), ("reliability", &section.reliability)];
+    let named = |list: &Option<Vec<String>>| list.iter().flatten().any(|metric| metric == name);
+    match lists.into_iter().find(|(_, list)| named(list)) {
+        Some((key, _)) => safe.then(key).value(name),
+        None => safe.then("margins").named(name),
+    }
 }

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use anyhow::Context;
 use secateur_datasets::corpora::CalibrationSample;
+use secateur_datasets::error::nearest_hint;
 use secateur_evaluation::local::LocalEngine;
-use secateur_model::checkpoint::{Checkpoint, ContentHash};
-use secateur_model::families::Family;
-use secateur_model::hub::{self, HubSettings};
+use secateur_model::checkpoint::{Checkpoint, Config, ContentHash};
+use secateur_model::families::{FAMILIES, Family};
+use secateur_model::hub;
 use secateur_model::model::{MoeLayer, inspect, moe_layers};
 use secateur_model::spec::DecoderSpec;
 use secateur_model::{Device, Model, ModelError};
@@ -15,6 +16,7 @@ use secateur_pruning::shape::LayerShape;
 
 use super::definition::ModelEntry;
 use super::served::{Export, Served};
+use crate::talk;
 
 /// An opened checkpoint.
 pub struct Subject {
@@ -42,8 +44,7 @@ impl Subject {
     /// # Errors
     /// If anything about it is missing, malformed or unsupported.
     pub fn open(entry: &ModelEntry) -> anyhow::Result<Self> {
-        let directory =
-            hub::resolve(&entry.path, &HubSettings::from_env()).with_context(|| format!("model `{}`", entry.name))?;
+        let directory = hub::resolve(&entry.path, &talk::hub()).with_context(|| format!("model `{}`", entry.name))?;
         let checkpoint = Checkpoint::open(&directory)?;
         let (family, spec, unused) = inspected(&checkpoint)?;
         let moe_layers = moe_layers(&spec);
@@ -53,7 +54,12 @@ impl Subject {
             entry.name
         );
         let hash = checkpoint.content_hash()?;
-        let weight_bytes = checkpoint.tensors().map(|t| t.range.len() as u64).sum();
+        let weight_bytes: u64 = checkpoint.tensors().map(|t| t.range.len() as u64).sum();
+        talk::detail(|| {
+            let (name, place, family) = (&entry.name, directory.display(), family.name());
+            let megabytes = weight_bytes as f64 / 1e6;
+            format!("model `{name}`: {family}, {megabytes:.1} MB of weights in {place}")
+        });
         let mut warnings = Vec::new();
         if !unused.is_empty() {
             warnings.push(format!(
@@ -119,20 +125,30 @@ impl Subject {
     }
 }
 
-/// What is said of a model whose family is unknown, and which brings code along.
-pub const NO_CODE: &str = "its `auto_map` names Python code of its own, which Secateur never runs";
+/// What is said of an unknown family beside the error: the nearest name, and that code which comes with the model is not run.
+#[must_use]
+pub fn on_unknown_family(error: &ModelError, config: &Config) -> String {
+    let ModelError::UnknownFamily { found, .. } = error else {
+        return String::new();
+    };
+    let mut advice = nearest_hint(found, FAMILIES.iter().map(|family| family.name()));
+    if config.fields().contains_key("auto_map") {
+        advice.push_str("; its `auto_map` names Python code of its own, which Secateur never runs");
+    }
+    advice
+}
 
-/// As [`inspect`], and of code that comes with an unknown model says that it is not run.
+/// As [`inspect`], with what [`on_unknown_family`] says.
 ///
 /// # Errors
 /// As [`inspect`].
 pub fn inspected(checkpoint: &Checkpoint) -> anyhow::Result<(&'static dyn Family, DecoderSpec, Vec<String>)> {
     inspect(checkpoint).map_err(|error| {
-        let unknown = matches!(error, ModelError::UnknownFamily { .. });
-        if unknown && checkpoint.config().fields().contains_key("auto_map") {
-            anyhow::anyhow!("{error}; {NO_CODE}")
-        } else {
+        let advice = on_unknown_family(&error, checkpoint.config());
+        if advice.is_empty() {
             error.into()
+        } else {
+            anyhow::anyhow!("{error}{advice}")
         }
     })
 }

@@ -1,10 +1,14 @@
 //! The tasks of a sweep, loaded before any model is.
 
+use secateur_datasets::error::DatasetError;
 use secateur_datasets::tasks::{self, LoadOptions, TaskData, TaskSpec};
+use secateur_datasets::toml_place::Spot;
 use secateur_evaluation::score::unit_tests;
 
 use super::definition::{Sweep, TaskEntry};
+use super::refused::Refused;
 use super::subject::Subject;
+use crate::talk;
 
 /// A task as it will be asked.
 pub struct LoadedTask {
@@ -49,20 +53,27 @@ fn load_one(sweep: &Sweep, entry: &TaskEntry, limit: Option<usize>, skip: bool) 
     if let Some(form) = form {
         name = format!("{name}@{form}");
     }
-    let task = tasks::find(&name, &sweep.cards)?;
+    let task = tasks::find(&name, &sweep.cards).map_err(|error| blamed(entry, error))?;
     let mut spec = task.spec();
     if spec.scoring.runs_generated_code() {
         // Refused before a model is loaded, and where the code cannot be shut in.
-        unit_tests::check(&spec.name, entry.run_generated_code)?;
+        unit_tests::check(&spec.name, entry.run_generated_code)
+            .map_err(|error| Refused::because_of(spot(entry), error))?;
     }
     match (&mut spec.generation, entry.max_new_tokens) {
         (_, None) => {}
         (Some(generation), Some(tokens)) if tokens > 0 => generation.max_new_tokens = tokens,
-        (Some(_), Some(_)) => anyhow::bail!("task `{}`: max_new_tokens must be at least 1", entry.name),
-        (None, Some(_)) => anyhow::bail!(
-            "task `{}` generates no answers: max_new_tokens means nothing to it",
-            entry.name
-        ),
+        (Some(_), Some(_)) => {
+            let message = format!("task `{}`: max_new_tokens must be at least 1", entry.name);
+            return Err(Refused::at(spot(entry).then("max_new_tokens"), message));
+        }
+        (None, Some(_)) => {
+            let message = format!(
+                "task `{}` generates no answers: max_new_tokens means nothing to it",
+                entry.name
+            );
+            return Err(Refused::at(spot(entry).then("max_new_tokens"), message));
+        }
     }
     sample(&mut spec, entry)?;
     let options = LoadOptions {
@@ -72,7 +83,18 @@ fn load_one(sweep: &Sweep, entry: &TaskEntry, limit: Option<usize>, skip: bool) 
         seed: 0,
         skip_bad_items: entry.skip_bad_items || skip,
     };
-    let data = task.load(&tasks::data_directory(&sweep.data, &spec), &options)?;
+    let data = task
+        .load(&tasks::data_directory(&sweep.data, &spec), &options)
+        .map_err(|error| blamed(entry, error))?;
+    talk::detail(|| {
+        let files: Vec<&str> = data.files.iter().map(|file| file.name.as_str()).collect();
+        let (items, all) = (data.items.len(), data.available);
+        format!(
+            "task `{}`: {items} of {all} items, from {}",
+            entry.name,
+            files.join(", ")
+        )
+    });
     Ok(LoadedTask {
         spec,
         data,
@@ -82,31 +104,58 @@ fn load_one(sweep: &Sweep, entry: &TaskEntry, limit: Option<usize>, skip: bool) 
     })
 }
 
+/// Where the entry stands in the sweep file.
+fn spot(entry: &TaskEntry) -> Spot {
+    Spot::key("tasks").entry(&entry.name)
+}
+
+/// The error, with the entry where that is to blame: what is wrong in a card or in a data file says where by itself.
+fn blamed(entry: &TaskEntry, error: DatasetError) -> anyhow::Error {
+    match &error {
+        DatasetError::UnknownTask { .. }
+        | DatasetError::UnknownForm { .. }
+        | DatasetError::UnsuitedForm { .. }
+        | DatasetError::MissingFile { .. }
+        | DatasetError::NoItems { .. } => Refused::because_of(spot(entry), error),
+        DatasetError::FewShot { .. } => Refused::because_of(spot(entry).then("few_shot"), error),
+        _ => error.into(),
+    }
+}
+
 /// How many further answers are sampled, and at which temperature, as the sweep file says.
 fn sample(spec: &mut TaskSpec, entry: &TaskEntry) -> anyhow::Result<()> {
+    let refused = |key: &str, message: String| {
+        let message = format!("task `{}`: {message}", entry.name);
+        Err(Refused::at(spot(entry).then(key), message))
+    };
     let samples = spec.generation.as_mut().and_then(|settings| settings.samples.as_mut());
     let Some(samples) = samples else {
-        anyhow::ensure!(
-            entry.samples.is_none() && entry.sample_temperature.is_none(),
-            "task `{}`: samples and sample_temperature mean something to a task in the form `@sampled` alone",
-            entry.name
-        );
-        return Ok(());
+        let given = [
+            ("samples", entry.samples.is_some()),
+            ("sample_temperature", entry.sample_temperature.is_some()),
+        ];
+        return match given.into_iter().find(|(_, given)| *given) {
+            None => Ok(()),
+            Some((key, _)) => refused(
+                key,
+                "samples and sample_temperature mean something to a task in the form `@sampled` alone".to_owned(),
+            ),
+        };
     };
     if let Some(count) = entry.samples {
-        anyhow::ensure!(
-            count >= 2,
-            "task `{}`: samples is {count}, expected at least 2: entropy needs several answers",
-            entry.name
-        );
+        if count < 2 {
+            let message = format!("samples is {count}, expected at least 2: entropy needs several answers");
+            return refused("samples", message);
+        }
         samples.count = count;
     }
     if let Some(temperature) = entry.sample_temperature {
-        anyhow::ensure!(
-            temperature > 0.0 && temperature <= 100.0,
-            "task `{}`: sample_temperature is {temperature}, expected more than 0 and at most 100: at 0 all samples would be equal",
-            entry.name
-        );
+        if !(temperature > 0.0 && temperature <= 100.0) {
+            let message = format!(
+                "sample_temperature is {temperature}, expected more than 0 and at most 100: at 0 all samples would be equal"
+            );
+            return refused("sample_temperature", message);
+        }
         samples.temperature = temperature;
     }
     Ok(())

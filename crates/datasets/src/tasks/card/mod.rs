@@ -1,6 +1,7 @@
 //! A user's own task: a TOML card and a JSONL file, no code. `cards/README.md` of this crate shows the format.
 
 pub mod file;
+mod contradiction;
 mod check;
 mod records;
 
@@ -8,6 +9,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 pub use check::CardTask;
+pub use contradiction::Contradiction;
 
 use crate::error::DatasetError;
 use crate::item::{Body, Item};
@@ -17,6 +19,7 @@ use crate::strict_toml;
 use crate::tasks::Task;
 use crate::tasks::harness::first;
 use crate::tasks::spec::TaskSpec;
+use crate::toml_place::{Spot, refusal};
 
 impl CardTask {
     /// Reads and checks the card at `path`; data files lie relative to it.
@@ -45,11 +48,8 @@ impl CardTask {
                 "`name` is \"{}\", but the card is called `{stem}.toml`: they must agree",
                 task.card().name
             );
-            return Err(DatasetError::Card {
-                path: path.to_owned(),
-                line: String::new(),
-                message,
-            });
+            let place = Spot::key("name").find(&text);
+            return Err(refused(path, refusal(path, &text, place, &message)));
         }
         Ok(task)
     }
@@ -59,14 +59,17 @@ impl CardTask {
     /// # Errors
     /// Where the text is not a card as described in [`mod@file`].
     pub fn parse(text: &str, path: &Path) -> Result<Self, DatasetError> {
-        let refuse = |line, message| DatasetError::Card {
-            path: path.to_owned(),
-            line: strict_toml::line_suffix(line),
-            message,
-        };
-        let card = strict_toml::parse(text).map_err(|(line, message)| refuse(line, message))?;
+        let card = strict_toml::parse_file(path, text).map_err(|message| refused(path, message))?;
         let directory = path.parent().unwrap_or(Path::new("")).to_owned();
-        Self::new(card, directory).map_err(|message| refuse(None, message))
+        Self::new(card, directory)
+            .map_err(|found| refused(path, refusal(path, text, found.place.find(text), &found.message)))
+    }
+}
+
+fn refused(path: &Path, message: String) -> DatasetError {
+    DatasetError::Card {
+        path: path.to_owned(),
+        message,
     }
 }
 

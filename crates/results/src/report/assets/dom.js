@@ -55,8 +55,11 @@ function labelled(name, control, kind = "") {
   return html("label", { class: kind }, name, control);
 }
 
+/** What waits for the browser to be idle, in the order of the page. */
+const waiting = /** @type {(() => void)[]} */ ([]);
+
 /**
- * Runs when an element comes near the window, once; at once before printing.
+ * Runs once: when an element comes near the window, or before printing, or else when there is nothing else to do, one after another.
  * @param {Element} element
  * @param {() => void} run
  */
@@ -71,6 +74,16 @@ function whenNear(element, run) {
   const watch = new IntersectionObserver((seen) => seen.some((entry) => entry.isIntersecting) && once(), { rootMargin: "800px" });
   watch.observe(element);
   addEventListener("beforeprint", once);
+  if (waiting.push(once) === 1) whenIdle();
+}
+
+function whenIdle() {
+  const next = () => {
+    waiting.shift()?.();
+    if (waiting.length) whenIdle();
+  };
+  if ("requestIdleCallback" in window) requestIdleCallback(next);
+  else setTimeout(next, 50);
 }
 
 /** @param {number} count */

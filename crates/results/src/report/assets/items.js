@@ -19,7 +19,7 @@ const LOSSES = 0x55555555;
  * @param {Items} items
  */
 function browser(box, items) {
-  const { cells, rows, texts } = items;
+  const { cells, rows } = items;
   const count = rows.said.length;
   const cellOf = new Uint32Array(count);
   cells.first.forEach((first, cell) => cellOf.fill(cell, first, cells.first[cell + 1] ?? count));
@@ -161,7 +161,7 @@ function card(items, cell, row) {
   return html("article", { class: "pair" },
     html("h3", {}, texts[questions.item[asked]] || "item"),
     html("p", { class: "where" }, `${cells.task[cell]} · ${cells.model[cell]} · ${method} `, ...chips),
-    html("p", { class: "said prompt", tabindex: 0, role: "region", "aria-label": "Prompt" }, texts[questions.prompt[asked]] || "(no prompt)"),
+    html("p", { class: "said prompt", tabindex: 0, role: "group", "aria-label": "Prompt" }, texts[questions.prompt[asked]] || "(no prompt)"),
     html("dl", {},
       ...(options.length ? [html("dt", {}, "Choices"), html("dd", {}, options.join(" · "))] : []),
       html("dt", {}, "Gold"),

@@ -25,7 +25,7 @@ use states::{Pair, states};
 /// Pairs of answers that a page holds unless it is told otherwise.
 pub const PAIRS: usize = 100_000;
 /// Bytes of different texts, before they are compressed, after which no more answers enter.
-const TEXTS: usize = 96 << 20;
+const TEXTS: usize = 48 << 20;
 const LARGEST_FILE: u64 = 2 << 30;
 /// Losses: what the reader came for.
 const LOSSES: u32 = 0x5555_5555;

@@ -1,7 +1,5 @@
 //! `secateur datasets check`.
 
-use std::process::ExitCode;
-
 use clap::Args;
 use secateur_datasets::data_cards::{self, DataCard};
 use secateur_datasets::error::{BadItem, DatasetError};
@@ -10,7 +8,7 @@ use secateur_fetch::state::State;
 use serde::Serialize;
 
 use super::Place;
-use crate::commands::SOME_FAILED;
+use crate::exit::Exit;
 
 /// Bad items that the table shows of a task; JSON has them all.
 const SHOWN: usize = 10;
@@ -18,9 +16,7 @@ const SHOWN: usize = 10;
 const EXAMPLES: &str = "\
 Examples:
   secateur datasets check
-  secateur datasets check pubmedqa mmlu --json
-
-Exit status: 0 if what is here is sound, 3 if it is not.";
+  secateur datasets check pubmedqa mmlu --json";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -66,7 +62,7 @@ struct CheckedTask {
     error: Option<String>,
 }
 
-pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let named = !arguments.sets.is_empty();
     let cards = if named {
         arguments.place.named(&arguments.sets)?
@@ -90,11 +86,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     } else {
         checked.iter().for_each(print);
     }
-    Ok(if sound {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::from(SOME_FAILED)
-    })
+    Ok(if sound { Exit::Done } else { Exit::SomeFailed })
 }
 
 /// Sound is a set whose files are not wrong and whose tasks load. A missing file that no task misses does no harm (examples); where

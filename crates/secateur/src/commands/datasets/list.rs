@@ -1,7 +1,6 @@
 //! `secateur datasets list`.
 
 use std::collections::BTreeSet;
-use std::process::ExitCode;
 
 use clap::Args;
 use secateur_datasets::data_cards::{self, Access, DataCard};
@@ -9,6 +8,7 @@ use secateur_fetch::state::State;
 use serde::Serialize;
 
 use super::{Place, bytes_in_words, in_words};
+use crate::exit::Exit;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -44,7 +44,7 @@ struct Row {
     state: String,
 }
 
-pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let cards = arguments.place.cards()?;
     let row = |card: &DataCard| Ok(Row::new(card, &arguments.place.states(card)?));
     let rows: Vec<Row> = cards.iter().map(row).collect::<anyhow::Result<_>>()?;
@@ -56,7 +56,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     } else {
         table(&rows);
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Done)
 }
 
 impl Row {

@@ -6,12 +6,13 @@ mod list;
 mod show;
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use secateur_datasets::data_cards::{self, DataCard};
 use secateur_datasets::error::nearest_hint;
 use secateur_fetch::state::{self, State};
+
+use crate::exit::Exit;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -59,7 +60,7 @@ struct Place {
     data_cards: Vec<PathBuf>,
 }
 
-pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     match &arguments.command {
         Command::List(arguments) => list::run(arguments),
         Command::Show(arguments) => show::run(arguments),

@@ -1,7 +1,5 @@
 //! `secateur datasets show`.
 
-use std::process::ExitCode;
-
 use clap::Args;
 use secateur_datasets::data_cards::{self, DataCard};
 use secateur_fetch::Settings;
@@ -9,6 +7,7 @@ use secateur_fetch::set::obstacle;
 use secateur_fetch::state;
 
 use super::{Place, bytes_in_words, in_words};
+use crate::exit::Exit;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -27,7 +26,7 @@ pub struct Arguments {
     json: bool,
 }
 
-pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let place = &arguments.place;
     for card in place.named(std::slice::from_ref(&arguments.set))? {
         if arguments.json {
@@ -42,7 +41,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             print(&card, place)?;
         }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Done)
 }
 
 fn print(card: &DataCard, place: &Place) -> anyhow::Result<()> {

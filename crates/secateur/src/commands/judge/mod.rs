@@ -5,17 +5,16 @@ mod json;
 mod print;
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use indicatif::ProgressBar;
 use secateur_judges::llm::absolute::{self, Agreement};
 use secateur_judges::llm::relative::{self, RelativeOptions, RelativeRun, Triple};
 use secateur_judges::llm::{Client, Run, Summary, Watch};
 use secateur_judges::scorer::Pair;
 
-use super::{INTERRUPTED, SOME_FAILED};
+use crate::exit::Exit;
 use crate::interrupt;
+use crate::talk;
 use inputs::Item;
 
 const EXAMPLES: &str = "\
@@ -80,7 +79,7 @@ enum Judged {
     Relative(Vec<(Client, RelativeRun)>),
 }
 
-pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let clients = inputs::judges(&arguments.config, &arguments.cache)?;
     let (protocol, items) = inputs::items(&arguments.pairs, arguments.protocol)?;
     if arguments.both_orders && protocol == Protocol::Absolute {
@@ -109,7 +108,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         }
     };
     for message in judged.messages() {
-        eprintln!("warning: {message}");
+        talk::warning(message);
     }
     if arguments.json {
         println!(
@@ -131,7 +130,8 @@ fn each<R>(
     let mut runs = Vec::new();
     for client in clients {
         // Not drawn where the error stream is no terminal.
-        let bar = ProgressBar::new(questions as u64).with_message(client.endpoint().name.clone());
+        let bar =
+            talk::bar(questions as u64, "{bar:30} {pos}/{len} {msg}").with_message(client.endpoint().name.clone());
         let run = ask(
             &client,
             &mut Watch {
@@ -161,14 +161,14 @@ impl Judged {
     }
 }
 
-fn ending(judged: &Judged) -> ExitCode {
+fn ending(judged: &Judged) -> Exit {
     let complete = judged.summaries().iter().all(|summary| summary.is_complete());
     if interrupt::interrupted() {
-        eprintln!("stopped; what was answered is kept, and the same command goes on from here");
-        ExitCode::from(INTERRUPTED)
+        talk::note("stopped; what was answered is kept, and the same command goes on from here");
+        Exit::Interrupted
     } else if complete {
-        ExitCode::SUCCESS
+        Exit::Done
     } else {
-        ExitCode::from(SOME_FAILED)
+        Exit::SomeFailed
     }
 }

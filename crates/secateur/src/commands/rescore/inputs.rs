@@ -1,9 +1,10 @@
 //! What `secateur rescore` reads: sweeps and sample files.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use secateur_datasets::error::nearest_hint;
 use secateur_datasets::item::Item;
 use secateur_datasets::source::sha256_hex;
 use secateur_datasets::tasks::{self, LoadOptions, TaskSpec};
@@ -24,6 +25,8 @@ pub struct Found {
     pub hashes: BTreeMap<String, String>,
     /// For the reader.
     pub notes: Vec<String>,
+    /// Tasks of the sweeps that were read.
+    tasks: BTreeSet<String>,
 }
 
 /// A task, and its items by id where its data is at hand.
@@ -51,10 +54,10 @@ pub fn read(arguments: &Arguments) -> anyhow::Result<Found> {
             "{}: no kept answers{}; expected the results directory of a sweep (with sweep.json), or samples_*.jsonl of \
              lm-evaluation-harness (--log_samples)",
             inputs.join(", "),
-            arguments
-                .task
-                .as_ref()
-                .map_or_else(String::new, |task| format!(" of task `{task}`"))
+            arguments.task.as_ref().map_or_else(String::new, |task| {
+                let hint = nearest_hint(task, found.tasks.iter().map(String::as_str));
+                format!(" of task `{task}`{hint}")
+            })
         );
     }
     Ok(found)
@@ -93,6 +96,7 @@ fn sweep(arguments: &Arguments, input: &Path, found: &mut Found) -> anyhow::Resu
     let mut known: BTreeMap<String, Option<Known>> = BTreeMap::new();
     for stored in records {
         let record = &stored.record;
+        found.tasks.insert(record.cell.task.clone());
         let (Some(answers), true) = (
             &stored.answers,
             arguments.task.as_ref().is_none_or(|task| *task == record.cell.task),

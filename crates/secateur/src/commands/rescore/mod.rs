@@ -4,7 +4,6 @@ mod inputs;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::time::SystemTime;
 
 use clap::Args;
@@ -16,6 +15,7 @@ use secateur_rescore::{Batch, SCORER_VERSION};
 use serde_json::json;
 
 use super::command_line;
+use crate::exit::Exit;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -65,7 +65,7 @@ pub struct Arguments {
     json: bool,
 }
 
-pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let found = inputs::read(arguments)?;
     let bootstrap = Bootstrap {
         resamples: arguments.bootstrap_samples as usize,
@@ -118,7 +118,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             "notes": notes,
         });
         println!("{}", serde_json::to_string_pretty(&document)?);
-        return Ok(ExitCode::SUCCESS);
+        return Ok(Exit::Done);
     }
     models.values().flatten().for_each(print);
     for note in &notes {
@@ -127,7 +127,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     for files in &written {
         println!("{}", files.results.display());
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Done)
 }
 
 fn document((batch, rescored): &(Batch, Rescored)) -> serde_json::Value {

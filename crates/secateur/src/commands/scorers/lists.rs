@@ -1,6 +1,7 @@
 //! Word lists for lexical scorers.
 
 use anyhow::{Context, bail};
+use secateur_datasets::error::nearest_hint;
 use secateur_metrics::lexical::{WordLists, parse_list};
 
 /// Largest list, in bytes.
@@ -20,7 +21,10 @@ pub fn read(arguments: &[String]) -> anyhow::Result<WordLists> {
             "names" => &mut lists.names,
             "drugs" => &mut lists.drugs,
             "genes" => &mut lists.genes,
-            other => bail!("--list {argument}: found the kind `{other}`; expected names, drugs or genes"),
+            other => {
+                let hint = nearest_hint(other, ["names", "drugs", "genes"]);
+                bail!("--list {argument}: found the kind `{other}`; expected names, drugs or genes{hint}")
+            }
         };
         let size = std::fs::metadata(path)
             .with_context(|| format!("cannot read the word list {path}"))?

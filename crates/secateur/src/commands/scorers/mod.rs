@@ -5,11 +5,9 @@ mod judge;
 mod lists;
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 use secateur_datasets::strict_toml;
 use secateur_judges::scorers::lexical::LexicalScorer;
 use secateur_judges::scorers::{ScorerSpec, open};
@@ -23,8 +21,11 @@ use secateur_validity::page::Page;
 use secateur_validity::scorer::PairScorer;
 use secateur_validity::sets;
 use serde::Deserialize;
+use serde_json::{Value, json};
 
-use super::command_line;
+use super::{command_line, print_json};
+use crate::exit::Exit;
+use crate::talk;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -72,9 +73,12 @@ pub struct Arguments {
     /// Seed of the bootstrap.
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    /// Print JSON: the sets, and every scorer's figures on each.
+    #[arg(long)]
+    json: bool,
 }
 
-pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let lists = lists::read(&arguments.list)?;
     let mut scorers = lexical(&lists)?;
     if let Some(file) = &arguments.config {
@@ -102,7 +106,11 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         tried: &tried,
     };
     let markdown = page.markdown();
-    print!("{markdown}");
+    if arguments.json {
+        print_json(&document(&page))?;
+    } else {
+        print!("{markdown}");
+    }
     let csv = arguments.out.with_extension("csv");
     if let Some(parent) = arguments.out.parent() {
         std::fs::create_dir_all(parent).with_context(|| format!("cannot make {}", parent.display()))?;
@@ -110,8 +118,28 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     for (path, text) in [(&arguments.out, &markdown), (&csv, &page.csv())] {
         std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
     }
-    eprintln!("{} and {}", arguments.out.display(), csv.display());
-    Ok(ExitCode::SUCCESS)
+    talk::note(format!("{} and {}", arguments.out.display(), csv.display()));
+    Ok(Exit::Done)
+}
+
+/// What programs read.
+fn document(page: &Page<'_>) -> Value {
+    let set = |set: &Labelled| {
+        json!({
+            "name": set.name,
+            "about": set.about,
+            "labelled_by": set.by.words(),
+            "items": set.items.len(),
+            "documents": set.documents(),
+            "notes": set.notes,
+        })
+    };
+    json!({
+        "resamples": page.resamples,
+        "seed": page.seed,
+        "sets": page.sets.iter().map(set).collect::<Vec<_>>(),
+        "rows": page.rows,
+    })
 }
 
 /// Every scorer that needs no model.
@@ -148,10 +176,8 @@ fn measured(
     bootstrap: &Bootstrap,
 ) -> anyhow::Result<Vec<secateur_validity::measure::Row>> {
     let count = |set: &Labelled| set.given.len() + if set.has_texts() { scorers.len() } else { 0 };
-    let bar = ProgressBar::new(sets.iter().map(count).sum::<usize>() as u64);
-    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}") {
-        bar.set_style(style);
-    }
+    let all: usize = sets.iter().map(count).sum();
+    let bar = talk::bar(all as u64, "{bar:30} {pos}/{len} {msg}");
     let mut rows = Vec::new();
     for set in sets {
         let mut progress = |scorer: &str| {

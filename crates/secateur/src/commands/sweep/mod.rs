@@ -5,21 +5,18 @@ mod reduce;
 mod status;
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use secateur_model::DeviceKind;
 
-use super::{INTERRUPTED, SOME_FAILED, command_line};
+use super::command_line;
+use super::terms::Terms;
+use crate::exit::Exit;
 use crate::interrupt;
 use crate::sweep::Sweep;
 use crate::sweep::opened::Place;
 use crate::sweep::progress::Shown;
 use crate::sweep::run::{self, Ending, Part, RunOptions};
 use crate::sweep::shards::Shard;
-
-/// Cells are missing.
-const INCOMPLETE: u8 = 5;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -33,11 +30,9 @@ Examples:
   secateur sweep run sweep.toml --shard 0/4
   secateur sweep run sweep.toml --cell 3f2a91c0,77b1d2e4";
 
-const EXIT_CODES: &str = "\
-Several workers may run on one results directory or address, on one machine or many: each cell is evaluated once.
-
-Exit codes: 0 all asked-for cells have records; 1 refused, or stopped by an error; 2 wrong usage; 3 some cells failed; \
-5 (reduce) cells are missing; 130 interrupted by Ctrl-C or SIGTERM, and the same command goes on from there.";
+const WORKERS: &str = "\
+Several workers may run on one results directory or address, on one machine or many: each cell is evaluated once. \
+A sweep that was stopped or interrupted goes on from there by the same command.";
 
 const EVENTS: &str = "\
 Progress goes to stderr: bars on a terminal, one line per event elsewhere. The time left is what the cells that are left cost, by the \
@@ -64,7 +59,7 @@ What is not known is null. Errors before the sweep starts come on stderr alone."
 
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
-#[command(after_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"), after_long_help = format!("{EXAMPLES}\n\n{EVENTS}\n\n{EXIT_CODES}"))]
+#[command(after_help = format!("{EXAMPLES}\n\n{WORKERS}"), after_long_help = format!("{EXAMPLES}\n\n{EVENTS}\n\n{WORKERS}"))]
 pub struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
@@ -74,10 +69,11 @@ pub struct Arguments {
     #[command(flatten)]
     whence: Whence,
     /// Print cells, memory and an estimate of time, and stop.
-    #[arg(long, conflicts_with = "json")]
+    #[arg(long)]
     dry_run: bool,
-    #[command(flatten)]
-    watching: Watching,
+    /// Print events on stdout, one JSON object a line, and nothing else there; with --dry-run one document.
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -93,7 +89,7 @@ enum Command {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = format!("{RUN_EXAMPLES}\n\n{EXIT_CODES}"), after_long_help = format!("{RUN_EXAMPLES}\n\n{EVENTS}\n\n{EXIT_CODES}"))]
+#[command(after_help = format!("{RUN_EXAMPLES}\n\n{WORKERS}"), after_long_help = format!("{RUN_EXAMPLES}\n\n{EVENTS}\n\n{WORKERS}"))]
 struct RunArguments {
     /// The sweep file.
     file: PathBuf,
@@ -101,29 +97,9 @@ struct RunArguments {
     part: PartArguments,
     #[command(flatten)]
     whence: Whence,
-    #[command(flatten)]
-    watching: Watching,
-}
-
-/// How progress is shown.
-#[derive(Debug, Args)]
-struct Watching {
-    /// Print no progress: only warnings, errors and the end.
-    #[arg(short, long)]
-    quiet: bool,
     /// Print events on stdout, one JSON object a line, and nothing else there.
-    #[arg(long, conflicts_with = "quiet")]
+    #[arg(long)]
     json: bool,
-}
-
-impl Watching {
-    fn shown(&self) -> Shown {
-        match (self.json, self.quiet) {
-            (true, _) => Shown::ToPrograms,
-            (_, true) => Shown::Quietly,
-            _ => Shown::ToPeople,
-        }
-    }
 }
 
 #[derive(Debug, Args)]
@@ -143,29 +119,21 @@ struct Whence {
     /// Folder for results, or `s3://bucket/folder`, `gs://…` or `az://…` in an object store; the sweep gets a folder of its name in it.
     #[arg(long, default_value = "results/sweeps")]
     results: PathBuf,
-    /// cpu, ndarray or wgpu; instead of the sweep file's device.
-    #[arg(long)]
-    device: Option<DeviceKind>,
-    /// At most so many items per task: a quick look, kept apart from the full sweep.
-    #[arg(long)]
-    limit: Option<usize>,
-    /// Leave unusable records of all tasks out and count them, as `skip_bad_items = true` does for one task in the sweep file.
-    #[arg(long)]
-    skip_bad_items: bool,
+    #[command(flatten)]
+    terms: Terms,
 }
 
 impl Whence {
     fn place(&self) -> Place {
-        Place {
-            results: self.results.clone(),
-            device: self.device,
-            limit: self.limit,
-            skip_bad_items: self.skip_bad_items,
-        }
+        self.terms.place(&self.results)
     }
 }
 
-pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+fn shown(json: bool) -> Shown {
+    if json { Shown::ToPrograms } else { Shown::ToPeople }
+}
+
+pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     match (&arguments.command, &arguments.file) {
         (Some(Command::Plan(arguments)), _) => plan::run(arguments),
         (Some(Command::Run(arguments)), _) => part(arguments),
@@ -176,25 +144,25 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn whole(arguments: &Arguments, file: &std::path::Path) -> anyhow::Result<ExitCode> {
+fn whole(arguments: &Arguments, file: &std::path::Path) -> anyhow::Result<Exit> {
     let (sweep, place) = (Sweep::open(file)?, arguments.whence.place());
     if arguments.dry_run {
-        run::dry_run(&sweep, &place)?;
-        return Ok(ExitCode::SUCCESS);
+        run::dry_run(&sweep, &place, arguments.json)?;
+        return Ok(Exit::Done);
     }
-    evaluate(&sweep, &place, &Part::Whole, arguments.watching.shown())
+    evaluate(&sweep, &place, &Part::Whole, shown(arguments.json))
 }
 
-fn part(arguments: &RunArguments) -> anyhow::Result<ExitCode> {
+fn part(arguments: &RunArguments) -> anyhow::Result<Exit> {
     let sweep = Sweep::open(&arguments.file)?;
     let part = match arguments.part.shard {
         Some(shard) => Part::Shard(shard),
         None => Part::Cells(arguments.part.cells.clone()),
     };
-    evaluate(&sweep, &arguments.whence.place(), &part, arguments.watching.shown())
+    evaluate(&sweep, &arguments.whence.place(), &part, shown(arguments.json))
 }
 
-fn evaluate(sweep: &Sweep, place: &Place, part: &Part, shown: Shown) -> anyhow::Result<ExitCode> {
+fn evaluate(sweep: &Sweep, place: &Place, part: &Part, shown: Shown) -> anyhow::Result<Exit> {
     // The second Ctrl-C does not wait for the end of a chunk.
     interrupt::listen()?;
     let options = RunOptions {
@@ -207,11 +175,11 @@ fn evaluate(sweep: &Sweep, place: &Place, part: &Part, shown: Shown) -> anyhow::
         print(&ending);
     }
     Ok(if ending.interrupted {
-        ExitCode::from(INTERRUPTED)
+        Exit::Interrupted
     } else if ending.failed.is_empty() {
-        ExitCode::SUCCESS
+        Exit::Done
     } else {
-        ExitCode::from(SOME_FAILED)
+        Exit::SomeFailed
     })
 }
 

@@ -1,12 +1,12 @@
 //! `secateur sweep plan`.
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use clap::Args;
 use serde_json::{Value, json};
 
 use super::Whence;
+use crate::exit::Exit;
 use crate::sweep::Sweep;
 use crate::sweep::coverage::{Coverage, Standing, State, named};
 use crate::sweep::estimate::{duration, measured};
@@ -30,7 +30,7 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let sweep = Sweep::open(&arguments.file)?;
     let opened = Opened::to_look_at(&sweep, &arguments.whence.place())?;
     let store = opened.store_if_started()?;
@@ -45,7 +45,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             .collect();
         let plan = json!({ "sweep": sweep.name, "directory": opened.directory(), "cells": cells });
         println!("{plan:#}");
-        return Ok(ExitCode::SUCCESS);
+        return Ok(Exit::Done);
     }
     for ((cell, standing), seconds) in cells {
         let done = if standing.state == State::Done { "done" } else { "-" };
@@ -58,7 +58,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         "{} cells, {done} done; the numbers are work (GB of weights × thousand tokens) and, from finished cells, time",
         opened.plan.len()
     );
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Done)
 }
 
 fn entry(opened: &Opened<'_>, cell: &PlannedCell, standing: &Standing, seconds: Option<f64>) -> Value {

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use clap::Args;
 use serde_json::{Value, json};
 
 use super::Whence;
+use crate::exit::Exit;
 use crate::sweep::Sweep;
 use crate::sweep::coverage::{Coverage, State, named};
 use crate::sweep::opened::Opened;
@@ -33,7 +33,7 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let sweep = Sweep::open(&arguments.file)?;
     let opened = Opened::to_look_at(&sweep, &arguments.whence.place())?;
     let coverage = match opened.store_if_started()? {
@@ -45,7 +45,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         .map(|count| unfinished(&opened, &coverage, count as usize));
     if arguments.json {
         println!("{:#}", as_json(&opened, &coverage, shards.as_ref()));
-        return Ok(ExitCode::SUCCESS);
+        return Ok(Exit::Done);
     }
     let (mut running, mut failed, mut missing) = (Vec::new(), Vec::new(), 0);
     for (cell, standing) in opened.plan.iter().zip(&coverage.cells) {
@@ -75,7 +75,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         let list: Vec<String> = shards.keys().map(ToString::to_string).collect();
         println!("shards with cells that are not done: {}", or_none(&list.join(",")));
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Done)
 }
 
 /// Cells without a record by shard, for shards that have such.

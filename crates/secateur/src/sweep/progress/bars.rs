@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar};
 
 use super::event::{Event, Stamped};
 use super::{Sink, words};
+use crate::talk::bar_style;
 
 /// How often the lower bar moves.
 const EVERY: Duration = Duration::from_millis(100);
@@ -17,22 +18,23 @@ pub struct Bars {
     task: ProgressBar,
     /// Pace that was measured last, shown until there is a newer one.
     pace: Option<f64>,
+    /// Cells that are done leave a line too.
+    verbose: bool,
 }
 
 impl Bars {
-    /// Not drawn before the first event.
+    /// Not drawn before the first event. With `verbose` each cell leaves a line.
     #[must_use]
-    pub fn new() -> Self {
-        let style =
-            |template: &str| ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    pub fn new(verbose: bool) -> Self {
         let all = MultiProgress::new();
-        let sweep = ProgressBar::new(0).with_style(style("{bar:30} {pos}/{len} cells  {elapsed} elapsed{msg}"));
-        let task = ProgressBar::new(0).with_style(style("{bar:30} {wide_msg}"));
+        let sweep = ProgressBar::new(0).with_style(bar_style("{bar:30} {pos}/{len} cells  {elapsed} elapsed{msg}"));
+        let task = ProgressBar::new(0).with_style(bar_style("{bar:30} {wide_msg}"));
         Self {
             sweep: all.add(sweep),
             task: all.add(task),
             all,
             pace: None,
+            verbose,
         }
     }
 
@@ -60,6 +62,11 @@ impl Bars {
 }
 
 impl Sink for Bars {
+    fn detail(&mut self, line: &str) {
+        // A terminal that is gone misses nothing.
+        let _ = self.all.println(line);
+    }
+
     fn every(&self) -> Duration {
         EVERY
     }
@@ -99,6 +106,9 @@ impl Sink for Bars {
                 seconds_left,
                 ..
             } => {
+                if self.verbose {
+                    self.stays(event);
+                }
                 self.sweep.set_position(*cells_done as u64);
                 self.outlook(*tokens_per_second, *seconds_left);
             }

@@ -21,6 +21,7 @@ use self::event::{Event, Finished, How, Stamped, Started};
 use self::time_left::TimeLeft;
 use super::plan::CellIndex;
 use crate::interrupt::interrupted;
+use crate::talk::{self, Loudness};
 
 /// Said when a signal came.
 const INTERRUPTED: &str = "stopping: the running batch is finished and kept, and the same command goes on from there; \
@@ -29,12 +30,10 @@ const INTERRUPTED: &str = "stopping: the running batch is finished and kept, and
 /// How events are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shown {
-    /// To people: bars on a terminal, lines elsewhere, on stderr.
+    /// To people, on stderr: bars on a terminal, lines elsewhere; warnings and errors alone where less is asked for.
     ToPeople,
     /// To programs: JSON on stdout.
     ToPrograms,
-    /// Warnings and errors alone, on stderr.
-    Quietly,
 }
 
 /// Where events go.
@@ -44,6 +43,11 @@ pub trait Sink {
 
     /// Shows it, if it likes.
     fn take(&mut self, stamped: &Stamped);
+
+    /// A step that is no event, for people who asked for more.
+    fn detail(&mut self, line: &str) {
+        eprintln!("{line}");
+    }
 }
 
 /// The cell that is looked at.
@@ -80,8 +84,10 @@ impl Progress {
     pub fn new(shown: Shown) -> Self {
         Self::with(match shown {
             Shown::ToPrograms => Box::new(json::Json::new(std::io::stdout())),
-            Shown::Quietly => Box::new(lines::Lines::new(true)),
-            Shown::ToPeople if std::io::stderr().is_terminal() => Box::new(bars::Bars::new()),
+            Shown::ToPeople if talk::loudness() == Loudness::Quiet => Box::new(lines::Lines::new(true)),
+            Shown::ToPeople if std::io::stderr().is_terminal() => {
+                Box::new(bars::Bars::new(talk::loudness() == Loudness::Verbose))
+            }
             Shown::ToPeople => Box::new(lines::Lines::new(false)),
         })
     }
@@ -116,6 +122,13 @@ impl Progress {
         self.sink.take(&event.now());
         // What takes long begins or ends with an event.
         self.ticked = Instant::now();
+    }
+
+    /// A step, for people who asked for more.
+    pub fn detail(&mut self, message: impl FnOnce() -> String) {
+        if talk::loudness() == Loudness::Verbose {
+            self.sink.detail(&talk::stamped(&message()));
+        }
     }
 
     /// Something that the reader must know.

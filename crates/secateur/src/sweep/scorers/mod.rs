@@ -12,8 +12,9 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::rc::Rc;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use secateur_datasets::error::nearest_hint;
+use secateur_datasets::toml_place::Spot;
 use secateur_evaluation::judging::{AnswerScorer, PairScorer};
 use secateur_judges::llm::Client;
 use secateur_judges::scorers::{self, SUBJECT_KIND, ScorerSpec};
@@ -23,6 +24,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::definition::Sweep;
+use super::refused::Refused;
 use super::tasks::LoadedTask;
 
 /// `[judging]`: how the judges of `[[judges]]` are asked.
@@ -80,17 +82,22 @@ impl Scorers {
         let by_rule = ScorerSpec::lexical();
         let own = sweep.scorers.iter().any(|spec| spec.kind == by_rule.kind);
         for spec in (!own).then_some(&by_rule).into_iter().chain(&sweep.scorers) {
-            known_tasks(&spec.name, &spec.tasks, tasks)?;
-            opened.answers.extend(open_one(spec, device)?);
+            let spot = || Spot::key("scorers").entry(&spec.name);
+            known_tasks(&spec.name, &spec.tasks, tasks, &spot().then("tasks"))?;
+            let scorers = open_one(spec, device).map_err(|error| Refused::because_of(spot(), error))?;
+            opened.answers.extend(scorers);
         }
-        known_tasks("judging", &sweep.judging.tasks, tasks)?;
+        let spot = Spot::key("judging").then("tasks");
+        known_tasks("judging", &sweep.judging.tasks, tasks, &spot)?;
         let clients = sweep
             .judges
             .iter()
             .map(|endpoint| {
-                let client = Client::new(endpoint, Some(cache))?;
-                client.check_ready()?;
-                Ok(client)
+                let client = Client::new(endpoint, Some(cache)).and_then(|client| {
+                    client.check_ready()?;
+                    Ok(client)
+                });
+                client.map_err(|error| Refused::because_of(Spot::key("judges").entry(&endpoint.name), error))
             })
             .collect::<anyhow::Result<Vec<_>>>()?;
         if !clients.is_empty() {
@@ -166,22 +173,26 @@ fn check_names(sweep: &Sweep) -> anyhow::Result<()> {
     let names = names.chain(sweep.judges.iter().map(|judge| ("judges", judge.name.as_str())));
     for (list, name) in names {
         if !seen.insert(name) {
-            bail!("[[{list}]]: the name `{name}` stands there twice; it is the name of a metric in every record");
+            let message =
+                format!("[[{list}]]: the name `{name}` stands there twice; it is the name of a metric in every record");
+            return Err(Refused::at(Spot::key(list).entry(name), message));
         }
         if registry::definition(name).is_some() && name != ScorerSpec::lexical().name {
-            bail!("[[{list}]]: `{name}` is the name of a built-in metric; choose another");
+            let message = format!("[[{list}]]: `{name}` is the name of a built-in metric; choose another");
+            return Err(Refused::at(Spot::key(list).entry(name), message));
         }
     }
     Ok(())
 }
 
-fn known_tasks(whose: &str, named: &[String], tasks: &[LoadedTask]) -> anyhow::Result<()> {
+fn known_tasks(whose: &str, named: &[String], tasks: &[LoadedTask], list: &Spot) -> anyhow::Result<()> {
     let known: Vec<&str> = tasks.iter().map(|task| task.spec.name.as_str()).collect();
     match named.iter().find(|name| !known.contains(&name.as_str())) {
         None => Ok(()),
         Some(name) => {
             let hint = nearest_hint(name, known.iter().copied());
-            bail!("`{whose}`: tasks names `{name}`, which is no task of this sweep{hint}")
+            let message = format!("`{whose}`: tasks names `{name}`, which is no task of this sweep{hint}");
+            Err(Refused::at(list.clone().value(name), message))
         }
     }
 }

@@ -7,7 +7,9 @@ pub mod seen;
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, bail};
+use secateur_datasets::error::nearest_hint;
+use secateur_datasets::toml_place::Spot;
 use secateur_evaluation::served::{ServedCheckpoint, ServedEngine, ServedSettings};
 use secateur_model::checkpoint::Checkpoint;
 use secateur_model::export::PROVENANCE;
@@ -16,6 +18,7 @@ use secateur_model::model::MoeLayer;
 pub use export::Export;
 
 use super::definition::ModelEntry;
+use super::refused::Refused;
 use super::subject::Subject;
 use crate::interrupt::interrupted;
 
@@ -46,14 +49,16 @@ impl Served {
     ) -> anyhow::Result<Option<Self>> {
         let whose = || format!("model `{}`", entry.name);
         let Some(settings) = &entry.engine else {
-            ensure!(
-                entry.of.is_none(),
-                "{}: `of` names what a served model is compared with; a model without `engine` is pruned here",
-                whose()
-            );
+            if entry.of.is_some() {
+                let message =
+                    "`of` names what a served model is compared with; a model without `engine` is pruned here";
+                return Err(refused(&entry.name, "of", message));
+            }
             return Ok(None);
         };
-        settings.check().with_context(whose)?;
+        settings
+            .check()
+            .map_err(|error| refused(&entry.name, "engine", &error.to_string()))?;
         Ok(Some(Self {
             settings: settings.clone(),
             server: Err("its server has not been asked yet".to_owned()),
@@ -114,43 +119,50 @@ impl Served {
 pub fn check(subjects: &[Subject]) -> anyhow::Result<()> {
     for subject in subjects {
         let Some(served) = &subject.served else { continue };
-        let name = &subject.name;
+        let wrong = |message: &str| Err(refused(&subject.name, "of", message));
         let Some(export) = &served.export else {
-            if let Some(of) = &served.of {
-                bail!(
-                    "model `{name}`: nothing was removed from it ({PROVENANCE} is not there), so it cannot be `of` `{of}`"
-                );
-            }
-            continue;
+            let Some(of) = &served.of else { continue };
+            return wrong(&format!(
+                "nothing was removed from it ({PROVENANCE} is not there), so it cannot be `of` `{of}`"
+            ));
         };
         let Some(of) = &served.of else {
-            bail!(
-                "model `{name}` is pruned ({PROVENANCE} says so): write `of = \"…\"`, the name of the unpruned served model to compare \
-                 it with"
-            );
+            return wrong(&format!(
+                "it is pruned ({PROVENANCE} says so): write `of = \"…\"`, the name of the unpruned served model to compare it with"
+            ));
         };
         let base = subjects.iter().find(|other| other.name == *of);
         let Some((base, base_served)) = base.and_then(|base| Some((base, base.served.as_ref()?))) else {
-            bail!("model `{name}`: `of` is `{of}`, which is no served model of this sweep");
+            let others = subjects
+                .iter()
+                .filter(|other| other.served.is_some() && other.name != subject.name);
+            let hint = nearest_hint(of, others.map(|other| other.name.as_str()));
+            return wrong(&format!("`of` is `{of}`, which is no served model of this sweep{hint}"));
         };
-        ensure!(
-            base_served.export.is_none(),
-            "model `{name}`: `of` is `{of}`, which is pruned itself"
-        );
-        ensure!(
-            base.hash.weights == export.source,
-            "model `{name}` was pruned from weights {}, `{of}` has {}: `of` must name the checkpoint that it was made from",
-            short(&export.source),
-            short(&base.hash.weights)
-        );
-        ensure!(
-            base_served.settings.dtype == served.settings.dtype,
-            "model `{name}` is served as {}, `{of}` as {}: what pruning does cannot be told from what the dtype does",
-            served.settings.dtype,
-            base_served.settings.dtype
-        );
+        if base_served.export.is_some() {
+            return wrong(&format!("`of` is `{of}`, which is pruned itself"));
+        }
+        if base.hash.weights != export.source {
+            return wrong(&format!(
+                "it was pruned from weights {}, `{of}` has {}: `of` must name the checkpoint that it was made from",
+                short(&export.source),
+                short(&base.hash.weights)
+            ));
+        }
+        if base_served.settings.dtype != served.settings.dtype {
+            return wrong(&format!(
+                "it is served as {}, `{of}` as {}: what pruning does cannot be told from what the dtype does",
+                served.settings.dtype, base_served.settings.dtype
+            ));
+        }
     }
     Ok(())
+}
+
+/// About a key of a model's entry.
+fn refused(model: &str, key: &str, message: &str) -> anyhow::Error {
+    let spot = Spot::key("models").entry(model).then(key);
+    Refused::at(spot, format!("model `{model}`: {message}"))
 }
 
 fn short(hash: &str) -> &str {

@@ -14,25 +14,27 @@
 //! At the end the worker comes back to what was put off until each such cell has a record, has failed, or is free because its
 //! worker is dead.
 
+mod places;
+mod steps;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::bail;
-use secateur_results::claims::{Claiming, Claims};
-use secateur_results::error::Error;
+use secateur_results::claims::Claims;
 use secateur_results::failures::Failure;
 use secateur_results::key::RecordKey;
-use secateur_results::record::{Cost, Record};
-use secateur_results::store::{Answers, Found};
 
+use self::places::{Place, places};
+use self::steps::Step;
 use super::calibrate::collect;
-use super::cell::{Question, Setting};
+use super::cell::Setting;
 use super::hot::Hot;
 use super::keys::evaluation_key;
 use super::opened::Opened;
 use super::outset::outset;
 use super::plan::CellIndex;
 use super::progress::Progress;
-use super::progress::event::{Event, How};
+use super::progress::event::Event;
 use super::pruned::{Pruned, masks, ranked, write_ranking};
 use super::run::Ending;
 use super::scorers::Scorers;
@@ -59,27 +61,6 @@ pub struct Worker<'a> {
     keys: BTreeSet<String>,
     /// What is to be done of each model, in the plan's order.
     places: Vec<Vec<Place>>,
-}
-
-/// A cell that is to be done.
-#[derive(Clone, Copy)]
-struct Place {
-    /// Where it stands.
-    at: CellIndex,
-    /// Whether it is wanted for its own sake, and not only because pruned cells are compared with it.
-    wanted: bool,
-}
-
-/// What became of a cell.
-enum Step {
-    /// It has a record, by this and at this cost.
-    Done(How, Cost),
-    /// It has none, and will have none in this run.
-    Failed(String),
-    /// Another worker is at it, or at what it needs; said why.
-    Elsewhere(String),
-    /// A signal came.
-    Interrupted,
 }
 
 impl<'a> Worker<'a> {
@@ -240,146 +221,4 @@ impl<'a> Worker<'a> {
         }
         Ok(elsewhere)
     }
-
-    /// The steps of the module's documentation for one cell.
-    fn step(
-        &mut self,
-        question: Question<'_>,
-        key: &RecordKey,
-        inputs: &BTreeMap<String, String>,
-        what: &str,
-        wanted: bool,
-    ) -> anyhow::Result<Step> {
-        if let Some(reason) = question.no_key() {
-            return Ok(Step::Failed(reason));
-        }
-        if wanted {
-            self.keys.insert(key.as_str().to_owned());
-        }
-        if let Some(step) = self.settled(key, wanted)? {
-            return Ok(step);
-        }
-        if question.pruned.name.is_some() {
-            let whole = Pruned::nothing(question.unpruned);
-            let unpruned = RecordKey::from_inputs(&question.of_unpruned(&whole).inputs(&self.setting));
-            match self.settled(&unpruned, false)? {
-                Some(Step::Done(..)) => {}
-                Some(_) => {
-                    return Ok(Step::Failed(
-                        "not evaluated: the unpruned model's cell failed".to_owned(),
-                    ));
-                }
-                None => {
-                    return Ok(Step::Elsewhere(
-                        "another worker is at the unpruned model's cell".to_owned(),
-                    ));
-                }
-            }
-        }
-        let evaluation = evaluation_key(inputs);
-        let _claim = match self.claims.claim(&evaluation, what)? {
-            Claiming::Ours(claim) => claim,
-            Claiming::Theirs(holder) => return Ok(Step::Elsewhere(format!("{holder} is at it"))),
-        };
-        if let Some(step) = self.settled(key, wanted)? {
-            return Ok(step);
-        }
-        let mut done = (How::Shared, Cost::default());
-        if !self.share(question, key, &evaluation)? {
-            if question.subject.served.is_none() {
-                self.hot.engine(question.subject, self.progress)?;
-            }
-            let engine = self.hot.masked(question.subject, question.pruned, self.progress);
-            let result = engine
-                .and_then(|engine| question.evaluate(&self.setting, engine, &mut self.scorers, key, self.progress));
-            match result {
-                Ok(cost) => {
-                    self.ending.evaluated += 1;
-                    done = (How::Evaluated, cost);
-                }
-                // Trouble with the disk would meet every cell that follows.
-                Err(error) if error.downcast_ref::<Error>().is_some() => return Err(error),
-                Err(_) if interrupted() => return Ok(Step::Interrupted),
-                Err(error) => return self.fail(key, what, crate::message(&error)),
-            }
-        }
-        self.present.insert(key.clone());
-        if self.failed_before.contains_key(key.as_str()) {
-            Failure::forget(self.setting.store, key);
-        }
-        Ok(Step::Done(done.0, done.1))
-    }
-
-    /// Whether a cell has a record or has failed since this worker began; `None` if there is something to do.
-    fn settled(&mut self, key: &RecordKey, count: bool) -> anyhow::Result<Option<Step>> {
-        let found = self.present.contains(key)
-            || match self.setting.store.get(key)? {
-                Found::Present(_) => self.present.insert(key.clone()),
-                Found::Missing => false,
-                Found::SetAside { message } => {
-                    self.progress.warn(format!("{message}; evaluating again"));
-                    false
-                }
-            };
-        if found {
-            self.ending.found += usize::from(count);
-            return Ok(Some(Step::Done(How::Found, Cost::default())));
-        }
-        if self.failed.contains(key) {
-            return Ok(Some(Step::Failed("failed before in this run".to_owned())));
-        }
-        let failure = Failure::of(self.setting.store, key);
-        let fresh = failure.filter(|failure| self.failed_before.get(key.as_str()) != Some(failure));
-        Ok(fresh.map(|failure| Step::Failed(failure.message)))
-    }
-
-    fn fail(&mut self, key: &RecordKey, what: &str, message: String) -> anyhow::Result<Step> {
-        let failure = Failure {
-            cell: what.to_owned(),
-            message: message.clone(),
-            run: self.claims.run().to_owned(),
-        };
-        failure.note(self.setting.store, key)?;
-        self.failed.insert(key.clone());
-        Ok(Step::Failed(message))
-    }
-
-    /// Publishes the answers of an equal mask as this cell's too, if there are any.
-    fn share(&mut self, question: Question<'_>, key: &RecordKey, evaluation: &str) -> anyhow::Result<bool> {
-        let store = self.setting.store;
-        let candidates = self.answered.get(evaluation).cloned().unwrap_or_default();
-        for source in candidates.into_iter().filter(|source| source != key) {
-            if let Found::Present(stored) = store.get(&source)?
-                && stored.answers.is_some()
-            {
-                let record = Record {
-                    key: key.as_str().to_owned(),
-                    inputs: question.inputs(&self.setting),
-                    cell: question.cell(),
-                    cost: Cost::default(),
-                    ..stored.record
-                };
-                store.publish(&record, Answers::Of(source))?;
-                self.ending.shared += 1;
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-}
-
-/// The wanted cells of a model in the plan's order, and the unpruned cells that they are compared with.
-fn places(opened: &Opened<'_>, subject: usize, wanted: &BTreeSet<usize>) -> Vec<Place> {
-    let wanted = || wanted.iter().map(|&cell| &opened.plan[cell]);
-    let mut places = BTreeMap::new();
-    for cell in wanted().filter(|cell| opened.unpruned(cell.subject) == subject) {
-        places.insert((0, cell.task), false);
-    }
-    let own = wanted().filter(|cell| cell.subject == subject);
-    places.extend(own.map(|cell| ((cell.mask, cell.task), true)));
-    let place = |((mask, task), wanted)| Place {
-        at: CellIndex { subject, mask, task },
-        wanted,
-    };
-    places.into_iter().map(place).collect()
 }
