@@ -83,7 +83,8 @@ pub(crate) fn run(words: &[String]) -> anyhow::Result<u8> {
     Ok(status)
 }
 
-/// Unpacks a package, and refuses one that a registry would refuse for its size.
+/// Unpacks a package, with the time of day on its files: a package has them all of one day, by which cargo would take what was
+/// checked before for what is there now. Refuses one that a registry would refuse for its size.
 fn unpack(folder: &Path, alone: &Path, package: &Package) -> anyhow::Result<()> {
     let file = folder.join(format!("{}-{}.crate", package.name, package.version));
     let bytes = std::fs::metadata(&file)
@@ -96,7 +97,7 @@ fn unpack(folder: &Path, alone: &Path, package: &Package) -> anyhow::Result<()> 
         );
     }
     let status = Command::new("tar")
-        .arg("-xzf")
+        .arg("-xzmf")
         .arg(&file)
         .arg("-C")
         .arg(alone)
