@@ -52,8 +52,8 @@ pub trait Observer {
     /// Called with the share of items answered so far, in items (not whole numbers while a chunk is running).
     fn progressed(&mut self, _items: f64, _of: usize) {}
 
-    /// Called behind each chunk that was put to the model, with the tokens that were run through it, read and written, and how long
-    /// that took, scorers left out. Chunks of an earlier process and requests answered before count nothing.
+    /// Called behind each chunk that was put to the model, with the tokens of its requests, read and written, and how long that took,
+    /// scorers left out. Chunks of an earlier process and requests answered before count nothing.
     fn processed(&mut self, _tokens: u64, _took: Duration) {}
 
     /// Called once per item, in the task's order, as soon as its answer is there.
@@ -84,7 +84,7 @@ pub struct Evaluation {
     pub answers: Vec<Answer>,
     /// Metrics and counts.
     pub outcome: Outcome,
-    /// Tokens run through the model, identical requests once.
+    /// Tokens of all requests, identical requests once. What others have in common counts in each, however often the model reads it.
     pub tokens: u64,
 }
 

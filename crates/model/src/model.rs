@@ -6,11 +6,13 @@ use crate::batch::Batch;
 use crate::blocks::linear::Linear;
 use crate::blocks::moe::Moe;
 use crate::blocks::router::{Router, host_f64};
+use crate::cache::Cache;
 use crate::checkpoint::Checkpoint;
-use crate::decoder::{Cache, Decoder, Watch};
+use crate::decoder::{Decoder, Watch};
 use crate::device::Device;
 use crate::error::ModelError;
 use crate::families::{self, Family};
+use crate::kept_states::KeptStates;
 use crate::mask::{ExpertId, ExpertMask};
 use crate::observe::MoeObserver;
 use crate::spec::{DecoderSpec, ExpertLayout, LayerSpec};
@@ -54,6 +56,8 @@ pub struct Model {
     unread: Vec<String>,
     moe_layers: Vec<MoeLayer>,
     pub(crate) decoder: Decoder,
+    /// Of earlier comparisons with it.
+    pub(crate) unpruned: KeptStates,
 }
 
 impl std::fmt::Debug for dyn Family {
@@ -89,6 +93,7 @@ impl Model {
             unread: checkpoint.config().unread(),
             moe_layers: moe_layers(&decoder.spec),
             decoder,
+            unpruned: KeptStates::default(),
         })
     }
 
@@ -103,6 +108,7 @@ impl Model {
             unread: Vec::new(),
             moe_layers: moe_layers(&decoder.spec),
             decoder,
+            unpruned: KeptStates::default(),
         }
     }
 
@@ -249,11 +255,19 @@ impl Model {
     /// # Errors
     /// If the sequence is empty or a token out of range, the observer refuses, or the device fails.
     pub fn observe(&self, tokens: &[u32], observer: &mut dyn MoeObserver) -> Result<(), ModelError> {
-        if tokens.is_empty() {
+        self.observe_batch(&[tokens], observer)
+    }
+
+    /// Runs several sequences side by side, each as [`Model::observe`] would.
+    ///
+    /// # Errors
+    /// As [`Model::observe`]; which sequence it arose in is not told.
+    pub fn observe_batch(&self, sequences: &[&[u32]], observer: &mut dyn MoeObserver) -> Result<(), ModelError> {
+        if sequences.is_empty() || sequences.iter().any(|tokens| tokens.is_empty()) {
             return Err(ModelError::Tokens("an empty sequence has nothing to observe".into()));
         }
         self.decoder
-            .forward(&Batch::single(tokens), None, &mut Watch::Observer(observer))
+            .forward(&Batch::right_padded(sequences), None, &mut Watch::Observer(observer))
             .map(drop)
     }
 
@@ -289,6 +303,7 @@ impl Model {
                 ids,
                 positions,
                 documents: vec![Some(0); piece],
+                follows: Vec::new(),
                 batch: 1,
                 length: piece,
             };
