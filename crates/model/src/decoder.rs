@@ -124,7 +124,24 @@ impl Decoder {
             let states = cache.as_deref_mut().map(|cache| cache.layers[index].as_mut_slice());
             x = layer.forward(index, x, &mut pass, states, watch)?;
         }
-        Ok(self.norm.apply(x))
+        Ok(self.finish(x))
+    }
+
+    /// One layer of a pass without a cache, `[batch * length, hidden]` → the same.
+    pub(crate) fn layer(
+        &self,
+        index: usize,
+        batch: &Batch,
+        x: Tensor<2>,
+        watch: &mut Watch<'_>,
+    ) -> Result<Tensor<2>, ModelError> {
+        let mut pass = Pass::new(batch, batch.slots(None), &self.device);
+        self.layers[index].forward(index, x, &mut pass, None, watch)
+    }
+
+    /// The norm behind the last layer.
+    pub(crate) fn finish(&self, x: Tensor<2>) -> Tensor<2> {
+        self.norm.apply(x)
     }
 
     /// Logits of rows of the final residual stream: `[rows, hidden]` → `[rows, vocabulary]`.
@@ -144,7 +161,8 @@ impl Decoder {
         &self.device
     }
 
-    fn embed(&self, ids: &[u32]) -> Result<Tensor<2>, ModelError> {
+    /// The residual stream before the first layer.
+    pub(crate) fn embed(&self, ids: &[u32]) -> Result<Tensor<2>, ModelError> {
         let (rows, hidden) = (self.spec.vocabulary, self.spec.hidden);
         if let Some(id) = ids.iter().find(|&&id| id as usize >= rows) {
             return Err(ModelError::Tokens(format!(

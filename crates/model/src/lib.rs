@@ -23,6 +23,7 @@ pub mod cache;
 pub mod decoder;
 mod kept_states;
 pub mod model;
+pub mod layerwise;
 pub mod score;
 pub mod divergence;
 pub mod generate;

@@ -10,6 +10,9 @@ use crate::spec::{BlockSpec, DecoderSpec};
 /// Padded tokens per forward pass.
 const TOKENS_PER_BATCH: usize = 4096;
 
+/// Padded tokens of the largest forward pass of several sequences.
+pub(crate) const LARGEST_PASS: usize = TOKENS_PER_BATCH;
+
 /// The same where passes run side by side.
 const TOKENS_SIDE_BY_SIDE: usize = 1024;
 

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use burn::tensor::Tensor;
 use rayon::prelude::*;
 
 use crate::batch::Batch;
@@ -13,6 +14,7 @@ use crate::blocks::router::host_f64;
 use crate::decoder::Watch;
 use crate::device::DeviceKind;
 use crate::error::ModelError;
+use crate::layerwise::Visits;
 use crate::model::Model;
 use crate::reading::{Reading, rows_per_projection};
 use crate::shared::SharedRow;
@@ -56,6 +58,10 @@ impl Model {
     ) -> Result<Vec<ContinuationScore>, ModelError> {
         let reading = Reading::new(self, requests)?;
         let mut scores = vec![ContinuationScore::nothing_yet(); requests.len()];
+        if matches!(self.visits(), Visits::LayerByLayer { .. }) {
+            self.score_by_layer(&reading, &mut scores, progress)?;
+            return Ok(scores);
+        }
         for some in reading.batches().chunks(self.passes_at_once()) {
             let found = some
                 .par_iter()
@@ -89,10 +95,43 @@ impl Model {
         reading: &Reading<'_>,
         rows: &[SharedRow],
     ) -> Result<BTreeMap<usize, ContinuationScore>, ModelError> {
-        let mut scores: BTreeMap<usize, ContinuationScore> = BTreeMap::new();
         let batch = Batch::shared(rows);
         let hidden = self.decoder.forward(&batch, None, &mut Watch::Nobody)?;
-        let targets = reading.targets(rows, batch.length);
+        self.scores(reading, rows, batch.length, &hidden)
+    }
+
+    /// All batches of a wave through each layer, for models larger than memory.
+    fn score_by_layer(
+        &self,
+        reading: &Reading<'_>,
+        scores: &mut [ContinuationScore],
+        progress: &mut dyn FnMut(usize),
+    ) -> Result<(), ModelError> {
+        let rows = reading.batches();
+        let batches: Vec<Batch> = rows.iter().map(|rows| Batch::shared(rows)).collect();
+        let mut rows = rows.into_iter();
+        for wave in self.waves(&batches) {
+            let hidden = self.visit(wave, &mut Watch::Nobody, &mut |_| {})?;
+            for ((batch, hidden), rows) in wave.iter().zip(&hidden).zip(&mut rows) {
+                for (request, score) in self.scores(reading, rows, batch.length, hidden)? {
+                    scores[request] = score;
+                }
+                progress(reading.answered(rows));
+            }
+        }
+        Ok(())
+    }
+
+    /// Scores of the requests in some rows of `length` tokens, by their final hidden states.
+    fn scores(
+        &self,
+        reading: &Reading<'_>,
+        rows: &[SharedRow],
+        length: usize,
+        hidden: &Tensor<2>,
+    ) -> Result<BTreeMap<usize, ContinuationScore>, ModelError> {
+        let mut scores: BTreeMap<usize, ContinuationScore> = BTreeMap::new();
+        let targets = reading.targets(rows, length);
         for chunk in targets.chunks(rows_per_projection(self.vocabulary())) {
             let cells: Vec<usize> = chunk.iter().map(|(cell, _)| *cell).collect();
             let picked = hidden.clone().select(0, indices(&cells, self.device()));

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use secateur_model::batch::Batch;
 use secateur_model::mask::ExpertId;
 use secateur_model::{MatrixValues, Model, ModelError, MoeLayer};
 
@@ -80,15 +81,28 @@ pub fn calibrate(
         check_corpus(sequences, &provenance.corpus)?;
         let mut collector = Collector::new(layers, wanted);
         let (mut samples_done, mut tokens_done) = (0, 0);
-        for side_by_side in passes(sequences) {
-            collector.run(model, side_by_side, &provenance.corpus, samples_done)?;
-            samples_done += side_by_side.len();
-            tokens_done += side_by_side.iter().map(Vec::len).sum::<usize>();
-            progress(CalibrationProgress {
+        let batches: Vec<Batch> = passes(sequences).into_iter().map(batch).collect();
+        for wave in model.waves(&batches) {
+            let samples = wave.iter().map(|batch| batch.batch).sum::<usize>();
+            let some = &sequences[samples_done..samples_done + samples];
+            let tokens = some.iter().map(Vec::len).sum::<usize>();
+            collector.run(
+                model,
+                wave,
+                some,
+                &provenance.corpus,
                 samples_done,
-                samples: sequences.len(),
-                tokens_done,
-            });
+                &mut |done, layers| {
+                    let of = |all: usize| all * done / layers.max(1);
+                    progress(CalibrationProgress {
+                        samples_done: samples_done + of(samples),
+                        samples: sequences.len(),
+                        tokens_done: tokens_done + of(tokens),
+                    });
+                },
+            )?;
+            samples_done += samples;
+            tokens_done += tokens;
         }
         provenance.samples = sequences.len() as u64;
         provenance.tokens = tokens_done as u64;
@@ -100,6 +114,11 @@ pub fn calibrate(
     let statistics = Statistics { provenance, layers };
     statistics.check()?;
     Ok(statistics)
+}
+
+fn batch(sequences: &[Vec<u32>]) -> Batch {
+    let sequences: Vec<&[u32]> = sequences.iter().map(Vec::as_slice).collect();
+    Batch::right_padded(&sequences)
 }
 
 /// Neighbours that run side by side: of similar length, not too many tokens.

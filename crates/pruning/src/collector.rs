@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use secateur_model::batch::Batch;
+use secateur_model::layerwise::Visits;
 use secateur_model::observe::{MoeObservation, MoeObserver};
 use secateur_model::{Model, ModelError};
 
@@ -14,7 +16,7 @@ pub(crate) struct Collector {
     /// In decoder order.
     pub(crate) layers: Vec<LayerStatistics>,
     ingredients: BTreeSet<Ingredient>,
-    /// Samples that run side by side.
+    /// Samples that each layer is shown.
     samples: usize,
     /// Layers seen in this pass, once for each sample.
     seen: usize,
@@ -33,25 +35,33 @@ impl Collector {
         }
     }
 
-    /// Runs some samples side by side, of which the first is number `first` of the corpus.
+    /// Runs a wave of batches of some samples, of which the first is number `first` of the corpus. `progress` is told how many layers
+    /// are done, of how many: all at once where the weights stay in memory.
     ///
     /// # Errors
     /// If the model fails, said of the sample it fails on, or shows other layers than it has.
     pub(crate) fn run(
         &mut self,
         model: &Model,
+        wave: &[Batch],
         samples: &[Vec<u32>],
         corpus: &str,
         first: usize,
+        progress: &mut dyn FnMut(usize, usize),
     ) -> Result<(), PruningError> {
         (self.samples, self.seen) = (samples.len(), 0);
-        let sequences: Vec<&[u32]> = samples.iter().map(Vec::as_slice).collect();
-        let result = model.observe_batch(&sequences, self);
+        let layers = model.spec().layers.len();
+        let one_by_one = matches!(model.visits(), Visits::LayerByLayer { .. });
+        let result = model.observe_wave(wave, self, &mut |done| {
+            if one_by_one && done < layers {
+                progress(done, layers);
+            }
+        });
         if let Some(error) = self.error.take() {
             return Err(error);
         }
         result.map_err(|error| {
-            let (sample, source) = culprit(model, &sequences).unwrap_or((0, error));
+            let (sample, source) = culprit(model, samples).unwrap_or((0, error));
             PruningError::Sample {
                 corpus: corpus.into(),
                 sample: first + sample,
@@ -60,6 +70,7 @@ impl Collector {
         })?;
         let seen = self.seen / self.samples.max(1);
         if seen == self.layers.len() {
+            progress(layers, layers);
             return Ok(());
         }
         Err(PruningError::ImpossibleLayer {
@@ -122,7 +133,7 @@ impl MoeObserver for Blind {
 }
 
 /// The first of some sequences that the model fails on alone, and how.
-fn culprit(model: &Model, sequences: &[&[u32]]) -> Option<(usize, ModelError)> {
-    let failure = |(index, tokens): (usize, &&[u32])| Some((index, model.observe(tokens, &mut Blind).err()?));
-    sequences.iter().enumerate().find_map(failure)
+fn culprit(model: &Model, samples: &[Vec<u32>]) -> Option<(usize, ModelError)> {
+    let failure = |(index, tokens): (usize, &Vec<u32>)| Some((index, model.observe(tokens, &mut Blind).err()?));
+    samples.iter().enumerate().find_map(failure)
 }
