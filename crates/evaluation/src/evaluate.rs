@@ -19,6 +19,9 @@ use crate::run::{Raw, Run};
 use crate::score::{self, Scorer};
 use crate::summary::{self, Bootstrap, Metric};
 
+/// Chunks of items that are asked at once where the engine wants large calls.
+const CHUNKS_PER_LARGE_CALL: usize = 16;
+
 /// How a task is put to a model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EvaluationOptions {
@@ -133,6 +136,8 @@ pub fn evaluate_judged(
         });
     }
     let scorer = score::permitted_scorer(task, items, options.run_generated_code)?;
+    let large = task.generation.is_none() && engine.wants_large_calls();
+    let chunk_size = options.chunk.max(1) * if large { CHUNKS_PER_LARGE_CALL } else { 1 };
     let mut asking = Asking::new(engine, task, options)?;
     let mut answers = Vec::with_capacity(items.len());
     let mut earlier = earlier.into_iter();
@@ -140,7 +145,7 @@ pub fn evaluate_judged(
         task: task.name.clone(),
         source,
     };
-    for (place, chunk) in items.chunks(options.chunk.max(1)).enumerate() {
+    for (place, chunk) in items.chunks(chunk_size).enumerate() {
         let recalled = match earlier.next() {
             Some(kept) => recall(task, &mut asking, chunk, kept, scorers, items)?,
             None => None,
