@@ -2,33 +2,18 @@
 #![cfg(any(feature = "wgpu", feature = "ndarray"))]
 #![allow(clippy::unwrap_used)]
 
+mod fixtures;
+
 #[cfg(feature = "wgpu")]
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use fixtures::checkpoints;
 use secateur_model::checkpoint::Checkpoint;
 use secateur_model::generate::GenerateOptions;
 use secateur_model::mask::ExpertId;
 use secateur_model::observe::{MoeObservation, MoeObserver};
 use secateur_model::{Device, DeviceKind, Model, ModelError, Precision};
-
-/// Fixtures that ship with the project, of every block and mixer.
-fn checkpoints() -> Vec<PathBuf> {
-    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../goldens/fixtures");
-    let children = |folder: &Path| -> Vec<PathBuf> {
-        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-        entries.map(|entry| entry.path()).collect()
-    };
-    let mut found: Vec<PathBuf> = children(&fixtures)
-        .iter()
-        .flat_map(|set| children(&set.join("models")))
-        .map(|model| model.join("checkpoint"))
-        .filter(|checkpoint| checkpoint.is_dir())
-        .collect();
-    found.sort();
-    assert!(found.len() > 3, "fixtures are missing");
-    found
-}
 
 #[derive(Default)]
 struct Routes(Vec<Vec<ExpertId>>);
