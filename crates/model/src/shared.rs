@@ -45,11 +45,11 @@ pub(crate) fn rows(sequences: &[&[u32]], sharing: &Sharing) -> Vec<SharedRow> {
     let mut rows = Vec::new();
     let mut tree = Tree::default();
     for (index, sequence) in sequences.iter().enumerate() {
-        let common = index
-            .checked_sub(1)
-            .map_or(0, |before| shared(sequences[before], sequence));
-        if !tree.sequences.is_empty() && !sharing.pays(&tree, sequence.len(), common) {
+        let before = index.checked_sub(1).filter(|_| !tree.sequences.is_empty());
+        let mut common = before.map_or(0, |before| shared(sequences[before], sequence));
+        if before.is_some() && !sharing.pays(&tree, sequence.len(), common) {
             rows.push(std::mem::take(&mut tree).row());
+            common = 0;
         }
         tree.add(index, sequence, common);
     }
