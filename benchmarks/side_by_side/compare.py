@@ -40,10 +40,10 @@ class Setting:
     def __str__(self):
         return f"{self.dtype}, {self.experts}, {self.attention}"
 
-    def run(self, checkpoint, threads, repetitions, parts):
+    def run(self, checkpoint, threads, repetitions, parts, patience=None):
         words = ["--dtype", self.dtype, "--experts", self.experts, "--attention", self.attention]
         words += ["--threads", threads, "--repetitions", repetitions, "--only", ",".join(parts)]
-        done = run([sys.executable, HERE / "transformers_figures.py", checkpoint, *words], threads)
+        done = run([sys.executable, HERE / "transformers_figures.py", checkpoint, *words], threads, patience)
         return json.loads(done.output.splitlines()[-1])
 
 
@@ -58,7 +58,7 @@ def candidates(options):
     for names in itertools.product(options.dtypes, options.experts, options.attention):
         setting = Setting(*names)
         try:
-            found = setting.run(options.checkpoint, options.threads, 1, PARTS)
+            found = setting.run(options.checkpoint, options.threads, 1, PARTS, options.patience)
         except Failed as failure:
             tried.append({"setting": str(setting), "failed": str(failure)[-300:]})
             print(f"  {setting}: failed, {str(failure).splitlines()[-1]}", flush=True)
@@ -100,8 +100,10 @@ def rounds(options, best):
 def row(kept, best, precision, figure, theirs):
     """One figure: both medians, and the ratio within each round to the best setting of each dtype, and of all."""
     settings = {dtype: setting for (name, dtype), setting in best.items() if name == theirs}
-    if not settings or figure not in kept[0][1][precision]:
-        return None
+    if figure not in kept[0][1][precision]:
+        raise SystemExit(f"FAILED: `secateur bench` does not print {figure}")
+    if not settings:
+        return None  # No setting of transformers had the memory.
     of = lambda setting: [other[setting][theirs] for other, _ in kept]
     # The best of all is decided by the rounds, not by the first look.
     settings["best"] = max(settings.values(), key=lambda setting: median(of(setting)))
@@ -157,6 +159,7 @@ def main():
     parser.add_argument("--dtypes", type=words, default=list(DTYPES), help="that transformers computes in")
     parser.add_argument("--experts", type=words, default=["eager", "grouped_mm", "batched_mm"])
     parser.add_argument("--attention", type=words, default=["sdpa", "eager"])
+    parser.add_argument("--patience", type=float, default=900, help="seconds for the first look at a setting; slower ones are left out")
     parser.add_argument("--json", type=Path, help="keep the figures")
     options = parser.parse_args()
     machine = facts(options.secateur)

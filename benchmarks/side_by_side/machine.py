@@ -56,8 +56,8 @@ class Failed(Exception):
     """A process that has not."""
 
 
-def run(command, threads):
-    """Runs a command on the first `threads` cores with as many threads."""
+def run(command, threads, patience=None):
+    """Runs a command on the first `threads` cores with as many threads, for at most `patience` seconds."""
     cores = sorted(os.sched_getaffinity(0))[:threads]
     if len(cores) < threads:
         raise SystemExit(f"--threads {threads}: there are {len(cores)} cores")
@@ -65,13 +65,17 @@ def run(command, threads):
     offline = dict.fromkeys(["HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE"], "1")
     command = [str(word) for word in command]
     cpu, started = children_s(), time.perf_counter()
-    done = subprocess.run(
-        command,
-        env={**os.environ, **counts, **offline, "TOKENIZERS_PARALLELISM": "false"},
-        capture_output=True,
-        text=True,
-        preexec_fn=lambda: os.sched_setaffinity(0, cores),
-    )
+    try:
+        done = subprocess.run(
+            command,
+            env={**os.environ, **counts, **offline, "TOKENIZERS_PARALLELISM": "false"},
+            capture_output=True,
+            text=True,
+            timeout=patience,
+            preexec_fn=lambda: os.sched_setaffinity(0, cores),
+        )
+    except subprocess.TimeoutExpired:
+        raise Failed(f"{' '.join(command)}: not done after {patience} seconds") from None
     seconds = time.perf_counter() - started
     if done.returncode:
         raise Failed(f"{' '.join(command)}: exit status {done.returncode}\n{done.stdout[-500:]}\n{done.stderr[-3000:]}")
