@@ -19,6 +19,7 @@ pub mod mask;
 pub mod observe;
 pub mod decoder;
 pub mod model;
+mod prefill;
 pub mod score;
 pub mod divergence;
 pub mod generate;
