@@ -94,13 +94,14 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[test]
     fn what_comes_and_goes_is_seen() {
+        // Other tests come and go in this process, with less.
         let before = held().unwrap().anonymous;
         let (length, peak) = watched(|| {
-            let block = vec![1u8; 64 << 20];
+            let block = vec![1u8; 256 << 20];
             thread::sleep(20 * INTERVAL);
             block.len()
         });
-        assert_eq!(length, 64 << 20);
-        assert!(peak.unwrap() >= before + 60.0, "{peak:?} after {before}");
+        assert_eq!(length, 256 << 20);
+        assert!(peak.unwrap() >= before + 128.0, "{peak:?} after {before}");
     }
 }
