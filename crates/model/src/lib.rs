@@ -24,6 +24,7 @@ pub mod decoder;
 mod kept_states;
 pub mod model;
 pub mod layerwise;
+mod prefill;
 pub mod score;
 pub mod divergence;
 pub mod generate;
