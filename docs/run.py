@@ -8,7 +8,7 @@
 A command is a line of a `console` block that begins with `$ `; a line that ends with a backslash goes on in the next. Other lines
 show output and are not compared. Commands run in the order of the chapters, in one scratch folder that reaches the repository's folders
 under their own names, without network. A command must end with 0, or with what its block says: ```console exit=3.
-A block with `file=NAME` is written to that file before the commands behind it. What CI cannot run stands in `text` blocks.
+A quotation (`> …`) must stand in results/demo/report/report.md, but for emphasis. A block with `file=NAME` is written to that file before the commands behind it. What CI cannot run stands in `text` blocks.
 """
 
 import argparse
@@ -26,6 +26,7 @@ BOOK = REPOSITORY / "docs" / "src"
 SUMMARY = BOOK / "SUMMARY.md"
 # The book has copies, because its pages reach nothing outside of their folder.
 CHARTS = REPOSITORY / "results" / "demo" / "report" / "charts"
+QUOTED = REPOSITORY / "results" / "demo" / "report" / "report.md"
 # Pages that are read where they lie; their links are checked too.
 PAGES = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"]
 REACHABLE = ["benchmarks", "crates", "datasets", "xtask"]
@@ -125,6 +126,7 @@ def problems(listed):
                 yield from bad_link(page, number, target, known)
         if page in pages:
             yield from bad_paths(page)
+            yield from bad_quotations(page)
             yield from bad_includes(page)
 
 
@@ -149,6 +151,17 @@ def bad_paths(page):
         for name in CODE.findall(line):
             if IN_REPOSITORY.match(name) and not (REPOSITORY / name).exists():
                 yield f"{page.name}:{number}: the repository has no {name}"
+
+
+def bad_quotations(page):
+    report = plain(QUOTED.read_text(encoding="utf-8"))
+    for number, line in page.prose:
+        if line.startswith("> ") and plain(line[2:]) not in report:
+            yield f"{page.name}:{number}: {QUOTED.relative_to(REPOSITORY)} does not say this"
+
+
+def plain(markdown):
+    return re.sub(r"[*\\`]", "", markdown).strip()
 
 
 def bad_includes(page):

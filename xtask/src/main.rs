@@ -2,6 +2,7 @@
 //!
 //! Thin on purpose: it links nothing heavy, so that `cargo xtask` itself builds in seconds.
 
+mod figures;
 mod nightly;
 mod package;
 
@@ -25,6 +26,8 @@ cargo xtask COMMAND
   nightly [OPTIONS]            run sweeps and benches, compare with the last good run, summarise; see nightly --help
   test [ARGUMENTS]             run all tests, on all devices that are there
   check                        format, lints, tests, documentation: what CI runs
+  figures [--check] [--from DIR]
+                               run the demo sweep, and write results/demo, the book's charts and README's numbers from it
   package [OPTIONS]            pack all crates for a registry, and check that each compiles from its package alone
   run ARGUMENTS                any other `secateur` command, e.g. `cargo xtask run tasks`
 
@@ -72,6 +75,7 @@ fn run(mut words: Vec<String>) -> anyhow::Result<u8> {
         ),
         "check" => check(),
         "nightly" => nightly::run(&words, &root_file(DEMO)?),
+        "figures" => figures::run(&words, &root_file(DEMO)?),
         "package" => package::run(&words),
         "simulate" => simulate(),
         other => bail!("unknown command `{other}`\n\n{USAGE}"),
@@ -201,12 +205,16 @@ fn code(status: ExitStatus) -> u8 {
     status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
 }
 
-fn root_file(path: &str) -> anyhow::Result<String> {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+/// The repository.
+fn root() -> anyhow::Result<&'static std::path::Path> {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
-        .context("xtask has no parent directory")?;
+        .context("xtask has no parent directory")
+}
+
+fn root_file(path: &str) -> anyhow::Result<String> {
     let here = std::env::current_dir()?;
-    let file = root.join(path);
+    let file = root()?.join(path);
     Ok(file.strip_prefix(&here).unwrap_or(&file).to_string_lossy().into_owned())
 }
 

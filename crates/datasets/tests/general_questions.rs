@@ -109,6 +109,7 @@ fn winogrande_puts_options_into_the_blank() {
     );
 }
 
+// ANCHOR: task
 const BOOLQ: &str = r#"{"question": "is an ox big", "passage": "Ox -- An ox is big.", "idx": 0, "label": true}"#;
 
 #[test]
@@ -129,6 +130,7 @@ fn boolq_reads_both_forms() {
         "line 1, field `label`: found 1, expected true or false",
     );
 }
+// ANCHOR_END: task
 
 #[test]
 fn nq_open_separates_examples_by_one_line_end() {

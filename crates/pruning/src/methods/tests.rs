@@ -140,7 +140,9 @@ fn three_experts_by_hand() {
     expect("ean", Profile::Paper, [12.0, 9.0, 13.0]);
     expect("reap", Profile::Reference, [1.0, 0.0, 1.5]);
     expect("reap", Profile::Paper, [4.5, 0.0, 2.5]);
+    // ANCHOR: by-hand
     expect("reap-sum", Profile::Reference, [4.0, 0.0, 3.0]);
+    // ANCHOR_END: by-hand
     expect("easy-ep", Profile::Reference, [0.5, 0.0, 0.25]);
     expect("easy-ep", Profile::Paper, [0.75, 0.0, 1.25]);
     expect("ean-mean", Profile::Reference, [2.0, 0.0, 3.0]);
