@@ -8,7 +8,6 @@ mod print;
 mod work;
 
 use std::num::NonZero;
-use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context, ensure};
@@ -17,6 +16,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use secateur_model::{DeviceKind, Model};
 
 use super::choice::Opened;
+use crate::exit::Exit;
 use arithmetic::Arithmetic;
 use figures::{Checkpoint, Figures, Setting};
 use measure::Stopwatch;
@@ -69,7 +69,7 @@ pub struct Arguments {
     json: bool,
 }
 
-pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     if let Some(threads) = arguments.threads {
         // Nothing has computed yet, so that the pool is not there.
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.get());
@@ -121,5 +121,5 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     } else {
         print!("{}", print::table(&figures));
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Done)
 }
