@@ -16,6 +16,7 @@ const EXAMPLES: &str = "\
 Examples:
   secateur report results/sweeps/demo
   secateur report results/sweeps/demo --margin 0.1 --tasks mean
+  secateur report results/sweeps/demo --figures
   secateur report s3://bucket/sweeps/demo";
 
 #[derive(Debug, Args)]
@@ -31,6 +32,9 @@ pub struct Arguments {
     /// Pairs of answers, unpruned and pruned, that the page holds at most; the others stay in the answers' files.
     #[arg(long, value_name = "PAIRS", default_value_t = ITEMS)]
     items: usize,
+    /// Draw the charts for papers too, as SVG and PDF at the width of one column or of both, with captions: in `figures/`.
+    #[arg(long)]
+    figures: bool,
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
@@ -44,12 +48,17 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         command,
         only: None,
         items: arguments.items,
+        figures: arguments.figures,
     };
     let written = report(&store, &options)?;
     for folder in FOLDERS {
         store.send_all(folder)?;
     }
-    for path in written.pages.iter().chain(&written.charts).chain(&written.tables) {
+    if arguments.figures {
+        store.send_all("figures")?;
+    }
+    let pictures = written.charts.iter().chain(&written.figures);
+    for path in written.pages.iter().chain(pictures).chain(&written.tables) {
         println!("{}", path.display());
     }
     if !written.warnings.is_empty() {
