@@ -30,7 +30,10 @@ use synthetic::{DEMO, FULL, Sweep, rankings, records};
 fn check(name: &str, draw: impl Fn(Canvas) -> Result<Scene, Error>) {
     let spread = draw(Canvas::Spread).unwrap();
     assert_eq!(spread.text_faults(), Vec::<String>::new(), "{name} on both columns");
-    let smallest = spread.labels().map(|label| label.size * POINTS).fold(f64::INFINITY, f64::min);
+    let smallest = spread
+        .labels()
+        .map(|label| label.size * POINTS)
+        .fold(f64::INFINITY, f64::min);
     assert!(smallest >= 6.99, "{name}: {smallest} pt");
     let column = draw(Canvas::Column).unwrap();
     assert!(pdf(&column).unwrap().starts_with(b"%PDF-"), "{name}");
@@ -120,7 +123,9 @@ fn charts_of_a_full_sweep_and_of_the_demo() {
             mask_agreement::draw(on, model, 0.5, &masks(sweep), 1.0 / 3.0)
         });
         let scores = scores(sweep);
-        check(&format!("{name}-saliency"), |on| saliency_layers::draw(on, model, &scores));
+        check(&format!("{name}-saliency"), |on| {
+            saliency_layers::draw(on, model, &scores)
+        });
         check(&format!("{name}-routing"), |on| {
             expert_routing::draw(on, model, &scores[..scores.len().min(2)])
         });
@@ -172,7 +177,9 @@ fn many_tasks_are_cut_to_some_and_the_chart_says_so() {
         }
     }
     let shown = shown(&safe_fractions(&all, &SafeOptions::default())).remove(0);
-    let scene = reliability_diagrams::draw(Canvas::Page, &diagrams(&all), &shown).unwrap().unwrap();
+    let scene = reliability_diagrams::draw(Canvas::Page, &diagrams(&all), &shown)
+        .unwrap()
+        .unwrap();
     assert!(
         scene
             .line
@@ -181,7 +188,9 @@ fn many_tasks_are_cut_to_some_and_the_chart_says_so() {
         scene.line
     );
     let changes = changes(&all);
-    let scene = regression_bars::draw(Canvas::Page, &changes, "general", &shown).unwrap().unwrap();
+    let scene = regression_bars::draw(Canvas::Page, &changes, "general", &shown)
+        .unwrap()
+        .unwrap();
     assert!(scene.line.contains("6 of 48 tasks"), "{}", scene.line);
     reliability("many", &all);
 }
@@ -207,8 +216,12 @@ fn a_chosen_metric_is_the_one_that_is_drawn() {
 fn charts_without_data_are_charts() {
     let all = aggregate(&[]).unwrap();
     check("empty-curves", |on| fraction_curves::draw(on, &all, "m", "generation"));
-    check("empty-paths", |on| reliability_utility::draw(on, &all, "m", "generation"));
-    check("empty-heatmap", |on| retention_heatmap::draw(on, &all, "m", "generation"));
+    check("empty-paths", |on| {
+        reliability_utility::draw(on, &all, "m", "generation")
+    });
+    check("empty-heatmap", |on| {
+        retention_heatmap::draw(on, &all, "m", "generation")
+    });
     assert!(
         hallucination_utility::draw(Canvas::Page, &all, "m", "general", &[])
             .unwrap()

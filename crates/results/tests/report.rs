@@ -127,7 +127,10 @@ fn figures_for_papers_have_the_width_of_a_column_and_a_caption() {
     assert_eq!(first.figures.len(), first.charts.len() + 1);
     let bytes: Vec<_> = first.figures.iter().map(|p| fs::read(p).unwrap()).collect();
     assert_eq!(report(&store, &options).unwrap(), first);
-    assert_eq!(bytes, first.figures.iter().map(|p| fs::read(p).unwrap()).collect::<Vec<_>>());
+    assert_eq!(
+        bytes,
+        first.figures.iter().map(|p| fs::read(p).unwrap()).collect::<Vec<_>>()
+    );
     let captions = fs::read_to_string(first.figures.last().unwrap()).unwrap();
     let mut widths = BTreeSet::new();
     for path in &first.figures {
@@ -143,8 +146,14 @@ fn figures_for_papers_have_the_width_of_a_column_and_a_caption() {
         assert!(captions.contains(&format!("\n## {name}\n")), "{name}");
     }
     assert_eq!(widths.into_iter().collect::<Vec<_>>(), ["237.33", "496.67"]);
-    let curves = captions.split("\n## ").find(|part| part.starts_with("curves-")).unwrap();
-    assert!(curves.contains("one column") && curves.contains("- Biomedical: n = 300, 2 seeds: "), "{curves}");
+    let curves = captions
+        .split("\n## ")
+        .find(|part| part.starts_with("curves-"))
+        .unwrap();
+    assert!(
+        curves.contains("one column") && curves.contains("- Biomedical: n = 300, 2 seeds: "),
+        "{curves}"
+    );
 }
 
 #[test]
@@ -156,10 +165,16 @@ fn the_page_orders_charts_by_what_they_answer() {
     }
     let written = report(&store, &ReportOptions::default()).unwrap();
     let html = fs::read_to_string(&written.pages[1]).unwrap();
-    let places: Vec<usize> = ["id=\"wrong\"", "id=\"kept\"", "id=\"agreement\"", "id=\"experts\"", "id=\"costs\""]
-        .iter()
-        .map(|anchor| html.find(anchor).unwrap_or_else(|| panic!("{anchor}")))
-        .collect();
+    let places: Vec<usize> = [
+        "id=\"wrong\"",
+        "id=\"kept\"",
+        "id=\"agreement\"",
+        "id=\"experts\"",
+        "id=\"costs\"",
+    ]
+    .iter()
+    .map(|anchor| html.find(anchor).unwrap_or_else(|| panic!("{anchor}")))
+    .collect();
     assert!(places.is_sorted(), "{places:?}");
     assert!(html[places[2]..places[3]].contains("at other shares removed: 3 charts"));
     assert!(html[places[4]..].contains("data-name=\"memory-speed-demo-olmoe\""));
@@ -169,7 +184,10 @@ fn the_page_orders_charts_by_what_they_answer() {
     }
     let markdown = fs::read_to_string(&written.pages[0]).unwrap();
     assert!(markdown.contains("(charts/agreement-demo-olmoe-25.png)"));
-    assert!(markdown.contains("\n## Memory and speed\n") && markdown.contains("\n| demo-olmoe | 25 | "), "{markdown}");
+    assert!(
+        markdown.contains("\n## Memory and speed\n") && markdown.contains("\n| demo-olmoe | 25 | "),
+        "{markdown}"
+    );
 }
 
 #[test]

@@ -59,7 +59,10 @@ pub fn draw(on: Canvas, all: &Aggregate, model: &str, kind: &str) -> Result<Scen
                 panel.title(&mut scene, &capital(domain), &basis(&here));
             }
             if row + 1 == rows.len() {
-                panel.x_title(&mut scene, on.words("experts removed from each layer, %", "experts removed, %"));
+                panel.x_title(
+                    &mut scene,
+                    on.words("experts removed from each layer, %", "experts removed, %"),
+                );
             }
             if column == 0 {
                 let unit = on.words("% of unpruned", "%");

@@ -171,7 +171,9 @@ fn metric(scene: &mut Scene, all: &Aggregate, frame: Frame, like: &MetricCurve, 
     panel.title(scene, &name, &line);
     scene.panel(&name, unit);
     if last {
-        let title = scene.canvas.words("experts removed from each layer, %", "experts removed, %");
+        let title = scene
+            .canvas
+            .words("experts removed from each layer, %", "experts removed, %");
         panel.x_title(scene, title);
     }
     let scale = if like.unit == "fraction" { 100.0 } else { 1.0 };

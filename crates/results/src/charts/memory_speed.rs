@@ -99,15 +99,32 @@ pub fn draw(on: Canvas, model: &str, costs: &[KindCosts]) -> Result<Option<Scene
             y: Axis::number(0.0, highest),
         };
         panel.draw(&mut scene);
-        let cells = shown.lines.iter().flat_map(|(_, points)| *points).map(|(_, spread)| spread.cells);
+        let cells = shown
+            .lines
+            .iter()
+            .flat_map(|(_, points)| *points)
+            .map(|(_, spread)| spread.cells);
         let (least, most) = (cells.clone().min().unwrap_or(0), cells.max().unwrap_or(0));
-        let number = if least < most { format!("{least} to {most}") } else { most.to_string() };
-        panel.title(&mut scene, &format!("{}, {}", shown.title, shown.unit), &format!("n = {number} cells"));
-        panel.x_title(&mut scene, on.words("experts removed from each layer, %", "experts removed, %"));
+        let number = if least < most {
+            format!("{least} to {most}")
+        } else {
+            most.to_string()
+        };
+        panel.title(
+            &mut scene,
+            &format!("{}, {}", shown.title, shown.unit),
+            &format!("n = {number} cells"),
+        );
+        panel.x_title(
+            &mut scene,
+            on.words("experts removed from each layer, %", "experts removed, %"),
+        );
         scene.panel(shown.title, shown.unit);
         for (name, points) in &shown.lines {
             let place = kinds.iter().position(|kind| kind == name).unwrap_or(0);
-            scene.series(name, |scene| line_of(scene, &panel, (place, kinds.len(), name), points, shown.scale));
+            scene.series(name, |scene| {
+                line_of(scene, &panel, (place, kinds.len(), name), points, shown.scale)
+            });
         }
     }
     legend::methods(&mut scene, &kinds, below);
@@ -115,10 +132,19 @@ pub fn draw(on: Canvas, model: &str, costs: &[KindCosts]) -> Result<Option<Scene
 }
 
 fn panels(costs: &[KindCosts]) -> Vec<Shown<'_>> {
-    let lines = |of: fn(&KindCosts) -> &[(f64, Spread)]| costs.iter().map(|kind| (kind.kind.as_str(), of(kind))).collect();
+    let lines =
+        |of: fn(&KindCosts) -> &[(f64, Spread)]| costs.iter().map(|kind| (kind.kind.as_str(), of(kind))).collect();
     let memory: Vec<(&str, &[(f64, Spread)])> = lines(|kind| &kind.memory);
-    let most = memory.iter().flat_map(|(_, points)| *points).map(|(_, spread)| spread.high).fold(0.0, f64::max);
-    let (unit, power) = if most < f64::from(1 << 30) { ("MiB", 20) } else { ("GiB", 30) };
+    let most = memory
+        .iter()
+        .flat_map(|(_, points)| *points)
+        .map(|(_, spread)| spread.high)
+        .fold(0.0, f64::max);
+    let (unit, power) = if most < f64::from(1 << 30) {
+        ("MiB", 20)
+    } else {
+        ("GiB", 30)
+    };
     let panels = [
         Shown {
             title: "Speed",
@@ -155,7 +181,10 @@ fn line_of(
         let ends = vec![at(*fraction, spread.low), at(*fraction, spread.high)];
         scene.line(ends, 1.2, look.ink.faded(0.55));
     }
-    let middles: Vec<_> = points.iter().map(|(fraction, spread)| at(*fraction, spread.middle)).collect();
+    let middles: Vec<_> = points
+        .iter()
+        .map(|(fraction, spread)| at(*fraction, spread.middle))
+        .collect();
     scene.dashed(&middles, 1.8, look.ink, look.dashes);
     for ((fraction, spread), middle) in points.iter().zip(&middles) {
         mark(scene, &look, *middle, 3.2);
@@ -181,7 +210,10 @@ mod tests {
         let spread = |values: [f64; 3]| Spread::of(values.into_iter()).unwrap();
         KindCosts {
             kind: kind.to_owned(),
-            speed: vec![(0.0, spread([900.0, 1000.0 + shift, 1400.0])), (0.5, spread([1500.0, 1600.0, 1900.0]))],
+            speed: vec![
+                (0.0, spread([900.0, 1000.0 + shift, 1400.0])),
+                (0.5, spread([1500.0, 1600.0, 1900.0])),
+            ],
             memory: vec![(0.0, spread([3e9, 4e9, 5e9])), (0.5, spread([3e9, 4e9, 5e9]))],
         }
     }
@@ -189,7 +221,10 @@ mod tests {
     #[test]
     fn medians_stand_between_the_smallest_and_the_largest() {
         let spread = Spread::of([5.0, 1.0, 2.0, 4.0].into_iter()).unwrap();
-        assert_eq!((spread.low, spread.middle, spread.high, spread.cells), (1.0, 3.0, 5.0, 4));
+        assert_eq!(
+            (spread.low, spread.middle, spread.high, spread.cells),
+            (1.0, 3.0, 5.0, 4)
+        );
         assert_eq!(Spread::of(std::iter::empty()), None);
     }
 

@@ -22,8 +22,8 @@ pub mod number_grid;
 pub mod saliency_layers;
 pub mod memory_speed;
 pub mod expert_routing;
-use palette::{QUIET, TEXT};
 use canvas::Canvas;
+use palette::{QUIET, TEXT};
 use scene::{Anchor, Scene, fit};
 
 use crate::error::Error;

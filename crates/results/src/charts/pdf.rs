@@ -63,7 +63,9 @@ pub fn pdf(scene: &Scene) -> Result<Vec<u8>, Error> {
     let mut states = resources.ext_g_states();
     for (place, alpha) in alphas.iter().enumerate() {
         let name = state_name(place);
-        let mut state = states.insert(Name(name.as_bytes())).start::<pdf_writer::writers::ExtGraphicsState<'_>>();
+        let mut state = states
+            .insert(Name(name.as_bytes()))
+            .start::<pdf_writer::writers::ExtGraphicsState<'_>>();
         state.stroking_alpha(short(*alpha)).non_stroking_alpha(short(*alpha));
     }
     states.finish();

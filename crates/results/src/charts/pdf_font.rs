@@ -95,7 +95,9 @@ impl Font {
         font.descendant_font(cid).to_unicode(characters);
         font.finish();
         let mut font = file.cid_font(cid);
-        font.subtype(CidFontType::Type2).base_font(postscript).system_info(SYSTEM);
+        font.subtype(CidFontType::Type2)
+            .base_font(postscript)
+            .system_info(SYSTEM);
         font.font_descriptor(descriptor).default_width(0.0);
         font.cid_to_gid_map_predefined(Name(b"Identity"));
         font.widths().consecutive(0, self.widths());
@@ -104,7 +106,9 @@ impl Font {
         let cut = subset(self.data, 0, &self.remapper).map_err(|error| error.to_string())?;
         let packed = deflated(&cut);
         let mut stream = file.stream(program, &packed);
-        stream.filter(Filter::FlateDecode).pair(Name(b"Length1"), cut.len() as i32);
+        stream
+            .filter(Filter::FlateDecode)
+            .pair(Name(b"Length1"), cut.len() as i32);
         stream.finish();
         let packed = deflated(&self.characters());
         file.stream(characters, &packed).filter(Filter::FlateDecode);
@@ -126,7 +130,9 @@ impl Font {
         entry.ascent(self.thousandths(self.face.ascender()));
         entry.descent(self.thousandths(self.face.descender()));
         // Stems are not in the font's tables; readers use them only where they draw another font.
-        entry.cap_height(self.thousandths(capitals)).stem_v(if self.bold { 160.0 } else { 80.0 });
+        entry
+            .cap_height(self.thousandths(capitals))
+            .stem_v(if self.bold { 160.0 } else { 80.0 });
         entry.font_file2(program);
     }
 

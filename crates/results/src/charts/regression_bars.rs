@@ -135,7 +135,11 @@ pub fn draw(on: Canvas, all: &[Change], domain: &str, shown: &Shown) -> Result<O
         scene.panel(block.task, "%");
         let name = fit(block.task, 11.5, true, NAMES + grid.width);
         scene.bold(&name, (on.margin(), y + HEADING / 2.0 + 2.0), 11.5, Anchor::Start, TEXT);
-        scene.line(vec![(on.margin(), y + 2.0), (on.width() - on.margin(), y + 2.0)], 1.0, GRID);
+        scene.line(
+            vec![(on.margin(), y + 2.0), (on.width() - on.margin(), y + 2.0)],
+            1.0,
+            GRID,
+        );
         y += HEADING;
         for row in &block.rows {
             let words = fit(&words(row, &block.rows), 10.5, false, NAMES - 8.0);

@@ -62,7 +62,10 @@ pub fn draw(on: Canvas, all: &Aggregate, model: &str, kind: &str) -> Result<Scen
         );
         panel.x_title(&mut scene, on.words("utility kept, % of unpruned", "utility kept, %"));
         if column == 0 {
-            panel.y_title(&mut scene, on.words("reliability kept, % of unpruned", "reliability kept, %"));
+            panel.y_title(
+                &mut scene,
+                on.words("reliability kept, % of unpruned", "reliability kept, %"),
+            );
         }
         guides(&mut scene, &panel);
         for (i, path) in paths[column].iter().enumerate() {

@@ -104,7 +104,10 @@ pub fn png(scene: &Scene) -> Result<Vec<u8>, Error> {
 
 #[allow(clippy::cast_sign_loss)] // sizes are positive
 fn drawn_size(scene: &Scene) -> (u32, u32) {
-    ((scene.canvas.width() * DRAWN) as u32, (scene.height.ceil() * DRAWN) as u32)
+    (
+        (scene.canvas.width() * DRAWN) as u32,
+        (scene.height.ceil() * DRAWN) as u32,
+    )
 }
 
 /// Averages squares of `OVER × OVER` pixels.

@@ -71,10 +71,18 @@ pub fn draw(on: Canvas, all: &Aggregate, model: &str, kind: &str) -> Result<Scen
             }
         }
     }
-    let middle = (left + (on.width() - left - on.margin()) / 2.0, height - 35.0 - legend::bar_height(on));
+    let middle = (
+        left + (on.width() - left - on.margin()) / 2.0,
+        height - 35.0 - legend::bar_height(on),
+    );
     let title = "experts removed from each layer, %";
     scene.text(title, middle, 11.5, Anchor::Middle, TEXT);
-    colour_bar(&mut scene, floor, highest(all, model, kind), height - 4.0 - legend::bar_height(on));
+    colour_bar(
+        &mut scene,
+        floor,
+        highest(all, model, kind),
+        height - 4.0 - legend::bar_height(on),
+    );
     Ok(scene)
 }
 

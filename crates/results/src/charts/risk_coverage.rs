@@ -4,11 +4,11 @@
 use std::collections::BTreeSet;
 
 use super::canvas::Canvas;
+use super::legend::Sign;
 use super::meaning::{Datum, X};
 use super::palette::TEXT;
 use super::panel::{Axis, Frame, Panel};
 use super::scene::{Ink, Scene};
-use super::legend::Sign;
 use super::{fraction_dashes, fraction_ink, left_out, legend, percent, titled};
 use crate::changes::DiagramsOf;
 use crate::error::Error;
@@ -143,7 +143,13 @@ fn panel(scene: &mut Scene, frame: Frame, task: &Task<'_>, fractions: &[f64], (f
             )
         }));
     }
-    lines.push((UNPRUNED.to_owned(), &task.unpruned.diagrams.risk_coverage, TEXT, 2.2, &[]));
+    lines.push((
+        UNPRUNED.to_owned(),
+        &task.unpruned.diagrams.risk_coverage,
+        TEXT,
+        2.2,
+        &[],
+    ));
     let risks = lines.iter().flat_map(|(_, points, ..)| points.iter().map(|p| p.1));
     let highest = risks.fold(0.05, f64::max);
     let panel = Panel {

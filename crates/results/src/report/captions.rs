@@ -24,7 +24,12 @@ pub(super) fn captions(store: &Store, command: &str, figures: &[Figure]) -> Stri
             Canvas::Spread | Canvas::Page => "both columns",
         };
         // Writing to a string does not fail.
-        let _ = write!(text, "\n## {}\n\n{width}, `.pdf` and `.svg`\n\n{}", figure.name, caption(figure));
+        let _ = write!(
+            text,
+            "\n## {}\n\n{width}, `.pdf` and `.svg`\n\n{}",
+            figure.name,
+            caption(figure)
+        );
         for basis in &printed.bases {
             let _ = write!(text, "\n- {}", markdown(basis));
         }

@@ -28,16 +28,14 @@ pub(super) fn costs(records: &[Record]) -> Vec<CostRow> {
         let place = (record.cell.model.as_str(), record.cell.fraction_removed.to_bits());
         groups.entry(place).or_default().push(record);
     }
-    let row = |((model, bits), cells): ((&str, u64), Vec<&Record>)| {
-        CostRow {
-            model: model.to_owned(),
-            removed: percent(f64::from_bits(bits)),
-            experts: experts(&cells),
-            cells: cells.len(),
-            speed: spread(speeds(&cells)),
-            seconds: spread(ran(&cells).map(|r| r.cost.seconds)),
-            memory: spread(memory(&cells).map(|bytes| bytes / f64::from(1 << 20))),
-        }
+    let row = |((model, bits), cells): ((&str, u64), Vec<&Record>)| CostRow {
+        model: model.to_owned(),
+        removed: percent(f64::from_bits(bits)),
+        experts: experts(&cells),
+        cells: cells.len(),
+        speed: spread(speeds(&cells)),
+        seconds: spread(ran(&cells).map(|r| r.cost.seconds)),
+        memory: spread(memory(&cells).map(|bytes| bytes / f64::from(1 << 20))),
     };
     groups.into_iter().map(row).collect()
 }
@@ -52,7 +50,9 @@ pub(super) fn by_kind(records: &[Record], model: &str) -> Vec<KindCosts> {
     }
     let costs = |(kind, shares): (&str, BTreeMap<u64, Vec<&Record>>)| {
         let of = |spread: &dyn Fn(&[&Record]) -> Option<Spread>| {
-            let points = shares.iter().filter_map(|(share, cells)| Some((f64::from_bits(*share), spread(cells)?)));
+            let points = shares
+                .iter()
+                .filter_map(|(share, cells)| Some((f64::from_bits(*share), spread(cells)?)));
             points.collect()
         };
         KindCosts {

@@ -57,7 +57,11 @@ fn agreement(gallery: &mut Gallery, from: &Drawn<'_>, model: &str, methods: &Met
         for (place, fraction) in std::iter::once(from.fraction).chain(others).enumerate() {
             let masks: Vec<_> = methods.iter().map(|((_, n), r)| masks(n, r, fraction)).collect();
             let chance = by_chance(&masks, methods.values().flatten().next().copied());
-            let about = if place == 0 { model.to_owned() } else { format!("{model}-{}", percent(fraction)) };
+            let about = if place == 0 {
+                model.to_owned()
+            } else {
+                format!("{model}-{}", percent(fraction))
+            };
             gallery.add("agreement", &about, |on| {
                 mask_agreement::draw(on, model, fraction, &masks, chance)
             })?;
@@ -68,7 +72,9 @@ fn agreement(gallery: &mut Gallery, from: &Drawn<'_>, model: &str, methods: &Met
     }
     let seeds = between_seeds(model, methods, &evaluated)?;
     let some = seeds.rows.iter().any(|(_, row)| row.iter().any(Option::is_some));
-    gallery.maybe("seeds", model, |on| some.then(|| number_grid::draw(on, &seeds)).transpose())
+    gallery.maybe("seeds", model, |on| {
+        some.then(|| number_grid::draw(on, &seeds)).transpose()
+    })
 }
 
 /// How far the masks of one method from several seeds agree.

@@ -7,8 +7,8 @@ use super::{costs, expert_figures};
 use crate::aggregate::Aggregate;
 use crate::changes::{Change, DiagramsOf};
 use crate::charts::{
-    fraction_curves, hallucination_utility, memory_speed, regression_bars, reliability_diagrams,
-    reliability_utility, retention_heatmap, risk_coverage,
+    fraction_curves, hallucination_utility, memory_speed, regression_bars, reliability_diagrams, reliability_utility,
+    retention_heatmap, risk_coverage,
 };
 use crate::error::Error;
 use crate::ranking_file::RankingFile;
@@ -46,7 +46,9 @@ pub(super) fn draw(from: &Drawn<'_>) -> Result<Vec<Figure>, Error> {
             gallery.add("reliability-utility", &about, |on| {
                 reliability_utility::draw(on, all, &model, &kind)
             })?;
-            gallery.add("retention", &about, |on| retention_heatmap::draw(on, all, &model, &kind))?;
+            gallery.add("retention", &about, |on| {
+                retention_heatmap::draw(on, all, &model, &kind)
+            })?;
         }
         let costs = costs::by_kind(from.records, &model);
         gallery.maybe("memory-speed", &model, |on| memory_speed::draw(on, &model, &costs))?;
@@ -72,7 +74,9 @@ fn reliability(gallery: &mut Gallery, from: &Drawn<'_>, model: &str) -> Result<(
             regression_bars::draw(on, from.changes, domain, shown)
         })?;
     }
-    gallery.maybe("risk-coverage", model, |on| risk_coverage::draw(on, from.diagrams, shown))?;
+    gallery.maybe("risk-coverage", model, |on| {
+        risk_coverage::draw(on, from.diagrams, shown)
+    })?;
     gallery.maybe("reliability-diagrams", model, |on| {
         reliability_diagrams::draw(on, from.diagrams, shown)
     })

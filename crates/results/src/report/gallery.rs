@@ -140,13 +140,7 @@ impl Gallery {
         }
     }
 
-    fn push(
-        &mut self,
-        chart: &'static str,
-        about: &str,
-        scene: &Scene,
-        printed: Option<Printed>,
-    ) -> Result<(), Error> {
+    fn push(&mut self, chart: &'static str, about: &str, scene: &Scene, printed: Option<Printed>) -> Result<(), Error> {
         let plain = format!("{chart}-{}", file_name(about).replace('@', "_"));
         let taken = |name: &str| self.figures.iter().any(|f| f.name.eq_ignore_ascii_case(name));
         let numbered = (2..).map(|i| format!("{plain}-{i}"));

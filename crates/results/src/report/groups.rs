@@ -9,11 +9,20 @@ const GROUPS: [(&str, &str, &[&str]); 4] = [
     (
         "wrong",
         "What is made up, and what changes item by item",
-        &["hallucination-utility", "regressions", "risk-coverage", "reliability-diagrams"],
+        &[
+            "hallucination-utility",
+            "regressions",
+            "risk-coverage",
+            "reliability-diagrams",
+        ],
     ),
     ("kept", "What is kept", &["curves", "reliability-utility", "retention"]),
     ("agreement", "How far methods agree", &["agreement", "seeds"]),
-    ("experts", "Saliency and routing, layer by layer", &["saliency", "routing"]),
+    (
+        "experts",
+        "Saliency and routing, layer by layer",
+        &["saliency", "routing"],
+    ),
 ];
 /// The chart that stands with its table.
 const COSTS: &str = "memory-speed";
@@ -43,7 +52,11 @@ pub(super) struct FigureView {
 /// Groups that have a chart.
 pub(super) fn groups(figures: &[Figure]) -> Vec<Group> {
     let group = |(anchor, title, charts): (&'static str, &'static str, &[&str])| {
-        let of = |further: bool| views(figures, |figure| charts.contains(&figure.chart) && figure.further == further);
+        let of = |further: bool| {
+            views(figures, |figure| {
+                charts.contains(&figure.chart) && figure.further == further
+            })
+        };
         Group {
             anchor,
             title,

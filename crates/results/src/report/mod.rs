@@ -121,7 +121,11 @@ pub fn report(store: &Store, options: &ReportOptions) -> Result<Report, Error> {
         charts: write_charts(&directory.join("charts"), &figures)?,
         figures: if options.figures {
             let folder = store.directory().join("figures");
-            write_printed(&folder, &captions::captions(store, &options.command, &figures), &figures)?
+            write_printed(
+                &folder,
+                &captions::captions(store, &options.command, &figures),
+                &figures,
+            )?
         } else {
             Vec::new()
         },
@@ -219,7 +223,9 @@ fn write_pictures<'a>(
     }
     let entries = fs::read_dir(directory).map_err(|e| Error::io("read", directory, e))?;
     for path in entries.flatten().map(|e| e.path()) {
-        let picture = path.extension().is_some_and(|e| extensions.iter().any(|known| e == *known));
+        let picture = path
+            .extension()
+            .is_some_and(|e| extensions.iter().any(|known| e == *known));
         if picture && !written.contains(&path) {
             fs::remove_file(&path).map_err(|e| Error::io("remove", &path, e))?;
         }

@@ -27,7 +27,14 @@ fn objects(file: &[u8]) -> BTreeMap<usize, &[u8]> {
     let table = text(table);
     let mut lines = table.lines();
     assert_eq!(lines.next(), Some("xref"));
-    let count: usize = lines.next().unwrap().strip_prefix("0 ").unwrap().trim().parse().unwrap();
+    let count: usize = lines
+        .next()
+        .unwrap()
+        .strip_prefix("0 ")
+        .unwrap()
+        .trim()
+        .parse()
+        .unwrap();
     let mut objects = BTreeMap::new();
     for (number, line) in lines.take(count).enumerate().skip(1) {
         let start: usize = line[..10].parse().unwrap();
@@ -44,7 +51,9 @@ fn objects(file: &[u8]) -> BTreeMap<usize, &[u8]> {
 fn unpacked(object: &[u8]) -> Vec<u8> {
     let start = object.windows(7).position(|w| w == b"stream\n").unwrap() + 7;
     let mut out = Vec::new();
-    flate2::read::ZlibDecoder::new(&object[start..]).read_to_end(&mut out).unwrap();
+    flate2::read::ZlibDecoder::new(&object[start..])
+        .read_to_end(&mut out)
+        .unwrap();
     out
 }
 
@@ -61,12 +70,23 @@ fn the_page_is_a_column_wide_and_made_of_shapes() {
         assert!(!has(&file, dated), "{dated}");
     }
     let objects = objects(&file);
-    assert!(has(objects[&3], "/MediaBox [0 0 237.33 40]"), "{}", String::from_utf8_lossy(objects[&3]));
+    assert!(
+        has(objects[&3], "/MediaBox [0 0 237.33 40]"),
+        "{}",
+        String::from_utf8_lossy(objects[&3])
+    );
     assert!(has(objects[&5], "(What is \\(kept\\))"));
     let content = String::from_utf8_lossy(&unpacked(objects[&4])).into_owned();
-    let operators: Vec<&str> = content.split_whitespace().filter(|w| w.chars().all(char::is_alphabetic)).collect();
+    let operators: Vec<&str> = content
+        .split_whitespace()
+        .filter(|w| w.chars().all(char::is_alphabetic))
+        .collect();
     let count = |operator: &str| operators.iter().filter(|o| **o == operator).count();
-    assert_eq!((count("re"), count("c"), count("S"), count("Tj")), (1, 4, 1, 3), "{content}");
+    assert_eq!(
+        (count("re"), count("c"), count("S"), count("Tj")),
+        (1, 4, 1, 3),
+        "{content}"
+    );
     // Half transparent, then opaque again.
     assert!(content.contains("/A0 gs") && content.contains("/A1 gs"), "{content}");
     assert!(has(objects[&3], "/ca 0.5") && has(objects[&3], "/ca 1"));
@@ -78,7 +98,10 @@ fn both_faces_are_inside_with_their_glyphs_alone() {
     let file = pdf(&scene()).unwrap();
     let objects = objects(&file);
     let of = |words: &str| objects.values().filter(|object| has(object, words)).count();
-    assert_eq!((of("/Type0"), of("/CIDFontType2"), of("/FontFile2"), of("/Type3")), (2, 2, 2, 0));
+    assert_eq!(
+        (of("/Type0"), of("/CIDFontType2"), of("/FontFile2"), of("/Type3")),
+        (2, 2, 2, 0)
+    );
     assert!(file.len() < 24 << 10, "{} bytes", file.len());
     let programs = objects.values().filter(|object| has(object, "/Length1"));
     for program in programs {
@@ -90,12 +113,19 @@ fn both_faces_are_inside_with_their_glyphs_alone() {
 fn texts_can_be_read_back() {
     let scene = scene();
     for (bold, text) in [(false, "50 → 75 %"), (true, "A) \\ é ∩")] {
-        let font = fonts(&scene).unwrap().into_iter().find(|font| font.bold == bold).unwrap();
+        let font = fonts(&scene)
+            .unwrap()
+            .into_iter()
+            .find(|font| font.bold == bold)
+            .unwrap();
         let mut file = Pdf::new();
         font.write(&mut file).unwrap();
         let file = file.finish();
         let objects = objects(&file);
-        let map = objects.values().filter(|o| !has(o, "/Length1") && has(o, "FlateDecode")).map(|o| unpacked(o));
+        let map = objects
+            .values()
+            .filter(|o| !has(o, "/Length1") && has(o, "FlateDecode"))
+            .map(|o| unpacked(o));
         let map = String::from_utf8(map.last().unwrap()).unwrap();
         let pairs: BTreeMap<u16, char> = map
             .lines()
@@ -106,7 +136,10 @@ fn texts_can_be_read_back() {
             })
             .collect();
         let glyphs = font.encoded(text);
-        let read: String = glyphs.chunks(2).map(|g| pairs[&u16::from_be_bytes([g[0], g[1]])]).collect();
+        let read: String = glyphs
+            .chunks(2)
+            .map(|g| pairs[&u16::from_be_bytes([g[0], g[1]])])
+            .collect();
         assert_eq!(read, text);
     }
 }
@@ -120,7 +153,11 @@ fn widths_are_those_that_charts_are_laid_out_with() {
         let (left, top, right, bottom) = label.bounds();
         let wide = if label.upright { bottom - top } else { right - left };
         let width = font.width(&label.text) * label.size;
-        assert!((width - wide).abs() < 0.06 * wide.max(10.0), "{}: {width} and {wide}", label.text);
+        assert!(
+            (width - wide).abs() < 0.06 * wide.max(10.0),
+            "{}: {width} and {wide}",
+            label.text
+        );
     }
 }
 
