@@ -164,9 +164,9 @@ fn metric(scene: &mut Scene, all: &Aggregate, frame: Frame, like: &MetricCurve, 
     let by = if like.scorer.is_empty() {
         String::new()
     } else {
-        format!("by {}; ", like.scorer)
+        format!("; by {}", like.scorer)
     };
-    let line = format!("{by}{better}; {unit}; n = {n}, {seeds} seed{plural}");
+    let line = format!("{better}; {unit}; n = {n}, {seeds} seed{plural}{by}");
     let name = format!("{}: {}", like.task, like.metric);
     panel.title(scene, &name, &line);
     scene.panel(&name, unit);

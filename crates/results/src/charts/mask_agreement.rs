@@ -112,7 +112,8 @@ pub fn draw(on: Canvas, model: &str, fraction: f64, masks: &[MethodMasks], by_ch
             scene.text(&name, (x, bottom + 13.0), NAMES, Anchor::Middle, TEXT);
         }
     }
-    let meaning = "experts kept by both / by either, mean over layers and seeds";
+    let long = "experts kept by both / by either, mean over layers and seeds";
+    let meaning = on.words(long, "experts kept by both / by either, mean");
     let ticks = [(0.0, "0"), (0.5, "0.5"), (1.0, "1")];
     legend::colour_bar(&mut scene, meaning, &BLUES, &ticks, foot + 12.0);
     Ok(scene)

@@ -81,7 +81,7 @@ pub fn draw(on: Canvas, model: &str, costs: &[KindCosts]) -> Result<Option<Scene
     let top = on.head() + 40.0;
     let below = top + tall + 50.0;
     let title = format!("{model}: speed and memory as experts are removed");
-    let line = "Medians over cells; upright lines reach from the smallest to the largest. Experts are masked, so all weights stay in memory.";
+    let line = "Medians over cells; upright lines reach from the smallest to the largest. Experts are masked here: all weights stay in memory.";
     let mut scene = titled(on, &title, line, below + legend::methods_height(on, &kinds))?;
     scene.columns("kind of task", "removed, %", "median");
     for (column, shown) in panels.iter().enumerate() {

@@ -1,5 +1,6 @@
 //! A frame with axes into which data is drawn.
 
+use super::canvas::Canvas;
 use super::palette::{AXIS, GRID, QUIET, TEXT};
 use super::scene::{Anchor, Scene, text_width};
 
@@ -139,6 +140,14 @@ impl Panel {
         let size = scene.canvas.heading();
         let title = super::scene::fit(title, size, true, width);
         scene.bold(&title, (left, top - 28.0), size, Anchor::Start, TEXT);
+        // A column has no room for the tasks; the caption has them.
+        let short = line.split(": ").next().unwrap_or(line);
+        let wide = text_width(line, 10.5, false) > width;
+        let line = if scene.canvas == Canvas::Column && wide {
+            short
+        } else {
+            line
+        };
         let line = super::scene::fit(line, 10.5, false, width);
         scene.text(&line, (left, top - 12.0), 10.5, Anchor::Start, QUIET);
     }

@@ -80,7 +80,7 @@ fn entries() -> [legend::Entry; 4] {
     [
         (RIGHT.to_owned(), right_ink(), Sign::Patch),
         (TOO_SURE.to_owned(), LOSS.faded(0.45), Sign::Patch),
-        (NOT_SURE.to_owned(), GAIN.faded(0.45), Sign::Patch),
+        (NOT_SURE.to_owned(), GAIN.faded(0.85), Sign::Patch),
         (ITEMS.to_owned(), AXIS, Sign::Patch),
     ]
 }
@@ -150,11 +150,11 @@ fn bar(scene: &mut Scene, panel: &Panel, bin: &Bin) {
     });
     let (low, high) = (bin.accuracy.min(bin.confidence), bin.accuracy.max(bin.confidence));
     let (name, ink) = if bin.confidence > bin.accuracy {
-        (TOO_SURE, LOSS)
+        (TOO_SURE, LOSS.faded(0.45))
     } else {
-        (NOT_SURE, GAIN)
+        (NOT_SURE, GAIN.faded(0.85))
     };
-    scene.series(name, |scene| rect(scene, low, high, ink.faded(0.45)));
+    scene.series(name, |scene| rect(scene, low, high, ink));
     let ((left, y), (right, _)) = (panel.at(lower, bin.accuracy), panel.at(upper, bin.accuracy));
     scene.series(RIGHT, |scene| {
         scene.line(vec![(left + 0.6, y), (right - 0.6, y)], 1.6, TEXT);

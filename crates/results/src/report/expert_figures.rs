@@ -91,7 +91,7 @@ fn between_seeds(model: &str, methods: &Methods<'_>, fractions: &[f64]) -> Resul
             "How much a mask depends on the calibration samples that happened to be drawn. {} seeds.",
             seeds.len()
         ),
-        meaning: "experts kept by both / by either, mean over layers and pairs of seeds".to_owned(),
+        meaning: "experts kept by both / by either, mean of pairs".to_owned(),
         axis: "experts removed from each layer, %".to_owned(),
         across: "removed, %",
         columns: fractions.iter().map(|f| percent(*f)).collect(),

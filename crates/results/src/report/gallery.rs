@@ -93,7 +93,9 @@ fn reading(chart: &str) -> &'static str {
             "Tokens of the calibration corpus; a model that has experts for a domain sends its corpus to other columns."
         }
         "seeds" => "Near 1: the method keeps the same experts whichever calibration samples were drawn.",
-        "memory-speed" => "Where speed does not rise with the share removed, the time goes elsewhere than to experts.",
+        "memory-speed" => {
+            "A token is sent to as many experts as before, so speed may change little; memory falls only in a checkpoint without the experts."
+        }
         "saliency" => "How a method spreads its scores over the experts of each layer.",
         _ => "",
     }
