@@ -51,7 +51,7 @@ impl Canvas {
 
     /// Room to the right of the last panel.
     pub(crate) const fn right(self) -> f64 {
-        if self.paper() { 8.0 } else { 18.0 }
+        if self.paper() { 11.0 } else { 18.0 }
     }
 
     /// A length of the page, shorter where the canvas is narrower.

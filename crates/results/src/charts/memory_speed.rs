@@ -76,7 +76,7 @@ pub fn draw(on: Canvas, model: &str, costs: &[KindCosts]) -> Result<Option<Scene
     let fractions: Vec<f64> = fractions.into_iter().map(f64::from_bits).collect();
     let kinds: Vec<String> = costs.iter().map(|kind| kind.kind.clone()).collect();
     let panels = panels(costs);
-    let gap = if on.paper() { 48.0 } else { 64.0 };
+    let gap = if on.paper() { 42.0 } else { 64.0 };
     let (width, tall) = (on.share(panels.len(), gap), on.scaled(HEIGHT));
     let top = on.head() + 40.0;
     let below = top + tall + 50.0;

@@ -10,7 +10,6 @@ use super::canvas::Canvas;
 use super::legend::Sign;
 use super::meaning::{Datum, X};
 use super::palette::{AXIS, GAIN, GRID, LOSS, QUIET, TEXT};
-use super::render::register_fonts;
 use super::scene::{Anchor, Ink, Scene, fit, text_width};
 use super::{left_out, legend, percent, titled};
 use crate::changes::Change;
@@ -101,8 +100,6 @@ impl<'a> Grid<'a> {
 /// [`Error::Font`].
 pub fn draw(on: Canvas, all: &[Change], domain: &str, shown: &Shown) -> Result<Option<Scene>, Error> {
     let of = |c: &&Change| c.place.model == shown.model && c.place.method == shown.method && c.place.domain == domain;
-    // Widths of numbers are measured before the canvas is made.
-    register_fonts()?;
     let grid = Grid::new(on, all.iter().filter(of).collect());
     let mut blocks = blocks(&grid.here, &grid.fractions);
     let tasks = blocks.len();

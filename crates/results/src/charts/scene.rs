@@ -268,9 +268,14 @@ impl Scene {
     }
 }
 
-/// Width of a text in the shipped font. The fallback fonts of the SVG's font list are narrower or equal.
+/// Width of a text in the shipped font; 0 if it does not load, which [`Scene::new`] says. The fallback fonts of the SVG's font list are
+/// narrower or equal.
 #[must_use]
 pub fn text_width(text: &str, size: f64, bold: bool) -> f64 {
+    // Charts measure before they have a scene.
+    if register_fonts().is_err() {
+        return 0.0;
+    }
     let style = if bold { FontStyle::Bold } else { FontStyle::Normal };
     // Measured at 32 times the size: plotters reports whole pixels.
     FontDesc::new(FontFamily::Name(FAMILY), size * 1.24 * 32.0, style)
@@ -365,7 +370,6 @@ mod tests {
 
     #[test]
     fn long_text_is_cut_to_its_room() {
-        register_fonts().unwrap();
         assert_eq!(fit("short", 12.0, false, 200.0), "short");
         let cut = fit(&"long ".repeat(100), 12.0, false, 100.0);
         assert!(cut.ends_with('…') && text_width(&cut, 12.0, false) <= 100.0);

@@ -49,7 +49,7 @@ pub struct Printed {
 }
 
 impl Printed {
-    /// Draws in one column; in both where texts would touch, be cut, or make the column very long.
+    /// Draws in one column; in both where lines are many, or texts would touch, be cut, or make the column very long.
     fn new(draw: impl Fn(Canvas) -> Result<Scene, Error>) -> Result<Self, Error> {
         let narrow = draw(Canvas::Column)?;
         let scene = if fits(&narrow) { narrow } else { draw(Canvas::Spread)? };
@@ -62,9 +62,13 @@ impl Printed {
     }
 }
 
+/// Lines that can be told apart in a panel of half a column.
+const MOST_SERIES: usize = 8;
+
 fn fits(scene: &Scene) -> bool {
     let whole = scene.labels().all(|label| !label.text.ends_with('…'));
-    whole && scene.height < 2.2 * scene.canvas.width() && scene.text_faults().is_empty()
+    let few = scene.meaning.series.len() <= MOST_SERIES;
+    whole && few && scene.height < 2.2 * scene.canvas.width() && scene.text_faults().is_empty()
 }
 
 /// How to read a kind of chart, in a sentence.
