@@ -122,7 +122,7 @@ mod tests {
             layers: vec![1, 2, 5],
             scores: vec![vec![3.0, 1.0, 0.0, 4.0]; 3],
         };
-        let scene = draw("m", &[corpus("biomedical"), corpus("general")]).unwrap();
+        let scene = draw(Canvas::Page, "m", &[corpus("biomedical"), corpus("general")]).unwrap();
         assert_eq!(scene.text_faults(), Vec::<String>::new());
         assert_eq!(scene.meaning.data.len(), 24);
         assert_eq!(scene.meaning.data[3].value, 2.0);

@@ -110,11 +110,7 @@ pub fn draw(on: Canvas, model: &str, costs: &[KindCosts]) -> Result<Option<Scene
         } else {
             most.to_string()
         };
-        panel.title(
-            &mut scene,
-            &format!("{}, {}", shown.title, shown.unit),
-            &format!("n = {number} cells"),
-        );
+        panel.title(&mut scene, shown.title, &format!("{}; n = {number} cells", shown.unit));
         panel.x_title(
             &mut scene,
             on.words("experts removed from each layer, %", "experts removed, %"),
@@ -234,6 +230,12 @@ mod tests {
             let scene = draw(on, "m", &[costs("classification", 0.0), costs("generation", 90.0)]);
             let scene = scene.unwrap().unwrap();
             assert_eq!(scene.text_faults(), Vec::<String>::new(), "{on:?}");
+            assert!(
+                scene
+                    .labels()
+                    .all(|label| on == Canvas::Page || !label.text.ends_with('…')),
+                "{on:?}"
+            );
             assert_eq!(scene.meaning.series, ["classification", "generation"]);
             let units: Vec<_> = scene.meaning.panels.iter().map(|(_, unit)| unit.as_str()).collect();
             assert_eq!(units, ["tokens/s", "GiB"]);

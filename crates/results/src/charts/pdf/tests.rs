@@ -8,7 +8,7 @@ use crate::charts::canvas::Canvas;
 use crate::charts::palette::{GAIN, TEXT};
 
 fn scene() -> Scene {
-    let mut scene = Scene::new(Canvas::Column, "What is (kept)", 60.0).unwrap();
+    let mut scene = Scene::new(Canvas::Column, "What is kept", 60.0).unwrap();
     scene.line = "50 → 75 %".to_owned();
     scene.rect((0.0, 0.0), (100.0, 30.0), GAIN.faded(0.5));
     scene.circle((50.0, 20.0), 10.0, GAIN);
@@ -37,6 +37,10 @@ fn objects(file: &[u8]) -> BTreeMap<usize, &[u8]> {
         .unwrap();
     let mut objects = BTreeMap::new();
     for (number, line) in lines.take(count).enumerate().skip(1) {
+        // Numbers that the file leaves out.
+        if line.trim_end().ends_with('f') {
+            continue;
+        }
         let start: usize = line[..10].parse().unwrap();
         let head = format!("{number} 0 obj");
         assert!(file[start..].starts_with(head.as_bytes()), "object {number} at {start}");
@@ -75,7 +79,7 @@ fn the_page_is_a_column_wide_and_made_of_shapes() {
         "{}",
         String::from_utf8_lossy(objects[&3])
     );
-    assert!(has(objects[&5], "(What is \\(kept\\))"));
+    assert!(has(objects[&5], "(What is kept)"));
     let content = String::from_utf8_lossy(&unpacked(objects[&4])).into_owned();
     let operators: Vec<&str> = content
         .split_whitespace()
@@ -153,8 +157,9 @@ fn widths_are_those_that_charts_are_laid_out_with() {
         let (left, top, right, bottom) = label.bounds();
         let wide = if label.upright { bottom - top } else { right - left };
         let width = font.width(&label.text) * label.size;
+        // The PNG's are a little wider than an em of that height makes them.
         assert!(
-            (width - wide).abs() < 0.06 * wide.max(10.0),
+            width <= wide && width > 0.9 * wide,
             "{}: {width} and {wide}",
             label.text
         );
