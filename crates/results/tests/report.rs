@@ -87,14 +87,14 @@ fn a_report_says_how_far_and_how_it_was_made() {
     }
     let html = fs::read_to_string(&first.pages[1]).unwrap();
     for part in [
-        "<figure data-chart=\"26\"",
+        "<figure data-chart=\"32\"",
         "aria-label=\"Memory and speed\"",
         "<td>8 of 16</td>",
         "id=\"charts-data\">H4sI",
     ] {
         assert!(html.contains(part), "no `{part}`");
     }
-    assert!(!html.contains("data-chart=\"27\"") && !html.contains("id=\"browser\""));
+    assert!(!html.contains("data-chart=\"33\"") && !html.contains("id=\"browser\""));
     if let Ok(place) = std::env::var("SECATEUR_PICTURES") {
         for page in &first.pages {
             fs::copy(page, Path::new(&place).join(page.file_name().unwrap())).unwrap();
@@ -151,7 +151,7 @@ fn figures_for_papers_have_the_width_of_a_column_and_a_caption() {
         .find(|part| part.starts_with("curves-"))
         .unwrap();
     assert!(
-        curves.contains("one column") && curves.contains("- Biomedical: n = 300, 2 seeds: "),
+        curves.contains("one column") && curves.contains("- Biomedical: n = 600, 2 seeds: "),
         "{curves}"
     );
 }
