@@ -128,6 +128,12 @@ pub trait Engine {
         self.max_length()
     }
 
+    /// Whether a call to score costs much however little is asked, so that few and large calls are best: the weights are larger than
+    /// memory and read from disk anew.
+    fn wants_large_calls(&self) -> bool {
+        false
+    }
+
     /// Log-probabilities of continuations. `progress` is called with the number of requests finished since the last call.
     ///
     /// # Errors

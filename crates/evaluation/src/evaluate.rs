@@ -19,6 +19,9 @@ use crate::run::{Raw, Run};
 use crate::score::{self, Scorer};
 use crate::summary::{self, Bootstrap, Metric};
 
+/// Chunks of items that are asked at once where the engine wants large calls.
+const CHUNKS_PER_LARGE_CALL: usize = 16;
+
 /// How a task is put to a model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EvaluationOptions {
@@ -52,8 +55,8 @@ pub trait Observer {
     /// Called with the share of items answered so far, in items (not whole numbers while a chunk is running).
     fn progressed(&mut self, _items: f64, _of: usize) {}
 
-    /// Called behind each chunk that was put to the model, with the tokens that were run through it, read and written, and how long
-    /// that took, scorers left out. Chunks of an earlier process and requests answered before count nothing.
+    /// Called behind each chunk that was put to the model, with the tokens of its requests, read and written, and how long that took,
+    /// scorers left out. Chunks of an earlier process and requests answered before count nothing.
     fn processed(&mut self, _tokens: u64, _took: Duration) {}
 
     /// Called once per item, in the task's order, as soon as its answer is there.
@@ -84,7 +87,7 @@ pub struct Evaluation {
     pub answers: Vec<Answer>,
     /// Metrics and counts.
     pub outcome: Outcome,
-    /// Tokens run through the model, identical requests once.
+    /// Tokens of all requests, identical requests once. What others have in common counts in each, however often the model reads it.
     pub tokens: u64,
 }
 
@@ -160,6 +163,8 @@ pub fn evaluate_judged(
         });
     }
     let scorer = score::permitted_scorer(task, items, options.run_generated_code)?;
+    let large = task.generation.is_none() && engine.wants_large_calls();
+    let chunk_size = options.chunk.max(1) * if large { CHUNKS_PER_LARGE_CALL } else { 1 };
     let mut asking = Asking::new(engine, task, options)?;
     let mut answers = Vec::with_capacity(items.len());
     let mut earlier = earlier.into_iter();
@@ -167,7 +172,7 @@ pub fn evaluate_judged(
         task: task.name.clone(),
         source,
     };
-    for (place, chunk) in items.chunks(options.chunk.max(1)).enumerate() {
+    for (place, chunk) in items.chunks(chunk_size).enumerate() {
         let recalled = match earlier.next() {
             Some(kept) => recall(task, &mut asking, chunk, kept, scorers, items)?,
             None => None,

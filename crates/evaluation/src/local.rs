@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use secateur_datasets::item::Message;
 use secateur_model::generate::GenerateOptions;
+use secateur_model::layerwise::Visits;
 use secateur_model::text::{TokenStream, Tokenizer};
 use secateur_model::{Model, ModelError};
 
@@ -91,6 +92,10 @@ impl Engine for LocalEngine {
 
     fn max_length(&self) -> usize {
         self.model.spec().max_positions
+    }
+
+    fn wants_large_calls(&self) -> bool {
+        matches!(self.model.visits(), Visits::LayerByLayer { .. })
     }
 
     fn score(&mut self, requests: &[ScoreRequest], progress: &mut dyn FnMut(usize)) -> Result<Vec<Score>, EngineError> {

@@ -37,7 +37,7 @@ pub(crate) struct Run<'a> {
     generations: HashMap<GenerationKey, Generation>,
     /// What the last chunk was answered with.
     pub(crate) replies: Replies,
-    /// Tokens run through the model so far.
+    /// Tokens of all requests so far. What requests have in common counts in each, however often the model reads it.
     pub(crate) tokens: u64,
 }
 

@@ -138,6 +138,60 @@ fn identical_requests_are_sent_once() {
     assert_eq!(evaluation.answers[0].scores, evaluation.answers[4].scores);
 }
 
+/// An engine that reads its weights anew at each call.
+struct Large {
+    model: BigramEngine,
+    calls: usize,
+}
+
+impl Engine for Large {
+    fn encode(&self, text: &str, special: bool) -> Result<Vec<u32>, EngineError> {
+        self.model.encode(text, special)
+    }
+
+    fn chat(&self, messages: &[Message]) -> Result<Option<String>, EngineError> {
+        self.model.chat(messages)
+    }
+
+    fn prefix_token(&self) -> u32 {
+        self.model.prefix_token()
+    }
+
+    fn max_length(&self) -> usize {
+        self.model.max_length()
+    }
+
+    fn wants_large_calls(&self) -> bool {
+        true
+    }
+
+    fn score(&mut self, requests: &[ScoreRequest], progress: &mut dyn FnMut(usize)) -> Result<Vec<Score>, EngineError> {
+        self.calls += 1;
+        self.model.score(requests, progress)
+    }
+
+    fn generate(
+        &mut self,
+        requests: &[GenerateRequest],
+        progress: &mut dyn FnMut(usize),
+    ) -> Result<Vec<Generation>, EngineError> {
+        self.model.generate(requests, progress)
+    }
+}
+
+#[test]
+fn an_engine_that_wants_it_is_asked_much_at_once() {
+    let mut model = Large {
+        model: engine(),
+        calls: 0,
+    };
+    let mut small = options();
+    small.chunk = 1;
+    let found = evaluate(&mut model, &choice_task(), &five_choices(), &small, &mut ()).unwrap();
+    assert_eq!(model.calls, 1);
+    assert_eq!(found, run(&mut engine(), &choice_task(), &five_choices()));
+}
+
 #[test]
 fn neither_chunks_nor_order_matter() {
     let items = five_choices();

@@ -31,6 +31,17 @@ impl MappedFile {
         Ok(Self(map))
     }
 
+    /// Has the system begin to read these bytes from the file. Without effect where it has no such call, and for bytes beyond the end.
+    pub fn ahead(&self, range: std::ops::Range<usize>) {
+        let end = range.end.min(self.0.len());
+        if range.start < end {
+            #[cfg(unix)]
+            let _ = self
+                .0
+                .advise_range(memmap2::Advice::WillNeed, range.start, end - range.start);
+        }
+    }
+
     /// Lets the memory behind these bytes go: they are read from the file again when they are next looked at. Without effect where
     /// the system has no such call, and for bytes beyond the end.
     pub fn release(&self, range: std::ops::Range<usize>) {
@@ -92,7 +103,8 @@ mod tests {
         let slice = &map[4_000..90_000];
         assert_eq!(slice, &bytes[4_000..90_000]);
         for range in [5_000..80_000, 0..usize::MAX, 99_999..100_000, 7..7] {
-            map.release(range);
+            map.release(range.clone());
+            map.ahead(range);
             assert_eq!(&*map, &bytes[..]);
         }
         assert_eq!(slice, &bytes[4_000..90_000]);

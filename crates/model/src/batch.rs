@@ -3,8 +3,9 @@
 use burn::tensor::Tensor;
 
 use crate::blocks::rope::host;
-use crate::decoder::Cache;
+use crate::cache::Cache;
 use crate::device::Device;
+use crate::shared::SharedRow;
 use crate::spec::Sight;
 
 /// Added to the score of a position that must not be seen: far below any score, yet finite, so that a padding row, which
@@ -21,14 +22,17 @@ pub struct Slot {
 }
 
 /// Token ids and positions, row by row.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Batch {
     /// `[batch * length]`; padding holds the id 0.
     pub ids: Vec<u32>,
     /// Position of each token in its own sequence; 0 for padding.
     pub positions: Vec<usize>,
-    /// Document of each token, `None` for padding. Tokens see their own document only: several can share a row.
+    /// Document of each token, `None` for padding. Tokens see their own document and those that it goes on from: several can share
+    /// a row.
     pub documents: Vec<Option<u32>>,
+    /// Per row, per document, the one that it goes on from; rows and documents that are not named go on from none.
+    pub follows: Vec<Vec<Option<u32>>>,
     /// Sequences.
     pub batch: usize,
     /// Tokens per sequence, padding included.
@@ -70,6 +74,7 @@ impl Batch {
             ids,
             positions,
             documents,
+            follows: Vec::new(),
             batch: sequences.len(),
             length,
         }
@@ -81,6 +86,7 @@ impl Batch {
         let batch = ids.len();
         Self {
             documents: vec![Some(0); batch],
+            follows: Vec::new(),
             ids,
             positions,
             batch,
@@ -99,6 +105,7 @@ impl Batch {
             ids: vec![0; cells],
             positions: vec![0; cells],
             documents: vec![None; cells],
+            follows: Vec::new(),
             batch: rows.len(),
             length,
         };
@@ -114,6 +121,45 @@ impl Batch {
             }
         }
         batch
+    }
+
+    /// Sequences that share beginnings, in rows that are padded after their tokens.
+    pub(crate) fn shared(rows: &[SharedRow]) -> Self {
+        let length = rows.iter().map(|row| row.ids.len()).max().unwrap_or(0);
+        let cells = rows.len() * length;
+        let (mut ids, mut positions, mut documents) = (vec![0; cells], vec![0; cells], vec![None; cells]);
+        for (number, row) in rows.iter().enumerate() {
+            let here = number * length..number * length + row.ids.len();
+            ids[here.clone()].copy_from_slice(&row.ids);
+            positions[here.clone()].copy_from_slice(&row.positions);
+            for (cell, &document) in documents[here].iter_mut().zip(&row.documents) {
+                *cell = Some(document);
+            }
+        }
+        Self {
+            ids,
+            positions,
+            documents,
+            follows: rows.iter().map(|row| row.follows.clone()).collect(),
+            batch: rows.len(),
+            length,
+        }
+    }
+
+    /// Tokens of a row, padding left out.
+    pub(crate) fn tokens(&self, row: usize) -> usize {
+        let cells = &self.documents[row * self.length..(row + 1) * self.length];
+        cells.iter().flatten().count()
+    }
+
+    /// The document that one of a row's goes on from.
+    pub(crate) fn before(&self, row: usize, document: u32) -> Option<u32> {
+        self.follows.get(row)?.get(document as usize).copied().flatten()
+    }
+
+    /// A document and all that it goes on from.
+    fn lineage(&self, row: usize, document: u32) -> Vec<u32> {
+        std::iter::successors(Some(document), |&document| self.before(row, document)).collect()
     }
 
     /// Per row, every key slot once this batch has been appended to `cache`.
@@ -138,23 +184,25 @@ impl Batch {
     }
 }
 
-/// What each of the last `length` slots may see, `[batch, 1, length, keys]`: 0 where allowed, else a large negative number.
-pub(crate) fn attention_mask(slots: &[Vec<Option<Slot>>], length: usize, sight: Sight, device: &Device) -> Tensor<4> {
+/// What each token of `batch` may see of `slots`, whose last are its own, `[batch, 1, length, keys]`: 0 where allowed, else a large
+/// negative number.
+pub(crate) fn attention_mask(batch: &Batch, slots: &[Vec<Option<Slot>>], sight: Sight, device: &Device) -> Tensor<4> {
     let keys = slots.first().map_or(0, Vec::len);
-    let past = keys - length;
-    let mut mask = Vec::with_capacity(slots.len() * length * keys);
-    for row in slots {
-        for (query, &slot) in row.iter().enumerate().skip(past) {
-            mask.extend(row.iter().enumerate().map(|(key, &key_slot)| {
+    let past = keys - batch.length;
+    let mut mask = Vec::with_capacity(slots.len() * batch.length * keys);
+    for (row, slots) in slots.iter().enumerate() {
+        for (query, &slot) in slots.iter().enumerate().skip(past) {
+            let documents = slot.map(|slot| batch.lineage(row, slot.document)).unwrap_or_default();
+            mask.extend(slots.iter().enumerate().map(|(key, &key_slot)| {
                 let near = match (slot, key_slot) {
-                    (Some(q), Some(k)) => q.document == k.document && sight.reaches(q.position, k.position),
+                    (Some(q), Some(k)) => documents.contains(&k.document) && sight.reaches(q.position, k.position),
                     _ => false,
                 };
                 if key <= query && near { 0.0 } else { UNSEEN }
             }));
         }
     }
-    host(mask, [slots.len(), 1, length, keys], device)
+    host(mask, [slots.len(), 1, batch.length, keys], device)
 }
 
 #[cfg(test)]

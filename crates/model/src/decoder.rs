@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use crate::batch::{Batch, Slot};
+use crate::batch::Batch;
 use crate::blocks::attention::Attention;
 use crate::blocks::experts::indices;
 use crate::blocks::latent_attention::LatentAttention;
@@ -14,10 +14,11 @@ use crate::blocks::norm::Norm;
 use crate::blocks::recurrent::RecurrentState;
 use crate::blocks::router::Routing;
 use crate::blocks::state::{KeyValueCache, LayerState};
+use crate::cache::Cache;
 use crate::device::Device;
 use crate::error::ModelError;
 use crate::matrix::{Matrix, from_f32};
-use crate::observe::{MoeObservation, MoeObserver};
+use crate::observe::{LayerPass, MoeObserver};
 use crate::pass::Pass;
 use crate::spec::{BlockSpec, DecoderSpec, LayerSpec, NormPlacement, StepSpec};
 use crate::weights::WeightSource;
@@ -55,15 +56,6 @@ enum Block {
     Mixer(Box<Mixer>),
     Dense(Box<Mlp>),
     Moe(Box<Moe>),
-}
-
-/// What all layers remember, and which of the positions so far are real.
-#[derive(Debug, Clone, Default)]
-pub struct Cache {
-    /// Per layer and step.
-    layers: Vec<Vec<LayerState>>,
-    /// Per row and cached slot; `None` for padding.
-    pub(crate) slots: Vec<Vec<Option<Slot>>>,
 }
 
 /// Who looks on during a forward pass.
@@ -132,7 +124,24 @@ impl Decoder {
             let states = cache.as_deref_mut().map(|cache| cache.layers[index].as_mut_slice());
             x = layer.forward(index, x, &mut pass, states, watch)?;
         }
-        Ok(self.norm.apply(x))
+        Ok(self.finish(x))
+    }
+
+    /// One layer of a pass without a cache, `[batch * length, hidden]` → the same.
+    pub(crate) fn layer(
+        &self,
+        index: usize,
+        batch: &Batch,
+        x: Tensor<2>,
+        watch: &mut Watch<'_>,
+    ) -> Result<Tensor<2>, ModelError> {
+        let mut pass = Pass::new(batch, batch.slots(None), &self.device);
+        self.layers[index].forward(index, x, &mut pass, None, watch)
+    }
+
+    /// The norm behind the last layer.
+    pub(crate) fn finish(&self, x: Tensor<2>) -> Tensor<2> {
+        self.norm.apply(x)
     }
 
     /// Logits of rows of the final residual stream: `[rows, hidden]` → `[rows, vocabulary]`.
@@ -152,7 +161,8 @@ impl Decoder {
         &self.device
     }
 
-    fn embed(&self, ids: &[u32]) -> Result<Tensor<2>, ModelError> {
+    /// The residual stream before the first layer.
+    pub(crate) fn embed(&self, ids: &[u32]) -> Result<Tensor<2>, ModelError> {
         let (rows, hidden) = (self.spec.vocabulary, self.spec.hidden);
         if let Some(id) = ids.iter().find(|&&id| id as usize >= rows) {
             return Err(ModelError::Tokens(format!(
@@ -209,7 +219,7 @@ impl Layer {
                 Block::Dense(mlp) => mlp.apply(input),
                 Block::Moe(moe) => {
                     let outputs = moe.apply(input.clone(), pass.device, &format!("layer {index}"))?;
-                    self.watched(index, moe, [&x, &input], outputs, pass.device, watch)?
+                    self.watched(index, moe, [&x, &input], outputs, pass, watch)?
                 }
             };
             let said = match step.placement {
@@ -232,14 +242,22 @@ impl Layer {
         moe: &Moe,
         [residual, input]: [&Tensor<2>; 2],
         outputs: MoeOutputs,
-        device: &Device,
+        pass: &Pass<'_>,
         watch: &mut Watch<'_>,
     ) -> Result<Tensor<2>, ModelError> {
         match watch {
             Watch::Nobody => {}
             Watch::Observer(observer) => {
-                let seen = MoeObservation::new(index, residual, input, &outputs, moe, device, self.residual_scale)?;
-                observer.observe(&seen)?;
+                let layer = LayerPass {
+                    layer: index,
+                    residual,
+                    input,
+                    outputs: &outputs,
+                    moe,
+                    device: pass.device,
+                    residual_scale: self.residual_scale,
+                };
+                layer.show(pass.batch, *observer)?;
             }
             Watch::Routing(kept) => kept.push(outputs.routing),
         }
@@ -298,24 +316,4 @@ impl Block {
 
 fn is_one(factor: f64) -> bool {
     (factor - 1.0).abs() == 0.0
-}
-
-impl Cache {
-    /// What the mixers remember, by layer.
-    pub(crate) fn recurrent(&mut self) -> impl Iterator<Item = (usize, &mut RecurrentState)> {
-        fn of(states: &mut [LayerState]) -> Option<&mut RecurrentState> {
-            states.iter_mut().find_map(LayerState::recurrent)
-        }
-        let layers = self.layers.iter_mut().enumerate();
-        layers.filter_map(|(layer, states)| Some((layer, of(states)?)))
-    }
-
-    /// Keeps only the given rows of the batch, in that order.
-    pub fn select(&mut self, rows: &[usize], device: &Device) {
-        let rows_on_device = indices(rows, device);
-        for state in self.layers.iter_mut().flatten() {
-            state.select(rows, &rows_on_device);
-        }
-        self.slots = rows.iter().map(|&row| self.slots[row].clone()).collect();
-    }
 }

@@ -4,7 +4,8 @@
 //! KL(P ‖ Q) = Σ_v P(v) · (ln P(v) − ln Q(v)),   P unpruned, Q masked, over the whole vocabulary
 //! ```
 //!
-//! Both models run over the same batch. Logits are made for a few rows at a time and summed in f64, so that no tensor of
+//! Both models run over the same batch; what the unpruned one says of it is kept for other masks while there is room
+//! ([`crate::kept_states`]). Logits are made for a few rows at a time and summed in f64, so that no tensor of
 //! `[batch, length, vocabulary]` is ever there.
 
 use burn::tensor::Tensor;
@@ -14,14 +15,11 @@ use crate::blocks::experts::indices;
 use crate::blocks::router::host_f64;
 use crate::decoder::Watch;
 use crate::error::ModelError;
+use crate::kept_states::Place;
 use crate::model::Model;
+use crate::reading::{Reading, rows_per_projection};
 use crate::score::{argmax, log_sum_exp};
-
-/// Padded tokens per forward pass.
-const TOKENS_PER_BATCH: usize = 4096;
-
-/// Logits of one model on the host at a time.
-const LOGITS_PER_PROJECTION: usize = 1 << 22;
+use crate::shared::SharedRow;
 
 /// Sums over the tokens of one continuation.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -40,14 +38,6 @@ pub struct ContinuationDivergence {
     pub unpruned_log_probability: f64,
 }
 
-/// A position whose next token is predicted.
-struct Target {
-    /// Row of the hidden states.
-    row: usize,
-    request: usize,
-    token: u32,
-}
-
 impl Model {
     /// Compares the masked with the unpruned model at every token of each `(context, continuation)`'s continuation. The mask
     /// is the same afterwards, also where this fails.
@@ -59,66 +49,63 @@ impl Model {
         requests: &[(&[u32], &[u32])],
         progress: &mut dyn FnMut(usize),
     ) -> Result<Vec<ContinuationDivergence>, ModelError> {
-        let mut inputs = Vec::with_capacity(requests.len());
-        for (index, (context, continuation)) in requests.iter().enumerate() {
-            let Some((_, before_last)) = continuation.split_last().filter(|_| !context.is_empty()) else {
-                return Err(ModelError::Tokens(format!(
-                    "request {index}: found {} tokens of context and {} of continuation, expected some of each",
-                    context.len(),
-                    continuation.len()
-                )));
-            };
-            inputs.push((index, [context, before_last].concat()));
-        }
-        inputs.sort_by_key(|(_, tokens)| std::cmp::Reverse(tokens.len()));
+        let reading = Reading::new(self, requests)?;
         let mut found = vec![ContinuationDivergence::default(); requests.len()];
-        let mut rest = inputs.as_slice();
-        while let Some((_, longest)) = rest.first() {
-            let (batch, after) = rest.split_at(rest.len().min((TOKENS_PER_BATCH / longest.len()).max(1)));
-            self.compare_batch(requests, batch, &mut found)?;
-            progress(batch.len());
-            rest = after;
+        for rows in reading.batches() {
+            self.compare_batch(&reading, rows, &mut found)?;
+            progress(reading.answered(rows));
         }
         Ok(found)
     }
 
     fn compare_batch(
         &mut self,
-        requests: &[(&[u32], &[u32])],
-        inputs: &[(usize, Vec<u32>)],
+        reading: &Reading<'_>,
+        rows: &[SharedRow],
         found: &mut [ContinuationDivergence],
     ) -> Result<(), ModelError> {
-        let sequences: Vec<&[u32]> = inputs.iter().map(|(_, tokens)| tokens.as_slice()).collect();
-        let batch = Batch::right_padded(&sequences);
-        let run = |model: &Self| model.decoder.forward(&batch, None, &mut Watch::Nobody);
-        let masked = run(self)?;
-        let whole = self.unmasked(run)?;
-        let mut targets = Vec::new();
-        for (row, &(request, _)) in inputs.iter().enumerate() {
-            let (context, continuation) = requests[request];
-            let first = row * batch.length + context.len() - 1;
-            targets.extend(continuation.iter().enumerate().map(|(offset, &token)| Target {
-                row: first + offset,
-                request,
-                token,
-            }));
-        }
+        let batch = Batch::shared(rows);
+        let targets = reading.targets(rows, batch.length);
+        let cells = targets.iter().map(|(cell, _)| *cell).collect();
+        let place = (batch, cells);
+        let pruned = self.states(&place)?;
+        let unpruned = self.unpruned_states(place, &pruned)?;
         let width = self.vocabulary();
-        for chunk in targets.chunks((LOGITS_PER_PROJECTION / width).max(1)) {
-            let (unpruned, pruned) = (self.rows(&whole, chunk)?, self.rows(&masked, chunk)?);
-            let rows = unpruned.chunks_exact(width).zip(pruned.chunks_exact(width));
-            for (target, (unpruned, pruned)) in chunk.iter().zip(rows) {
-                found[target.request].add(unpruned, pruned, target.token)?;
+        let at_once = rows_per_projection(width);
+        for (chunk, first) in targets.chunks(at_once).zip((0..).step_by(at_once)) {
+            let logits = |states: &Tensor<2>| {
+                let some = states.clone().narrow(0, first, chunk.len());
+                host_f64(self.decoder.logits(some), "logits")
+            };
+            let (unpruned, pruned) = (logits(&unpruned)?, logits(&pruned)?);
+            let pairs = unpruned.chunks_exact(width).zip(pruned.chunks_exact(width));
+            for ((_, targets), (unpruned, pruned)) in chunk.iter().zip(pairs) {
+                for target in targets {
+                    found[target.request].add(unpruned, pruned, target.token)?;
+                }
             }
         }
         Ok(())
     }
 
-    /// Logits of the targets' rows, `[targets, vocabulary]`.
-    fn rows(&self, hidden: &Tensor<2>, targets: &[Target]) -> Result<Vec<f64>, ModelError> {
-        let rows: Vec<usize> = targets.iter().map(|target| target.row).collect();
-        let picked = hidden.clone().select(0, indices(&rows, self.device()));
-        host_f64(self.decoder.logits(picked), "logits")
+    /// Final hidden states of some cells of a batch, `[cells, hidden]`.
+    fn states(&self, (batch, cells): &Place) -> Result<Tensor<2>, ModelError> {
+        let hidden = self.decoder.forward(batch, None, &mut Watch::Nobody)?;
+        Ok(hidden.select(0, indices(cells, self.device())))
+    }
+
+    /// The same of the unpruned model: that with the set mask if it drops nothing, else as an earlier mask needed them, else computed.
+    fn unpruned_states(&mut self, place: Place, masked: &Tensor<2>) -> Result<Tensor<2>, ModelError> {
+        if let Some(kept) = self.unpruned.get(&place) {
+            return Ok(kept);
+        }
+        let states = if self.mask().kept.is_empty() {
+            masked.clone()
+        } else {
+            self.unmasked(|model| model.states(&place))?
+        };
+        self.unpruned.keep(place, &states);
+        Ok(states)
     }
 }
 
@@ -153,7 +140,13 @@ impl ContinuationDivergence {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::collections::BTreeMap;
+    use std::path::Path;
+
     use super::*;
+    use crate::checkpoint::Checkpoint;
+    use crate::device::{Device, DeviceKind, Precision};
+    use crate::mask::{ExpertId, ExpertMask};
 
     #[test]
     fn by_hand() {
@@ -171,5 +164,28 @@ mod tests {
         assert_eq!((sums.tokens, sums.top1_agreeing), (2, 1));
         assert!((sums.kl_sum - kl).abs() < 1e-15);
         assert!(sums.add(&p, &q, 2).is_err() && sums.add(&[f64::NAN, 0.0], &q, 0).is_err());
+    }
+
+    #[test]
+    fn the_unpruned_model_runs_once_for_all_masks() {
+        let fixture = "../goldens/fixtures/core/models/olmoe_bf16_sharded/checkpoint";
+        let checkpoint = Checkpoint::open(Path::new(env!("CARGO_MANIFEST_DIR")).join(fixture)).unwrap();
+        let device = Device::open(DeviceKind::Cpu, Precision::F32).unwrap();
+        let requests: [(&[u32], &[u32]); 2] = [(&[1, 2, 3], &[4, 5]), (&[1, 2, 3], &[6, 7, 8])];
+        let mut model = Model::load(&checkpoint, &device).unwrap();
+        let mut compared = |dropped: usize| {
+            let experts = model.moe_layers()[0].experts;
+            let kept = (0..experts).filter(|&id| id != dropped).map(ExpertId).collect();
+            let mask = ExpertMask {
+                kept: BTreeMap::from([(model.moe_layers()[0].layer, kept)]),
+            };
+            model.set_mask(Some(&mask)).unwrap();
+            let found = model.divergence(&requests, &mut |_| {}).unwrap();
+            (found, model.unpruned.found())
+        };
+        let (first, found) = compared(0);
+        assert_eq!(found, 0);
+        assert_eq!(compared(1).1, 1);
+        assert_eq!(compared(0), (first, 2));
     }
 }

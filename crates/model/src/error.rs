@@ -42,6 +42,18 @@ pub enum ModelError {
         /// Why it cannot be used.
         reason: String,
     },
+    /// The model does not fit into memory, not even a layer at a time.
+    #[error(
+        "memory: {limit:.1} GB are allowed, but weights of {weights:.1} GB need {needed:.1} GB, layer by layer; allow more, or take a smaller model"
+    )]
+    Memory {
+        /// What it takes, in 10⁹ bytes.
+        needed: f64,
+        /// What there is.
+        limit: f64,
+        /// What all weights take.
+        weights: f64,
+    },
     /// A mask does not fit the model.
     #[error("mask: layer {layer}: {reason}")]
     Mask {

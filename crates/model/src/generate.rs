@@ -4,19 +4,13 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-use crate::batch::Batch;
-use crate::blocks::experts::indices;
-use crate::blocks::router::host_f64;
-use crate::decoder::{Cache, Watch};
+use crate::decode::{Decoding, rows};
 use crate::error::ModelError;
 use crate::model::Model;
 use crate::score::{argmax, log_sum_exp};
 
-/// Sequences decoded side by side.
-const SEQUENCES_PER_BATCH: usize = 64;
-
-/// The same where batches are decoded beside each other.
-const SEQUENCES_SIDE_BY_SIDE: usize = 32;
+/// Requests that are decoded by one thread where that is better than to divide each pass.
+const SIDE_BY_SIDE: usize = 32;
 
 /// A prompt to go on from.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,11 +48,12 @@ pub struct Generated {
 /// after each of its tokens.
 pub type StopRule<'a> = dyn Fn(usize, &[u32]) -> Result<bool, ModelError> + Sync + 'a;
 
-struct Running<'a> {
-    request: usize,
-    options: &'a GenerateOptions,
+/// A request and what was generated for it so far.
+pub(crate) struct Running<'a> {
+    pub(crate) request: usize,
+    pub(crate) options: &'a GenerateOptions,
     generator: ChaCha8Rng,
-    generated: Generated,
+    pub(crate) generated: Generated,
 }
 
 impl Model {
@@ -72,106 +67,63 @@ impl Model {
         stop: &StopRule<'_>,
         progress: &mut dyn FnMut(usize),
     ) -> Result<Vec<Generated>, ModelError> {
-        let mut order: Vec<usize> = (0..requests.len()).collect();
-        order.sort_by_key(|&index| std::cmp::Reverse(requests[index].prompt.len()));
-        let size = if self.runs_side_by_side() {
-            SEQUENCES_SIDE_BY_SIDE
-        } else {
-            SEQUENCES_PER_BATCH
-        };
-        let mut batches = Vec::new();
-        for batch in order.chunks(size) {
-            let mut running = Vec::with_capacity(batch.len());
-            for &request in batch {
-                let options = &requests[request];
-                if options.prompt.is_empty() {
-                    return Err(ModelError::Tokens(format!("request {request}: the prompt is empty")));
-                }
-                if options.max_new_tokens == 0 {
-                    progress(1);
-                    continue;
-                }
-                running.push(Running {
-                    request,
-                    options,
-                    generator: ChaCha8Rng::seed_from_u64(options.seed),
-                    generated: Generated::default(),
-                });
+        let mut waiting = Vec::with_capacity(requests.len());
+        for (request, options) in requests.iter().enumerate() {
+            if options.prompt.is_empty() {
+                return Err(ModelError::Tokens(format!("request {request}: the prompt is empty")));
             }
-            batches.push(running);
-        }
-        let mut results = vec![Generated::default(); requests.len()];
-        while !batches.is_empty() {
-            let mut some: Vec<_> = batches.drain(..batches.len().min(self.passes_at_once())).collect();
-            let done = if some.len() > 1 {
-                let decode = |running| self.decode(running, stop, &mut || {});
-                let done: Vec<_> = some.into_par_iter().map(decode).collect::<Result<_, _>>()?;
-                progress(done.iter().map(Vec::len).sum());
-                done.into_iter().flatten().collect()
+            if options.max_new_tokens == 0 {
+                progress(1);
             } else {
-                self.decode(some.pop().unwrap_or_default(), stop, &mut || progress(1))?
-            };
+                waiting.push(Running::new(request, options));
+            }
+        }
+        waiting.sort_by_key(|sequence| std::cmp::Reverse(sequence.options.prompt.len()));
+        let rows = rows(self, &waiting);
+        let mut results = vec![Generated::default(); requests.len()];
+        let mut keep = |done: Vec<Running<'_>>| {
             for sequence in done {
                 results[sequence.request] = sequence.generated;
             }
+        };
+        if !self.runs_side_by_side() || waiting.len() <= SIDE_BY_SIDE {
+            keep(Decoding::new(self, waiting, rows, stop).run(&mut || progress(1))?);
+            return Ok(results);
+        }
+        let mut lanes = Vec::new();
+        while !waiting.is_empty() {
+            let rest = waiting.split_off(waiting.len().min(SIDE_BY_SIDE));
+            lanes.push(std::mem::replace(&mut waiting, rest));
+        }
+        while !lanes.is_empty() {
+            let some: Vec<_> = lanes.drain(..lanes.len().min(self.passes_at_once())).collect();
+            let decode = |lane| Decoding::new(self, lane, rows, stop).run(&mut || {});
+            let done: Vec<_> = some.into_par_iter().map(decode).collect::<Result<_, _>>()?;
+            progress(done.iter().map(Vec::len).sum());
+            done.into_iter().for_each(&mut keep);
         }
         Ok(results)
     }
-
-    /// Decodes to the end of every sequence; `ended` is called at each.
-    fn decode<'a>(
-        &self,
-        mut running: Vec<Running<'a>>,
-        stop: &StopRule<'_>,
-        ended: &mut dyn FnMut(),
-    ) -> Result<Vec<Running<'a>>, ModelError> {
-        let mut done = Vec::with_capacity(running.len());
-        // Neighbours with one prompt (samples of one question) read it once.
-        let mut prompts: Vec<&[u32]> = Vec::new();
-        let mut rows = Vec::with_capacity(running.len());
-        for sequence in &running {
-            let prompt = sequence.options.prompt.as_slice();
-            if prompts.last() != Some(&prompt) {
-                prompts.push(prompt);
-            }
-            rows.push(prompts.len() - 1);
-        }
-        let mut batch = Batch::left_padded(&prompts);
-        let mut cache = Cache::default();
-        while !running.is_empty() {
-            let hidden = self.decoder.forward(&batch, Some(&mut cache), &mut Watch::Nobody)?;
-            let last: Vec<usize> = (0..batch.batch).map(|row| (row + 1) * batch.length - 1).collect();
-            let hidden = hidden.select(0, indices(&last, self.device()));
-            let logits = host_f64(self.decoder.logits(hidden), "logits")?;
-            let width = self.vocabulary();
-            let mut going_on = Vec::with_capacity(running.len());
-            let (mut kept_rows, mut ids, mut positions) = (Vec::new(), Vec::new(), Vec::new());
-            for (mut sequence, row) in running.into_iter().zip(rows) {
-                let token = sequence.next(&logits[row * width..(row + 1) * width])?;
-                if sequence.is_done(token, stop)? {
-                    ended();
-                    done.push(sequence);
-                    continue;
-                }
-                kept_rows.push(row);
-                ids.push(token);
-                positions.push(sequence.options.prompt.len() + sequence.generated.tokens.len() - 1);
-                going_on.push(sequence);
-            }
-            if !kept_rows.iter().copied().eq(0..batch.batch) {
-                cache.select(&kept_rows, self.device());
-            }
-            running = going_on;
-            rows = (0..running.len()).collect();
-            batch = Batch::step(ids, positions);
-        }
-        Ok(done)
-    }
 }
 
-impl Running<'_> {
+impl<'a> Running<'a> {
+    pub(crate) fn new(request: usize, options: &'a GenerateOptions) -> Self {
+        Self {
+            request,
+            options,
+            generator: ChaCha8Rng::seed_from_u64(options.seed),
+            generated: Generated::default(),
+        }
+    }
+
+    /// The last token, and its position.
+    pub(crate) fn last(&self) -> Option<(u32, usize)> {
+        let tokens = &self.generated.tokens;
+        Some((*tokens.last()?, self.options.prompt.len() + tokens.len() - 1))
+    }
+
     /// The next token, and its log-probability noted.
-    fn next(&mut self, logits: &[f64]) -> Result<u32, ModelError> {
+    pub(crate) fn next(&mut self, logits: &[f64]) -> Result<u32, ModelError> {
         let normaliser = log_sum_exp(logits)?;
         let token = if self.options.temperature > 0.0 {
             sample(
@@ -187,7 +139,7 @@ impl Running<'_> {
         Ok(token as u32)
     }
 
-    fn is_done(&mut self, token: u32, stop: &StopRule<'_>) -> Result<bool, ModelError> {
+    pub(crate) fn is_done(&mut self, token: u32, stop: &StopRule<'_>) -> Result<bool, ModelError> {
         if self.options.end_tokens.contains(&token) {
             self.generated.end_log_probability = self.generated.log_probabilities.pop();
             self.generated.ended = true;

@@ -190,7 +190,7 @@ impl Matrix {
 }
 
 /// Whether products are taken by the CPU kernels, on weights where they lie.
-fn reads_in_place(device: &Device) -> bool {
+pub(crate) fn reads_in_place(device: &Device) -> bool {
     device.kind() == DeviceKind::Cpu && device.precision() == Precision::F32 && !device.burn().is_autodiff()
 }
 

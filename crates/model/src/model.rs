@@ -6,13 +6,18 @@ use crate::batch::Batch;
 use crate::blocks::linear::Linear;
 use crate::blocks::moe::Moe;
 use crate::blocks::router::{Router, host_f64};
-use crate::checkpoint::Checkpoint;
-use crate::decoder::{Cache, Decoder, Watch};
+use crate::cache::Cache;
+use crate::checkpoint::{Checkpoint, Region};
+use crate::decoder::{Decoder, Watch};
 use crate::device::Device;
 use crate::error::ModelError;
 use crate::families::{self, Family};
+use crate::kept_states::KeptStates;
+use crate::layerwise::{Needs, Visits, memory_limit};
 use crate::mask::{ExpertId, ExpertMask};
+use crate::matrix::reads_in_place;
 use crate::observe::MoeObserver;
+use crate::reading::LARGEST_PASS;
 use crate::spec::{DecoderSpec, ExpertLayout, LayerSpec};
 use crate::weights::{CheckpointWeights, expected};
 
@@ -75,6 +80,11 @@ pub struct Model {
     unread: Vec<String>,
     moe_layers: Vec<MoeLayer>,
     pub(crate) decoder: Decoder,
+    /// Where each layer's weights lie; none where they are on a device.
+    regions: Vec<Vec<Region>>,
+    pub(crate) visits: Visits,
+    /// Of earlier comparisons with it.
+    pub(crate) unpruned: KeptStates,
 }
 
 impl std::fmt::Debug for dyn Family {
@@ -101,6 +111,16 @@ impl Model {
                 .tensor(&name)
                 .map_or(Ok(()), |tensor| checkpoint.verify_scales(tensor))?;
         }
+        let (visits, regions) = if reads_in_place(device) {
+            let visits =
+                memory_limit().map(|limit| Needs::new(&spec, checkpoint, LARGEST_PASS).plan(limit, LARGEST_PASS));
+            (
+                visits.transpose()?.unwrap_or(Visits::PassByPass),
+                regions(&spec, checkpoint),
+            )
+        } else {
+            (Visits::PassByPass, Vec::new())
+        };
         let decoder = Decoder::new(spec, &CheckpointWeights { checkpoint, device }, device)?;
         Ok(Self {
             family,
@@ -110,6 +130,9 @@ impl Model {
             unread: checkpoint.config().unread(),
             moe_layers: moe_layers(&decoder.spec),
             decoder,
+            regions,
+            visits,
+            unpruned: KeptStates::default(),
         })
     }
 
@@ -124,6 +147,9 @@ impl Model {
             unread: Vec::new(),
             moe_layers: moe_layers(&decoder.spec),
             decoder,
+            regions: Vec::new(),
+            visits: Visits::PassByPass,
+            unpruned: KeptStates::default(),
         }
     }
 
@@ -270,12 +296,32 @@ impl Model {
     /// # Errors
     /// If the sequence is empty or a token out of range, the observer refuses, or the device fails.
     pub fn observe(&self, tokens: &[u32], observer: &mut dyn MoeObserver) -> Result<(), ModelError> {
-        if tokens.is_empty() {
+        self.observe_batch(&[tokens], observer)
+    }
+
+    /// Runs several sequences side by side, each as [`Model::observe`] would.
+    ///
+    /// # Errors
+    /// As [`Model::observe`]; which sequence it arose in is not told.
+    pub fn observe_batch(&self, sequences: &[&[u32]], observer: &mut dyn MoeObserver) -> Result<(), ModelError> {
+        if sequences.is_empty() || sequences.iter().any(|tokens| tokens.is_empty()) {
             return Err(ModelError::Tokens("an empty sequence has nothing to observe".into()));
         }
-        self.decoder
-            .forward(&Batch::single(tokens), None, &mut Watch::Observer(observer))
-            .map(drop)
+        self.observe_wave(&[Batch::right_padded(sequences)], observer, &mut |_| {})
+    }
+
+    /// Runs the batches of one of [`Model::waves`], padded behind their tokens: the observer sees layer by layer and, within a layer, batch
+    /// by batch. `visited` is told how many layers are done.
+    ///
+    /// # Errors
+    /// As [`Model::observe`]; which sequence it arose in is not told.
+    pub fn observe_wave(
+        &self,
+        wave: &[Batch],
+        observer: &mut dyn MoeObserver,
+        visited: &mut dyn FnMut(usize),
+    ) -> Result<(), ModelError> {
+        self.visit(wave, &mut Watch::Observer(observer), visited).map(drop)
     }
 
     /// Logits of every position of one sequence, `[tokens, vocabulary]`.
@@ -310,6 +356,7 @@ impl Model {
                 ids,
                 positions,
                 documents: vec![Some(0); piece],
+                follows: Vec::new(),
                 batch: 1,
                 length: piece,
             };
@@ -374,6 +421,11 @@ impl Model {
         })
     }
 
+    /// Where a layer's weights lie.
+    pub(crate) fn regions(&self, layer: usize) -> &[Region] {
+        self.regions.get(layer).map_or(&[], Vec::as_slice)
+    }
+
     fn moe(&self, layer: usize) -> Result<&Moe, ModelError> {
         let layers = &self.decoder.layers;
         layers
@@ -421,6 +473,17 @@ pub fn inspect(checkpoint: &Checkpoint) -> Result<(&'static dyn Family, DecoderS
     family.adapt(&mut spec, &|name| checkpoint.tensor(name).is_some());
     let unused = checkpoint.check(&expected(&spec), &|name| spec.is_skipped(name))?;
     Ok((family, spec, unused))
+}
+
+/// Where each layer's weights lie.
+fn regions(spec: &DecoderSpec, checkpoint: &Checkpoint) -> Vec<Vec<Region>> {
+    let names: Vec<String> = expected(spec).into_iter().map(|tensor| tensor.name).collect();
+    let of = |layer: &LayerSpec| -> Vec<Region> {
+        let own = names.iter().filter(|name| name.starts_with(&layer.prefix));
+        own.filter_map(|name| Some(checkpoint.region(checkpoint.tensor(name)?)))
+            .collect()
+    };
+    spec.layers.iter().map(of).collect()
 }
 
 /// Names of the tensors that hold the exponents of packed experts.

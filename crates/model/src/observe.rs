@@ -4,6 +4,7 @@ use std::cell::OnceCell;
 
 use burn::tensor::Tensor;
 
+use crate::batch::Batch;
 use crate::blocks::experts::{ExpertOutputs, Experts};
 use crate::blocks::moe::{Moe, MoeOutputs};
 use crate::blocks::router::{Routing, host_f64};
@@ -11,10 +12,10 @@ use crate::device::Device;
 use crate::error::ModelError;
 use crate::mask::ExpertId;
 
-/// Looks at every `MoE` layer of a forward pass, in order.
+/// Looks at every `MoE` layer of a forward pass: layer by layer and, within a layer, sequence by sequence.
 ///
-/// Must not assume a batch: one call is one layer on the tokens of one sequence. Values are computed when asked for, so an
-/// observer pays only for what it uses.
+/// One call is one layer on the tokens of one sequence, also where several are run side by side. Values are computed when asked for, so
+/// an observer pays only for what it uses.
 pub trait MoeObserver {
     /// Called once per `MoE` layer and sequence.
     ///
@@ -27,10 +28,10 @@ pub trait MoeObserver {
 pub struct MoeObservation<'a> {
     layer: usize,
     place: String,
-    residual: &'a Tensor<2>,
-    input: &'a Tensor<2>,
-    routing: &'a Routing,
-    said: &'a ExpertOutputs,
+    residual: Tensor<2>,
+    input: Tensor<2>,
+    routing: Routing,
+    said: ExpertOutputs,
     experts: &'a Experts,
     weights: Vec<f64>,
     device: &'a Device,
@@ -40,33 +41,54 @@ pub struct MoeObservation<'a> {
     residual_scale: f64,
 }
 
-impl<'a> MoeObservation<'a> {
-    pub(crate) fn new(
-        layer: usize,
-        residual: &'a Tensor<2>,
-        input: &'a Tensor<2>,
-        outputs: &'a MoeOutputs,
-        moe: &'a Moe,
-        device: &'a Device,
-        residual_scale: f64,
-    ) -> Result<Self, ModelError> {
-        let place = format!("layer {layer}");
-        let weights = host_f64(outputs.routing.weights.clone(), &place)?;
-        Ok(Self {
-            layer,
-            place,
-            residual,
-            input,
-            routing: &outputs.routing,
-            said: &outputs.routed,
-            experts: &moe.experts,
-            weights,
-            device,
-            misread: OnceCell::new(),
-            residual_scale,
-        })
-    }
+/// What one `MoE` layer did with a batch.
+pub(crate) struct LayerPass<'a> {
+    pub(crate) layer: usize,
+    pub(crate) residual: &'a Tensor<2>,
+    pub(crate) input: &'a Tensor<2>,
+    pub(crate) outputs: &'a MoeOutputs,
+    pub(crate) moe: &'a Moe,
+    pub(crate) device: &'a Device,
+    pub(crate) residual_scale: f64,
+}
 
+impl LayerPass<'_> {
+    /// Shows `observer` each sequence of `batch`, whose padding is behind their tokens.
+    pub(crate) fn show(&self, batch: &Batch, observer: &mut dyn MoeObserver) -> Result<(), ModelError> {
+        let MoeOutputs { routing, routed, .. } = self.outputs;
+        let top_k = routing.selected.len() / batch.ids.len().max(1);
+        let place = format!("layer {}", self.layer);
+        for row in 0..batch.batch {
+            let (first, tokens) = (row * batch.length, batch.tokens(row));
+            let part = |x: &Tensor<2>| x.clone().narrow(0, first, tokens);
+            let weights = part(&routing.weights);
+            observer.observe(&MoeObservation {
+                layer: self.layer,
+                place: place.clone(),
+                residual: part(self.residual),
+                input: part(self.input),
+                said: ExpertOutputs {
+                    outputs: routed.outputs.clone().narrow(0, first * top_k, tokens * top_k),
+                    combined: part(&routed.combined),
+                },
+                experts: &self.moe.experts,
+                weights: host_f64(weights.clone(), &place)?,
+                routing: Routing {
+                    logits: part(&routing.logits),
+                    scores: part(&routing.scores),
+                    selected: routing.selected[first * top_k..(first + tokens) * top_k].to_vec(),
+                    weights,
+                },
+                device: self.device,
+                misread: OnceCell::new(),
+                residual_scale: self.residual_scale,
+            })?;
+        }
+        Ok(())
+    }
+}
+
+impl MoeObservation<'_> {
     /// Decoder layer index.
     #[must_use]
     pub fn layer(&self) -> usize {
@@ -173,7 +195,7 @@ impl<'a> MoeObservation<'a> {
     /// # Errors
     /// If the device fails.
     pub fn residual_cosine(&self) -> Result<Vec<f64>, ModelError> {
-        self.cosine(self.residual, self.said)
+        self.cosine(&self.residual, &self.said)
     }
 
     /// [`MoeObservation::output_norms`] of the outputs that come out if gate and up rows are taken for halves. The code of
@@ -190,7 +212,7 @@ impl<'a> MoeObservation<'a> {
     /// # Errors
     /// If the device fails.
     pub fn input_cosine(&self) -> Result<Vec<f64>, ModelError> {
-        self.cosine(self.input, self.misread())
+        self.cosine(&self.input, self.misread())
     }
 
     /// `[min(tokens, limit) * experts]`: ‖E(x)‖₂ of every expert on the first `limit` tokens, routed to it or not, misread as above.
@@ -208,11 +230,11 @@ impl<'a> MoeObservation<'a> {
 
     fn misread(&self) -> &ExpertOutputs {
         if !self.experts.interleaved {
-            return self.said;
+            return &self.said;
         }
         self.misread.get_or_init(|| {
             self.experts
-                .apply_misread(self.input.clone(), self.routing, self.device)
+                .apply_misread(self.input.clone(), &self.routing, self.device)
         })
     }
 

@@ -51,7 +51,7 @@ impl<'a> Pass<'a> {
         if let Some((_, mask)) = self.masks.iter().find(|(known, _)| *known == sight) {
             return mask.clone();
         }
-        let mask = attention_mask(&self.slots, self.batch.length, sight, self.device);
+        let mask = attention_mask(self.batch, &self.slots, sight, self.device);
         self.masks.push((sight, mask.clone()));
         mask
     }

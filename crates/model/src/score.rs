@@ -1,10 +1,11 @@
 //! Log-probabilities of continuations.
 //!
-//! The vocabulary projection runs only at scored positions, requests that feed the model the same tokens (all one-token
-//! answers to one question) share one forward pass, and batches are cut by length.
+//! What requests have in common is read once ([`crate::reading`]), the vocabulary projection runs only at scored positions, and batches
+//! are cut by length.
 
 use std::collections::BTreeMap;
 
+use burn::tensor::Tensor;
 use rayon::prelude::*;
 
 use crate::batch::Batch;
@@ -13,19 +14,13 @@ use crate::blocks::router::host_f64;
 use crate::decoder::Watch;
 use crate::device::DeviceKind;
 use crate::error::ModelError;
+use crate::layerwise::Visits;
 use crate::model::Model;
-
-/// Padded tokens per forward pass.
-const TOKENS_PER_BATCH: usize = 4096;
-
-/// The same where passes run side by side.
-const TOKENS_SIDE_BY_SIDE: usize = 1024;
+use crate::reading::{Reading, rows_per_projection};
+use crate::shared::SharedRow;
 
 /// Largest width of a model whose products are too small to be divided among cores.
 const NARROW: usize = 512;
-
-/// Rows of logits on the host at a time.
-const ROWS_PER_PROJECTION: usize = 512;
 
 /// Log-probability of one continuation.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -51,12 +46,6 @@ impl ContinuationScore {
     }
 }
 
-/// A row of final hidden states whose logits are asked for, and what they are asked for.
-struct Target {
-    request: usize,
-    token: u32,
-}
-
 impl Model {
     /// ln p of each `(context, continuation)`. The result does not depend on the other requests beyond rounding.
     ///
@@ -67,43 +56,21 @@ impl Model {
         requests: &[(&[u32], &[u32])],
         progress: &mut dyn FnMut(usize),
     ) -> Result<Vec<ContinuationScore>, ModelError> {
-        // Input tokens → requests that need them.
-        let mut inputs: BTreeMap<Vec<u32>, Vec<usize>> = BTreeMap::new();
-        for (index, (context, continuation)) in requests.iter().enumerate() {
-            let Some((_, before_last)) = continuation.split_last() else {
-                return Err(ModelError::Tokens(format!(
-                    "request {index}: the continuation is empty"
-                )));
-            };
-            if context.is_empty() {
-                return Err(ModelError::Tokens(format!("request {index}: the context is empty")));
-            }
-            inputs.entry([context, before_last].concat()).or_default().push(index);
-        }
-        let mut inputs: Vec<(Vec<u32>, Vec<usize>)> = inputs.into_iter().collect();
-        inputs.sort_by_key(|(tokens, _)| std::cmp::Reverse(tokens.len()));
+        let reading = Reading::new(self, requests)?;
         let mut scores = vec![ContinuationScore::nothing_yet(); requests.len()];
-        let tokens = if self.runs_side_by_side() {
-            TOKENS_SIDE_BY_SIDE
-        } else {
-            TOKENS_PER_BATCH
-        };
-        let mut batches: Vec<&[(Vec<u32>, Vec<usize>)]> = Vec::new();
-        let mut rest = inputs.as_slice();
-        while let Some((longest, _)) = rest.first() {
-            let (batch, after) = rest.split_at(rest.len().min((tokens / longest.len()).max(1)));
-            batches.push(batch);
-            rest = after;
+        if matches!(self.visits(), Visits::LayerByLayer { .. }) {
+            self.score_by_layer(&reading, &mut scores, progress)?;
+            return Ok(scores);
         }
-        for some in batches.chunks(self.passes_at_once()) {
+        for some in reading.batches().chunks(self.passes_at_once()) {
             let found = some
                 .par_iter()
-                .map(|batch| self.score_batch(requests, batch))
+                .map(|batch| self.score_batch(&reading, batch))
                 .collect::<Result<Vec<_>, _>>()?;
             for (request, score) in found.into_iter().flatten() {
                 scores[request] = score;
             }
-            progress(some.iter().copied().flatten().map(|(_, requests)| requests.len()).sum());
+            progress(some.iter().map(|batch| reading.answered(batch)).sum());
         }
         Ok(scores)
     }
@@ -125,28 +92,49 @@ impl Model {
 
     fn score_batch(
         &self,
-        requests: &[(&[u32], &[u32])],
-        inputs: &[(Vec<u32>, Vec<usize>)],
+        reading: &Reading<'_>,
+        rows: &[SharedRow],
     ) -> Result<BTreeMap<usize, ContinuationScore>, ModelError> {
-        let mut scores: BTreeMap<usize, ContinuationScore> = BTreeMap::new();
-        let sequences: Vec<&[u32]> = inputs.iter().map(|(tokens, _)| tokens.as_slice()).collect();
-        let batch = Batch::right_padded(&sequences);
+        let batch = Batch::shared(rows);
         let hidden = self.decoder.forward(&batch, None, &mut Watch::Nobody)?;
-        // Row of the hidden states → targets, ascending, so that a request's tokens come in order.
-        let mut rows: BTreeMap<usize, Vec<Target>> = BTreeMap::new();
-        for (row, (_, wanted)) in inputs.iter().enumerate() {
-            for &request in wanted {
-                let (context, continuation) = requests[request];
-                for (offset, &token) in continuation.iter().enumerate() {
-                    let position = row * batch.length + context.len() - 1 + offset;
-                    rows.entry(position).or_default().push(Target { request, token });
+        self.scores(reading, rows, batch.length, &hidden)
+    }
+
+    /// All batches of a wave through each layer, for models larger than memory.
+    fn score_by_layer(
+        &self,
+        reading: &Reading<'_>,
+        scores: &mut [ContinuationScore],
+        progress: &mut dyn FnMut(usize),
+    ) -> Result<(), ModelError> {
+        let rows = reading.batches();
+        let batches: Vec<Batch> = rows.iter().map(|rows| Batch::shared(rows)).collect();
+        let mut rows = rows.into_iter();
+        for wave in self.waves(&batches) {
+            let hidden = self.visit(wave, &mut Watch::Nobody, &mut |_| {})?;
+            for ((batch, hidden), rows) in wave.iter().zip(&hidden).zip(&mut rows) {
+                for (request, score) in self.scores(reading, rows, batch.length, hidden)? {
+                    scores[request] = score;
                 }
+                progress(reading.answered(rows));
             }
         }
-        let rows: Vec<(usize, Vec<Target>)> = rows.into_iter().collect();
-        for chunk in rows.chunks(ROWS_PER_PROJECTION) {
-            let positions: Vec<usize> = chunk.iter().map(|(position, _)| *position).collect();
-            let picked = hidden.clone().select(0, indices(&positions, self.device()));
+        Ok(())
+    }
+
+    /// Scores of the requests in some rows of `length` tokens, by their final hidden states.
+    fn scores(
+        &self,
+        reading: &Reading<'_>,
+        rows: &[SharedRow],
+        length: usize,
+        hidden: &Tensor<2>,
+    ) -> Result<BTreeMap<usize, ContinuationScore>, ModelError> {
+        let mut scores: BTreeMap<usize, ContinuationScore> = BTreeMap::new();
+        let targets = reading.targets(rows, length);
+        for chunk in targets.chunks(rows_per_projection(self.vocabulary())) {
+            let cells: Vec<usize> = chunk.iter().map(|(cell, _)| *cell).collect();
+            let picked = hidden.clone().select(0, indices(&cells, self.device()));
             let logits = host_f64(self.decoder.logits(picked), "logits")?;
             for ((_, targets), logits) in chunk.iter().zip(logits.chunks_exact(self.vocabulary())) {
                 let normaliser = log_sum_exp(logits)?;

@@ -1,7 +1,8 @@
 //! What recurrent mixers remember after a sequence, for comparing with other implementations.
 
 use crate::batch::Batch;
-use crate::decoder::{Cache, Watch};
+use crate::cache::Cache;
+use crate::decoder::Watch;
 use crate::error::ModelError;
 use crate::model::Model;
 use crate::spec::{BlockSpec, LayerSpec, MixerSpec};

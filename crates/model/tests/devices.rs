@@ -2,33 +2,18 @@
 #![cfg(any(feature = "wgpu", feature = "ndarray"))]
 #![allow(clippy::unwrap_used)]
 
+mod fixtures;
+
 #[cfg(feature = "wgpu")]
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use fixtures::checkpoints;
 use secateur_model::checkpoint::Checkpoint;
 use secateur_model::generate::GenerateOptions;
 use secateur_model::mask::ExpertId;
 use secateur_model::observe::{MoeObservation, MoeObserver};
 use secateur_model::{Device, DeviceKind, Model, ModelError, Precision};
-
-/// Fixtures that ship with the project, of every block and mixer.
-fn checkpoints() -> Vec<PathBuf> {
-    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../goldens/fixtures");
-    let children = |folder: &Path| -> Vec<PathBuf> {
-        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-        entries.map(|entry| entry.path()).collect()
-    };
-    let mut found: Vec<PathBuf> = children(&fixtures)
-        .iter()
-        .flat_map(|set| children(&set.join("models")))
-        .map(|model| model.join("checkpoint"))
-        .filter(|checkpoint| checkpoint.is_dir())
-        .collect();
-    found.sort();
-    assert!(found.len() > 3, "fixtures are missing");
-    found
-}
 
 #[derive(Default)]
 struct Routes(Vec<Vec<ExpertId>>);
@@ -55,7 +40,27 @@ fn run(checkpoint: &Path, device: &Device) -> (Vec<f64>, Vec<Vec<ExpertId>>, Vec
         seed: 0,
     };
     let answer = model.generate(&[request], &|_, _| Ok(false), &mut |_| {}).unwrap();
+    check_largest(&model, &tokens);
     (model.logits(&tokens).unwrap(), routes.0, answer[0].tokens.clone())
+}
+
+/// The largest logits, of sequences of two lengths side by side, are those of whole rows of logits.
+fn check_largest(model: &Model, tokens: &[u32]) {
+    let sequences = [&tokens[..9], tokens];
+    let found = model.largest_logits(&sequences).unwrap();
+    for (found, sequence) in found.iter().zip(sequences) {
+        let logits = model.logits(sequence).unwrap();
+        let rows = logits.chunks_exact(model.vocabulary());
+        assert_eq!((found.len(), rows.len()), (sequence.len(), sequence.len()));
+        for (found, row) in found.iter().zip(rows) {
+            let largest = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            assert!(
+                (found - largest).abs() < 1e-3 * (1.0 + largest.abs()),
+                "{found}, expected {largest}"
+            );
+        }
+    }
+    assert!(model.largest_logits(&[tokens, &[]]).is_err());
 }
 
 /// Routing and greedy tokens identical, logits within a thousandth of their deviation.

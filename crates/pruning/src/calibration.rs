@@ -2,14 +2,20 @@
 
 use std::collections::BTreeSet;
 
+use secateur_model::batch::Batch;
 use secateur_model::mask::ExpertId;
-use secateur_model::observe::{MoeObservation, MoeObserver};
 use secateur_model::{MatrixValues, Model, ModelError, MoeLayer};
 
-use crate::accumulate::{Ingredient, LayerSample, ingredients};
+use crate::collector::Collector;
 use crate::error::PruningError;
 use crate::shape::LayerShape;
-use crate::statistics::{EVERY_EXPERT_TOKENS, LayerStatistics, Provenance, Statistic, Statistics};
+use crate::statistics::{LayerStatistics, Provenance, Statistic, Statistics};
+
+/// Padded tokens of a forward pass, unless one sequence has more.
+const TOKENS_PER_PASS: usize = 2048;
+
+/// At most one token in so many is padding.
+const PADDING_PER_TOKEN: usize = 5;
 
 /// How far a pass is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +46,8 @@ pub fn layer_shapes(model: &Model) -> Vec<LayerShape> {
     model.moe_layers().iter().map(LayerShape::from).collect()
 }
 
-/// Runs every sequence through the unpruned model, one at a time and without padding, and collects the `wanted` statistics.
+/// Runs every sequence through the unpruned model and collects the `wanted` statistics. Sequences run side by side, so that an expert's
+/// weights are read for more tokens at a time; sums are taken in the order of the sequences, and padding enters none.
 ///
 /// Switches the model's mask off. `origin` says where the sequences come from; its family, precision, sample and token counts are
 /// filled in here. If only statistics of the weights are wanted, nothing is run and `sequences` may be empty.
@@ -73,15 +80,29 @@ pub fn calibrate(
     if wanted.iter().any(|s| !s.is_of_weights()) {
         check_corpus(sequences, &provenance.corpus)?;
         let mut collector = Collector::new(layers, wanted);
-        let mut tokens_done = 0;
-        for (sample, tokens) in sequences.iter().enumerate() {
-            collector.run(model, tokens, &provenance.corpus, sample)?;
-            tokens_done += tokens.len();
-            progress(CalibrationProgress {
-                samples_done: sample + 1,
-                samples: sequences.len(),
-                tokens_done,
-            });
+        let (mut samples_done, mut tokens_done) = (0, 0);
+        let batches: Vec<Batch> = passes(sequences).into_iter().map(batch).collect();
+        for wave in model.waves(&batches) {
+            let samples = wave.iter().map(|batch| batch.batch).sum::<usize>();
+            let some = &sequences[samples_done..samples_done + samples];
+            let tokens = some.iter().map(Vec::len).sum::<usize>();
+            collector.run(
+                model,
+                wave,
+                some,
+                &provenance.corpus,
+                samples_done,
+                &mut |done, layers| {
+                    let of = |all: usize| all * done / layers.max(1);
+                    progress(CalibrationProgress {
+                        samples_done: samples_done + of(samples),
+                        samples: sequences.len(),
+                        tokens_done: tokens_done + of(tokens),
+                    });
+                },
+            )?;
+            samples_done += samples;
+            tokens_done += tokens;
         }
         provenance.samples = sequences.len() as u64;
         provenance.tokens = tokens_done as u64;
@@ -93,6 +114,31 @@ pub fn calibrate(
     let statistics = Statistics { provenance, layers };
     statistics.check()?;
     Ok(statistics)
+}
+
+fn batch(sequences: &[Vec<u32>]) -> Batch {
+    let sequences: Vec<&[u32]> = sequences.iter().map(Vec::as_slice).collect();
+    Batch::right_padded(&sequences)
+}
+
+/// Neighbours that run side by side: of similar length, not too many tokens.
+fn passes(sequences: &[Vec<u32>]) -> Vec<&[Vec<u32>]> {
+    let mut passes = Vec::new();
+    let (mut first, mut longest, mut tokens) = (0, 0, 0);
+    for (index, sequence) in sequences.iter().enumerate() {
+        let padded = (index + 1 - first) * longest.max(sequence.len());
+        let fits = padded <= TOKENS_PER_PASS && PADDING_PER_TOKEN * (padded - tokens - sequence.len()) <= padded;
+        if index > first && !fits {
+            passes.push(&sequences[first..index]);
+            (first, longest, tokens) = (index, 0, 0);
+        }
+        longest = longest.max(sequence.len());
+        tokens += sequence.len();
+    }
+    if first < sequences.len() {
+        passes.push(&sequences[first..]);
+    }
+    passes
 }
 
 fn check_corpus(sequences: &[Vec<u32>], corpus: &str) -> Result<(), PruningError> {
@@ -108,94 +154,6 @@ fn check_corpus(sequences: &[Vec<u32>], corpus: &str) -> Result<(), PruningError
     match sequences.iter().position(Vec::is_empty) {
         Some(sample) => empty(format!("has no tokens in sample {sample} of {}", sequences.len())),
         None => Ok(()),
-    }
-}
-
-/// Puts what the model shows into the layers' sums.
-struct Collector {
-    layers: Vec<LayerStatistics>,
-    ingredients: BTreeSet<Ingredient>,
-    /// Layers seen in this sample.
-    seen: usize,
-    error: Option<PruningError>,
-}
-
-impl Collector {
-    fn new(layers: Vec<LayerStatistics>, wanted: &BTreeSet<Statistic>) -> Self {
-        let ingredients = wanted.iter().flat_map(|&s| ingredients(s)).copied().collect();
-        Self {
-            layers,
-            ingredients,
-            seen: 0,
-            error: None,
-        }
-    }
-
-    fn run(&mut self, model: &Model, tokens: &[u32], corpus: &str, sample: usize) -> Result<(), PruningError> {
-        self.seen = 0;
-        let result = model.observe(tokens, self);
-        if let Some(error) = self.error.take() {
-            return Err(error);
-        }
-        result.map_err(|error| PruningError::Sample {
-            corpus: corpus.into(),
-            sample,
-            source: Box::new(error),
-        })?;
-        if self.seen == self.layers.len() {
-            return Ok(());
-        }
-        Err(PruningError::ImpossibleLayer {
-            layer: self.layers[self.seen].shape.layer,
-            reason: format!(
-                "the model showed {} of its {} expert layers",
-                self.seen,
-                self.layers.len()
-            ),
-        })
-    }
-
-    fn look(&self, moe: &MoeObservation<'_>) -> Result<LayerSample, ModelError> {
-        let mut sample = LayerSample {
-            tokens: moe.tokens(),
-            selected: moe.selected().to_vec(),
-            weights: moe.weights().to_vec(),
-            ..LayerSample::default()
-        };
-        for ingredient in &self.ingredients {
-            match ingredient {
-                Ingredient::OutputNorms => sample.output_norms = Some(moe.output_norms()?),
-                Ingredient::MisreadOutputNorms => sample.misread_output_norms = Some(moe.misread_output_norms()?),
-                Ingredient::LargestOutputs => sample.largest_outputs = Some(moe.output_max_abs()?),
-                Ingredient::RouterScores => sample.router_scores = Some(moe.scores()?),
-                Ingredient::ResidualCosine => sample.residual_cosine = Some(moe.residual_cosine()?),
-                Ingredient::InputCosine => sample.input_cosine = Some(moe.input_cosine()?),
-                Ingredient::EveryExpertNorms => {
-                    sample.every_expert_norms = Some(moe.all_expert_output_norms(EVERY_EXPERT_TOKENS)?);
-                }
-            }
-        }
-        Ok(sample)
-    }
-}
-
-impl MoeObserver for Collector {
-    fn observe(&mut self, moe: &MoeObservation<'_>) -> Result<(), ModelError> {
-        let sample = self.look(moe)?;
-        let place = self.seen;
-        self.seen += 1;
-        let added = match self.layers.get_mut(place).filter(|l| l.shape.layer == moe.layer()) {
-            Some(layer) => layer.add(&sample),
-            None => Err(PruningError::ImpossibleLayer {
-                layer: moe.layer(),
-                reason: format!("the model showed it as expert layer number {place}"),
-            }),
-        };
-        added.map_err(|error| {
-            let message = error.to_string();
-            self.error = Some(error);
-            ModelError::Observer(message)
-        })
     }
 }
 
@@ -257,6 +215,22 @@ mod tests {
         assert!(told(&[]).is_some_and(|m| m.contains("`notes` has no samples")));
         assert!(told(&[vec![1], vec![]]).is_some_and(|m| m.contains("sample 1 of 2")));
         assert!(told(&[vec![1]]).is_none());
+    }
+
+    #[test]
+    fn sequences_of_like_length_run_side_by_side() {
+        let lengths = |lengths: &[usize]| -> Vec<Vec<usize>> {
+            let sequences: Vec<Vec<u32>> = lengths.iter().map(|&length| vec![0; length]).collect();
+            let passes = passes(&sequences);
+            passes.iter().map(|pass| pass.iter().map(Vec::len).collect()).collect()
+        };
+        assert_eq!(lengths(&[512; 9]), [vec![512; 4], vec![512; 4], vec![512]]);
+        assert_eq!(
+            lengths(&[100, 90, 95, 400, 80]),
+            [vec![100, 90, 95], vec![400], vec![80]]
+        );
+        assert_eq!(lengths(&[5000, 5000]), [vec![5000], vec![5000]]);
+        assert!(lengths(&[]).is_empty());
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub mod statistics;
 mod statistics_file;
 pub mod accumulate;
 pub mod calibration;
+mod collector;
 pub mod methods;
 pub mod ranking;
 pub mod protection;

@@ -9,20 +9,46 @@ use std::collections::BTreeSet;
 
 use secateur_results::aggregate::aggregate;
 use secateur_results::changes::{changes, diagrams};
+use secateur_results::charts::canvas::{Canvas, POINTS};
 use secateur_results::charts::mask_agreement::{self, MethodMasks};
+use secateur_results::charts::number_grid::{self, NumberGrid};
+use secateur_results::charts::pdf::pdf;
 use secateur_results::charts::render::{png, svg};
 use secateur_results::charts::saliency_layers::{self, LayerScores};
 use secateur_results::charts::scene::Scene;
 use secateur_results::charts::{
-    fraction_curves, hallucination_utility, regression_bars, reliability_diagrams, reliability_utility,
+    expert_routing, fraction_curves, hallucination_utility, regression_bars, reliability_diagrams, reliability_utility,
     retention_heatmap, risk_coverage,
 };
+use secateur_results::error::Error;
 use secateur_results::record::Record;
 use secateur_results::safe::{SafeOptions, safe_fractions};
 use secateur_results::shown::shown;
 use synthetic::{DEMO, FULL, Sweep, rankings, records};
 
-fn check(name: &str, scene: &Scene) {
+/// Draws on the page and checks; on paper the chart must be without faults across both columns, and so it is in one, or the report takes both.
+fn check(name: &str, draw: impl Fn(Canvas) -> Result<Scene, Error>) {
+    let spread = draw(Canvas::Spread).unwrap();
+    assert_eq!(spread.text_faults(), Vec::<String>::new(), "{name} on both columns");
+    let smallest = spread
+        .labels()
+        .map(|label| label.size * POINTS)
+        .fold(f64::INFINITY, f64::min);
+    assert!(smallest >= 6.99, "{name}: {smallest} pt");
+    let column = draw(Canvas::Column).unwrap();
+    assert!(pdf(&column).unwrap().starts_with(b"%PDF-"), "{name}");
+    let scene = draw(Canvas::Page).unwrap();
+    check_page(name, &scene);
+    if let Ok(directory) = std::env::var("SECATEUR_PICTURES") {
+        for (canvas, scene) in [("column", &column), ("spread", &spread)] {
+            let path = |extension| format!("{directory}/{name}-{canvas}.{extension}");
+            std::fs::write(path("pdf"), pdf(scene).unwrap()).unwrap();
+            std::fs::write(path("png"), png(scene).unwrap()).unwrap();
+        }
+    }
+}
+
+fn check_page(name: &str, scene: &Scene) {
     assert_eq!(scene.text_faults(), Vec::<String>::new(), "{name}");
     let (picture, document) = (png(scene).unwrap(), svg(scene).unwrap());
     assert_eq!(document, svg(scene).unwrap(), "{name}");
@@ -60,6 +86,23 @@ fn scores(sweep: &Sweep) -> Vec<LayerScores> {
         .collect()
 }
 
+/// Numbers of every method at every fraction, and one that is not there.
+fn grid(sweep: &Sweep) -> NumberGrid {
+    let row = |method: &&str| {
+        let number = |fraction: &f64| (*fraction > 0.2).then_some(1.0 - fraction);
+        ((*method).to_owned(), sweep.fractions.iter().map(number).collect())
+    };
+    NumberGrid {
+        title: "how far seeds keep the same experts".to_owned(),
+        line: "2 seeds".to_owned(),
+        meaning: "experts kept by both / by either, mean over layers and pairs of seeds".to_owned(),
+        axis: "experts removed from each layer, %".to_owned(),
+        across: "removed, %",
+        columns: sweep.fractions.iter().map(|f| format!("{}", f * 100.0)).collect(),
+        rows: sweep.methods.iter().map(row).collect(),
+    }
+}
+
 #[test]
 fn charts_of_a_full_sweep_and_of_the_demo() {
     for sweep in [&FULL, &DEMO] {
@@ -68,18 +111,25 @@ fn charts_of_a_full_sweep_and_of_the_demo() {
         for model in all.models() {
             for kind in ["classification", "generation"] {
                 let file = |chart: &str| format!("{name}-{model}-{kind}-{chart}");
-                let scene = fraction_curves::draw(&all, &model, kind).unwrap();
-                check(&file("curves"), &scene);
-                let scene = reliability_utility::draw(&all, &model, kind).unwrap();
-                check(&file("reliability-utility"), &scene);
-                let scene = retention_heatmap::draw(&all, &model, kind).unwrap();
-                check(&file("heatmap"), &scene);
+                check(&file("curves"), |on| fraction_curves::draw(on, &all, &model, kind));
+                check(&file("reliability-utility"), |on| {
+                    reliability_utility::draw(on, &all, &model, kind)
+                });
+                check(&file("heatmap"), |on| retention_heatmap::draw(on, &all, &model, kind));
             }
         }
-        let scene = mask_agreement::draw(sweep.models[0], 0.5, &masks(sweep), 1.0 / 3.0).unwrap();
-        check(&format!("{name}-agreement"), &scene);
-        let scene = saliency_layers::draw(sweep.models[0], &scores(sweep)).unwrap();
-        check(&format!("{name}-saliency"), &scene);
+        let model = sweep.models[0];
+        check(&format!("{name}-agreement"), |on| {
+            mask_agreement::draw(on, model, 0.5, &masks(sweep), 1.0 / 3.0)
+        });
+        let scores = scores(sweep);
+        check(&format!("{name}-saliency"), |on| {
+            saliency_layers::draw(on, model, &scores)
+        });
+        check(&format!("{name}-routing"), |on| {
+            expert_routing::draw(on, model, &scores[..scores.len().min(2)])
+        });
+        check(&format!("{name}-seeds"), |on| number_grid::draw(on, &grid(sweep)));
     }
 }
 
@@ -89,20 +139,21 @@ fn reliability(name: &str, records: &[Record]) {
     let (changes, diagrams) = (changes(records), diagrams(records));
     for shown in shown(&safe_fractions(records, &SafeOptions::default())) {
         let file = |chart: &str| format!("{name}-{}-{chart}", shown.model.len());
+        let there = |scene: Option<Scene>| scene.expect("there is data");
         for domain in ["biomedical", "general"] {
-            let scene = hallucination_utility::draw(&all, &shown.model, domain, &[])
-                .unwrap()
-                .unwrap();
-            check(&file(&format!("{domain}-hallucination-utility")), &scene);
-            let scene = regression_bars::draw(&changes, domain, &shown).unwrap().unwrap();
-            check(&file(&format!("{domain}-regressions")), &scene);
+            check(&file(&format!("{domain}-hallucination-utility")), |on| {
+                hallucination_utility::draw(on, &all, &shown.model, domain, &[]).map(there)
+            });
+            check(&file(&format!("{domain}-regressions")), |on| {
+                regression_bars::draw(on, &changes, domain, &shown).map(there)
+            });
         }
-        check(
-            &file("risk-coverage"),
-            &risk_coverage::draw(&diagrams, &shown).unwrap().unwrap(),
-        );
-        let scene = reliability_diagrams::draw(&diagrams, &shown).unwrap().unwrap();
-        check(&file("reliability-diagrams"), &scene);
+        check(&file("risk-coverage"), |on| {
+            risk_coverage::draw(on, &diagrams, &shown).map(there)
+        });
+        check(&file("reliability-diagrams"), |on| {
+            reliability_diagrams::draw(on, &diagrams, &shown).map(there)
+        });
     }
 }
 
@@ -126,7 +177,9 @@ fn many_tasks_are_cut_to_some_and_the_chart_says_so() {
         }
     }
     let shown = shown(&safe_fractions(&all, &SafeOptions::default())).remove(0);
-    let scene = reliability_diagrams::draw(&diagrams(&all), &shown).unwrap().unwrap();
+    let scene = reliability_diagrams::draw(Canvas::Page, &diagrams(&all), &shown)
+        .unwrap()
+        .unwrap();
     assert!(
         scene
             .line
@@ -135,7 +188,9 @@ fn many_tasks_are_cut_to_some_and_the_chart_says_so() {
         scene.line
     );
     let changes = changes(&all);
-    let scene = regression_bars::draw(&changes, "general", &shown).unwrap().unwrap();
+    let scene = regression_bars::draw(Canvas::Page, &changes, "general", &shown)
+        .unwrap()
+        .unwrap();
     assert!(scene.line.contains("6 of 48 tasks"), "{}", scene.line);
     reliability("many", &all);
 }
@@ -144,38 +199,32 @@ fn many_tasks_are_cut_to_some_and_the_chart_says_so() {
 fn a_chosen_metric_is_the_one_that_is_drawn() {
     let all = aggregate(&records(&DEMO)).unwrap();
     let chosen = ["semantic_entropy".to_owned()];
-    let scene = hallucination_utility::draw(&all, DEMO.models[0], "biomedical", &chosen)
+    let scene = hallucination_utility::draw(Canvas::Page, &all, DEMO.models[0], "biomedical", &chosen)
         .unwrap()
         .unwrap();
     let texts: Vec<&str> = scene.labels().map(|label| label.text.as_str()).collect();
     assert!(texts.contains(&"k-qa: semantic_entropy"), "{texts:?}");
-    assert!(
-        texts
-            .iter()
-            .any(|text| text.contains("by minicheck of org/a-small-checker")),
-        "{texts:?}"
-    );
+    let by = |basis: &String| basis.contains("by minicheck of org/a-small-checker");
+    assert!(scene.bases.iter().any(by), "{:?}", scene.bases);
 }
 
 #[test]
 fn charts_without_data_are_charts() {
     let all = aggregate(&[]).unwrap();
-    check("empty-curves", &fraction_curves::draw(&all, "m", "generation").unwrap());
-    check(
-        "empty-paths",
-        &reliability_utility::draw(&all, "m", "generation").unwrap(),
-    );
-    check(
-        "empty-heatmap",
-        &retention_heatmap::draw(&all, "m", "generation").unwrap(),
-    );
+    check("empty-curves", |on| fraction_curves::draw(on, &all, "m", "generation"));
+    check("empty-paths", |on| {
+        reliability_utility::draw(on, &all, "m", "generation")
+    });
+    check("empty-heatmap", |on| {
+        retention_heatmap::draw(on, &all, "m", "generation")
+    });
     assert!(
-        hallucination_utility::draw(&all, "m", "general", &[])
+        hallucination_utility::draw(Canvas::Page, &all, "m", "general", &[])
             .unwrap()
             .is_none()
     );
-    check("empty-agreement", &mask_agreement::draw("m", 0.5, &[], 0.3).unwrap());
-    check("empty-saliency", &saliency_layers::draw("m", &[]).unwrap());
+    check("empty-agreement", |on| mask_agreement::draw(on, "m", 0.5, &[], 0.3));
+    check("empty-saliency", |on| saliency_layers::draw(on, "m", &[]));
 }
 
 #[test]
@@ -195,9 +244,9 @@ fn hostile_and_long_names_stay_in_their_places() {
     let all = aggregate(&records).unwrap();
     let model = all.models()[0].clone();
     for kind in kinds {
-        check("long-curves", &fraction_curves::draw(&all, &model, &kind).unwrap());
-        check("long-paths", &reliability_utility::draw(&all, &model, &kind).unwrap());
-        check("long-heatmap", &retention_heatmap::draw(&all, &model, &kind).unwrap());
+        check("long-curves", |on| fraction_curves::draw(on, &all, &model, &kind));
+        check("long-paths", |on| reliability_utility::draw(on, &all, &model, &kind));
+        check("long-heatmap", |on| retention_heatmap::draw(on, &all, &model, &kind));
     }
     records.retain(|r| {
         r.cell

@@ -3,9 +3,9 @@
 
 mod synthetic;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use secateur_results::key::RecordKey;
 use secateur_results::record::Record;
@@ -46,8 +46,10 @@ fn a_report_says_how_far_and_how_it_was_made() {
     };
     let first = report(&store, &options).unwrap();
     assert_eq!(first.warnings, Vec::<String>::new());
-    // Two models × (two kinds × three charts and six of reliability), and agreement, saliency and routing of one model, as SVG and PNG.
-    assert_eq!((first.charts.len(), first.tables.len()), (54, 14));
+    // Two models × (two kinds × three charts, six of reliability and one of costs), and of one model agreement at four fractions and of
+    // seeds, saliency and routing, as SVG and PNG.
+    assert_eq!((first.charts.len(), first.tables.len()), (66, 14));
+    assert_eq!(first.figures, Vec::<PathBuf>::new());
     let read = |path: &Path| fs::read(path).unwrap();
     let all = || first.pages.iter().chain(&first.charts).chain(&first.tables);
     let bytes: Vec<_> = all().map(|p| read(p)).collect();
@@ -85,19 +87,107 @@ fn a_report_says_how_far_and_how_it_was_made() {
     }
     let html = fs::read_to_string(&first.pages[1]).unwrap();
     for part in [
-        "<figure data-chart=\"26\"",
+        "<figure data-chart=\"32\"",
         "aria-label=\"Memory and speed\"",
         "<td>8 of 16</td>",
         "id=\"charts-data\">H4sI",
     ] {
         assert!(html.contains(part), "no `{part}`");
     }
-    assert!(!html.contains("data-chart=\"27\"") && !html.contains("id=\"browser\""));
+    assert!(!html.contains("data-chart=\"33\"") && !html.contains("id=\"browser\""));
     if let Ok(place) = std::env::var("SECATEUR_PICTURES") {
         for page in &first.pages {
             fs::copy(page, Path::new(&place).join(page.file_name().unwrap())).unwrap();
         }
     }
+}
+
+#[test]
+fn figures_for_papers_have_the_width_of_a_column_and_a_caption() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut records = records(&DEMO);
+    records.retain(|r| r.cell.model == DEMO.models[0]);
+    let store = store(directory.path(), &records);
+    for ranking in rankings(&DEMO) {
+        ranking.write(directory.path()).unwrap();
+    }
+    let options = ReportOptions {
+        figures: true,
+        ..ReportOptions::default()
+    };
+    let folder = directory.path().join("figures");
+    fs::create_dir(&folder).unwrap();
+    let stale = folder.join("old.pdf");
+    let mine = folder.join("paper.tex");
+    fs::write(&stale, "x").unwrap();
+    fs::write(&mine, "x").unwrap();
+    let first = report(&store, &options).unwrap();
+    assert!(!stale.exists() && mine.exists());
+    // Every chart as SVG and PDF, and the captions.
+    assert_eq!(first.figures.len(), first.charts.len() + 1);
+    let bytes: Vec<_> = first.figures.iter().map(|p| fs::read(p).unwrap()).collect();
+    assert_eq!(report(&store, &options).unwrap(), first);
+    assert_eq!(
+        bytes,
+        first.figures.iter().map(|p| fs::read(p).unwrap()).collect::<Vec<_>>()
+    );
+    let captions = fs::read_to_string(first.figures.last().unwrap()).unwrap();
+    let mut widths = BTreeSet::new();
+    for path in &first.figures {
+        let (name, extension) = (path.file_stem().unwrap().to_str().unwrap(), path.extension().unwrap());
+        let file = String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned();
+        let (_, width) = match extension.to_str().unwrap() {
+            "pdf" => file.split_once("/MediaBox [0 0 ").unwrap(),
+            "svg" => file.split_once(" width=\"").unwrap(),
+            _ => continue,
+        };
+        let width: String = width.chars().take_while(|c| *c == '.' || c.is_ascii_digit()).collect();
+        widths.insert(width);
+        assert!(captions.contains(&format!("\n## {name}\n")), "{name}");
+    }
+    assert_eq!(widths.into_iter().collect::<Vec<_>>(), ["237.33", "496.67"]);
+    let curves = captions
+        .split("\n## ")
+        .find(|part| part.starts_with("curves-"))
+        .unwrap();
+    assert!(
+        curves.contains("one column") && curves.contains("- Biomedical: n = 600, 2 seeds: "),
+        "{curves}"
+    );
+}
+
+#[test]
+fn the_page_orders_charts_by_what_they_answer() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = store(directory.path(), &records(&DEMO));
+    for ranking in rankings(&DEMO) {
+        ranking.write(directory.path()).unwrap();
+    }
+    let written = report(&store, &ReportOptions::default()).unwrap();
+    let html = fs::read_to_string(&written.pages[1]).unwrap();
+    let places: Vec<usize> = [
+        "id=\"wrong\"",
+        "id=\"kept\"",
+        "id=\"agreement\"",
+        "id=\"experts\"",
+        "id=\"costs\"",
+    ]
+    .iter()
+    .map(|anchor| html.find(anchor).unwrap_or_else(|| panic!("{anchor}")))
+    .collect();
+    assert!(places.is_sorted(), "{places:?}");
+    assert!(html[places[2]..places[3]].contains("at other shares removed: 3 charts"));
+    assert!(html[places[4]..].contains("data-name=\"memory-speed-demo-olmoe\""));
+    // Each drawing is shown once.
+    for place in 0..written.charts.len() / 2 {
+        assert_eq!(html.matches(&format!("data-chart=\"{place}\"")).count(), 1, "{place}");
+    }
+    let markdown = fs::read_to_string(&written.pages[0]).unwrap();
+    assert!(markdown.contains("(charts/agreement-demo-olmoe-25.png)"));
+    assert!(
+        markdown.contains("\n## Memory and speed\n") && markdown.contains("\n| demo-olmoe | 25 | "),
+        "{markdown}"
+    );
 }
 
 #[test]
@@ -159,8 +249,8 @@ fn records_that_keep_nothing_beside_metrics_are_drawn_and_say_so() {
     let file = fs::read_to_string(store.record_path(&RecordKey::parse(&records[9].key).unwrap())).unwrap();
     assert!(!file.contains("regressions") && !file.contains("diagrams") && !file.contains("scorer"));
     let written = report(&store, &ReportOptions::default()).unwrap();
-    // Two models × (two kinds × three charts and one per domain).
-    assert_eq!(written.charts.len(), 32);
+    // Two models × (two kinds × three charts, one per domain and one of costs).
+    assert_eq!(written.charts.len(), 36);
     let page = fs::read_to_string(&written.pages[0]).unwrap();
     assert!(page.contains("Its records count no changes of single items"));
     assert!(page.contains("| demo-recall | hallucination\\_rate |"), "{page}");

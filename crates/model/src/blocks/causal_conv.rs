@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::recurrent::{Real, Rows, host_weight, widen};
-use super::timeline::{Run, Timeline};
+use super::timeline::{Run, Start, Timeline};
 use crate::error::ModelError;
 use crate::weights::WeightSource;
 
@@ -55,9 +55,9 @@ impl CausalConv {
                 if let Some(bias) = &bias {
                     y.copy_from_slice(bias);
                 }
-                let row = cell / timeline.length();
+                let row = Row::new(self, timeline, past, cell / timeline.length());
                 for back in 0..kernel {
-                    let Some(x) = self.input(x, past, row, run, at, back) else {
+                    let Some(x) = row.input(x, run, at, back) else {
                         break;
                     };
                     let weight = &weight[(kernel - 1 - back) * channels..(kernel - back) * channels];
@@ -70,38 +70,60 @@ impl CausalConv {
         y
     }
 
-    /// The input `back` steps before token `at` of a run; `None` before the document's first.
-    fn input<'a, R>(
-        &self,
-        x: &'a [R],
-        past: &'a [R],
-        row: usize,
-        run: &Run,
-        at: usize,
-        back: usize,
-    ) -> Option<&'a [R]> {
-        let channels = self.channels;
-        if at >= back {
-            let cell = run.cells[at - back];
-            return Some(&x[cell * channels..(cell + 1) * channels]);
-        }
-        let slot = row * self.kernel + self.kernel - (back - at);
-        run.continues.then(|| &past[slot * channels..(slot + 1) * channels])
-    }
-
     /// Keeps the last `kernel` inputs of each row that had any.
     fn remember<R: Real>(&self, x: &[R], timeline: &Timeline, past: &mut [R]) {
         let size = self.kernel * self.channels;
         for row in 0..timeline.batch() {
             let Some(run) = timeline.row(row).last() else { continue };
             let mut kept = vec![R::default(); size];
+            let inputs = Row::new(self, timeline, past, row);
             for (back, slot) in kept.chunks_exact_mut(self.channels).rev().enumerate() {
-                if let Some(x) = self.input(x, past, row, run, run.cells.len() - 1, back) {
+                if let Some(x) = inputs.input(x, run, run.cells.len() - 1, back) {
                     slot.copy_from_slice(x);
                 }
             }
             past[row * size..(row + 1) * size].copy_from_slice(&kept);
         }
+    }
+}
+
+/// Where a row's inputs are found.
+struct Row<'a, R> {
+    runs: &'a [Run],
+    /// The last inputs before this batch, `[kernel, channels]`.
+    past: &'a [R],
+    channels: usize,
+}
+
+impl<'a, R> Row<'a, R> {
+    fn new(conv: &CausalConv, timeline: &'a Timeline, past: &'a [R], row: usize) -> Self {
+        let size = conv.kernel * conv.channels;
+        Self {
+            runs: timeline.row(row),
+            past: &past[row * size..(row + 1) * size],
+            channels: conv.channels,
+        }
+    }
+
+    /// The input `back` steps before token `at` of a run; `None` before the document's first.
+    fn input(&self, x: &'a [R], mut run: &'a Run, mut at: usize, mut back: usize) -> Option<&'a [R]> {
+        let channels = self.channels;
+        while at < back {
+            match run.start {
+                Start::Nothing => return None,
+                Start::Cached => {
+                    let slot = (self.past.len() / channels).checked_sub(back - at)?;
+                    return Some(&self.past[slot * channels..(slot + 1) * channels]);
+                }
+                Start::Behind(before) => {
+                    back -= at + 1;
+                    run = &self.runs[before];
+                    at = run.cells.len() - 1;
+                }
+            }
+        }
+        let cell = run.cells[at - back];
+        Some(&x[cell * channels..(cell + 1) * channels])
     }
 }
 

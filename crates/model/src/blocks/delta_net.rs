@@ -202,16 +202,11 @@ impl DeltaNet {
             .for_each(|(index, (out, matrix))| {
                 let (row, head) = (index / value_heads, index % value_heads);
                 let mut change = vec![R::default(); value_dim];
-                for run in timeline.row(row) {
-                    if !run.continues {
-                        matrix.fill(R::default());
-                    }
-                    for &cell in &run.cells {
-                        let at = cell - row * timeline.length();
-                        let out = &mut out[at * value_dim..(at + 1) * value_dim];
-                        self.step(inputs, cell, head, matrix, &mut change, out);
-                    }
-                }
+                timeline.walk(row, matrix, |cell, matrix| {
+                    let at = cell - row * timeline.length();
+                    let out = &mut out[at * value_dim..(at + 1) * value_dim];
+                    self.step(inputs, cell, head, matrix, &mut change, out);
+                });
             });
         out
     }

@@ -121,16 +121,11 @@ impl Mamba2 {
             .enumerate()
             .for_each(|(index, (y, matrix))| {
                 let (row, head) = (index / heads, index % heads);
-                for run in timeline.row(row) {
-                    if !run.continues {
-                        matrix.fill(R::default());
-                    }
-                    for &cell in &run.cells {
-                        let at = cell - row * timeline.length();
-                        let y = &mut y[at * head_dim..(at + 1) * head_dim];
-                        self.step(inputs, cell, head, matrix, y);
-                    }
-                }
+                timeline.walk(row, matrix, |cell, matrix| {
+                    let at = cell - row * timeline.length();
+                    let y = &mut y[at * head_dim..(at + 1) * head_dim];
+                    self.step(inputs, cell, head, matrix, y);
+                });
             });
         y
     }

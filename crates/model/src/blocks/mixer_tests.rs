@@ -8,6 +8,7 @@ use super::recurrent::{RecurrentState, read};
 use super::timeline::Timeline;
 use crate::batch::Batch;
 use crate::device::{Device, DeviceKind, Precision};
+use crate::shared::{self, Sharing};
 use crate::spec::{DeltaNetLayout, DeltaNetSpec, Mamba2Spec, MixerSpec, ShortConvSpec};
 use crate::weights::TensorWeights;
 
@@ -132,6 +133,33 @@ fn padding_neighbours_and_documents_change_nothing() {
         close(name, &packed[..row], &long);
         close(name, &packed[row..row + short.len()], &short);
         close(name, &packed[row + short.len()..2 * row + short.len()], &long);
+    }
+}
+
+#[test]
+fn sequences_that_share_a_beginning_are_as_if_alone() {
+    let fork = [&LONG[..4], &[8, 8, 6]].concat();
+    let late = [&LONG[..5], &[7]].concat();
+    let sequences: [&[u32]; 4] = [&LONG[..3], &fork, &late, &LONG];
+    let mut sorted = sequences.to_vec();
+    sorted.sort_unstable();
+    let sharing = Sharing {
+        row: 64,
+        longest: usize::MAX,
+        pairs_per_token: 1024,
+    };
+    let rows = shared::rows(&sorted, &sharing);
+    assert_eq!(rows.len(), 1);
+    for (name, mixer) in mixers(&open()) {
+        let together = run(&mixer, &Batch::shared(&rows), &[], None);
+        for place in &rows[0].sequences {
+            let alone = run(&mixer, &Batch::single(sorted[place.sequence]), &[], None);
+            let cells = place.cells.iter();
+            let found: Vec<f64> = cells
+                .flat_map(|cell| together[cell * HIDDEN..][..HIDDEN].to_vec())
+                .collect();
+            close(name, &found, &alone);
+        }
     }
 }
 

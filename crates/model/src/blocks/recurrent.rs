@@ -167,6 +167,12 @@ impl Rows {
         self.double = pick(&self.double, self.per_row, rows);
     }
 
+    /// The rows of `other` below these.
+    fn append(&mut self, other: Self) {
+        self.single.extend(other.single);
+        self.double.extend(other.double);
+    }
+
     fn row(&self, row: usize) -> Vec<f64> {
         let range = row * self.per_row..(row + 1) * self.per_row;
         match self.double.get(range.clone()) {
@@ -184,6 +190,12 @@ impl RecurrentState {
     pub fn select(&mut self, rows: &[usize]) {
         self.conv.select(rows);
         self.recurrent.select(rows);
+    }
+
+    /// The rows of `other`, a state of the same block, below these.
+    pub(crate) fn append(&mut self, other: Self) {
+        self.conv.append(other.conv);
+        self.recurrent.append(other.recurrent);
     }
 
     /// The last inputs of a row's convolution as the reference implementation lays them out: `[channels, kernel]`, oldest first.

@@ -4,10 +4,14 @@ use burn::tensor::{Int, Tensor};
 
 use super::recurrent::RecurrentState;
 
+/// Positions by which the room for keys and values grows.
+const BLOCK: usize = 64;
+
 /// What one step of a layer remembers between forward passes.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub enum LayerState {
     /// Nothing: feed-forward steps.
+    #[default]
     Stateless,
     /// Keys and values.
     KeyValue(KeyValueCache),
@@ -15,10 +19,21 @@ pub enum LayerState {
     Recurrent(RecurrentState),
 }
 
-/// Keys and values of the positions seen so far, `[batch, key_value_heads, positions, width]` each.
+/// Keys and values of the positions seen so far. Room is made for a block of positions at a time, so that a step of decoding writes its
+/// own and copies none.
 #[derive(Debug, Clone, Default)]
 pub struct KeyValueCache {
-    entries: Option<Box<(Tensor<4>, Tensor<4>)>>,
+    entries: Option<Box<Entries>>,
+}
+
+#[derive(Debug, Clone)]
+struct Entries {
+    /// `[batch, key_value_heads, room, width]`.
+    keys: Tensor<4>,
+    /// The same of values.
+    values: Tensor<4>,
+    /// Positions of the room that are filled, the first ones.
+    used: usize,
 }
 
 impl LayerState {
@@ -38,12 +53,32 @@ impl LayerState {
         }
     }
 
-    /// Keeps only the given rows of the batch, in that order; `on_device` holds the same rows.
-    pub fn select(&mut self, rows: &[usize], on_device: &Tensor<1, Int>) {
+    /// Keeps only the given rows of the batch, in that order, and forgets the first `skipped` positions; `on_device` holds the same rows.
+    pub(crate) fn select(&mut self, rows: &[usize], on_device: &Tensor<1, Int>, skipped: usize) {
         match self {
             Self::Stateless => {}
-            Self::KeyValue(cache) => cache.select(on_device),
+            Self::KeyValue(cache) => cache.select(on_device, skipped),
             Self::Recurrent(state) => state.select(rows),
+        }
+    }
+
+    /// The rows of several states of one step, one below the other, padded before their first position to `positions`.
+    pub(crate) fn join(parts: Vec<Self>, positions: usize) -> Self {
+        let (mut caches, mut joined) = (Vec::new(), None::<RecurrentState>);
+        for part in parts {
+            match part {
+                Self::Stateless => {}
+                Self::KeyValue(cache) => caches.push(cache),
+                Self::Recurrent(state) => match &mut joined {
+                    Some(joined) => joined.append(state),
+                    None => joined = Some(state),
+                },
+            }
+        }
+        match joined {
+            Some(state) => Self::Recurrent(state),
+            None if caches.is_empty() => Self::Stateless,
+            None => Self::KeyValue(KeyValueCache::join(caches, positions)),
         }
     }
 }
@@ -51,19 +86,86 @@ impl LayerState {
 impl KeyValueCache {
     /// Adds positions and gives all of them.
     pub fn append(&mut self, key: Tensor<4>, value: Tensor<4>) -> (Tensor<4>, Tensor<4>) {
-        let (key, value) = match self.entries.take().map(|entries| *entries) {
-            Some((keys, values)) => (Tensor::cat(vec![keys, key], 2), Tensor::cat(vec![values, value], 2)),
-            None => (key, value),
+        let entries = match self.entries.take() {
+            Some(entries) => entries.appended(key, value),
+            None => Entries::full(key, value),
         };
-        self.entries = Some(Box::new((key.clone(), value.clone())));
-        (key, value)
+        let all = entries.seen(0);
+        self.entries = Some(Box::new(entries));
+        all
     }
 
-    fn select(&mut self, rows: &Tensor<1, Int>) {
-        if let Some((keys, values)) = self.entries.take().map(|entries| *entries) {
-            self.entries = Some(Box::new((keys.select(0, rows.clone()), values.select(0, rows.clone()))));
+    fn select(&mut self, rows: &Tensor<1, Int>, skipped: usize) {
+        if let Some(entries) = self.entries.take() {
+            let (keys, values) = entries.seen(skipped);
+            let entries = Entries::full(keys.select(0, rows.clone()), values.select(0, rows.clone()));
+            self.entries = Some(Box::new(entries));
         }
     }
+
+    fn join(parts: Vec<Self>, positions: usize) -> Self {
+        let (mut keys, mut values) = (Vec::new(), Vec::new());
+        for entries in parts.into_iter().filter_map(|part| part.entries) {
+            let missing = positions - entries.used;
+            let (key, value) = entries.seen(0);
+            keys.push(after_nothing(key, missing));
+            values.push(after_nothing(value, missing));
+        }
+        let entries = (!keys.is_empty()).then(|| Entries::full(Tensor::cat(keys, 0), Tensor::cat(values, 0)));
+        Self {
+            entries: entries.map(Box::new),
+        }
+    }
+}
+
+impl Entries {
+    /// No room left.
+    fn full(keys: Tensor<4>, values: Tensor<4>) -> Self {
+        Self {
+            used: keys.dims()[2],
+            keys,
+            values,
+        }
+    }
+
+    fn appended(self, key: Tensor<4>, value: Tensor<4>) -> Self {
+        let used = self.used + key.dims()[2];
+        Self {
+            keys: written(self.keys, self.used, key),
+            values: written(self.values, self.used, value),
+            used,
+        }
+    }
+
+    /// The positions that are filled, but for the first `skipped`.
+    fn seen(&self, skipped: usize) -> (Tensor<4>, Tensor<4>) {
+        let part = |all: &Tensor<4>| all.clone().narrow(2, skipped, self.used - skipped);
+        (part(&self.keys), part(&self.values))
+    }
+}
+
+/// `part` behind the first `used` positions of `all`, which are moved where there is room if they have none.
+fn written(all: Tensor<4>, used: usize, part: Tensor<4>) -> Tensor<4> {
+    let [batch, heads, room, width] = all.dims();
+    let end = used + part.dims()[2];
+    let all = if end <= room {
+        all
+    } else {
+        let more = [batch, heads, end.next_multiple_of(BLOCK) - used, width];
+        let more = Tensor::zeros(more, (&all.device(), all.dtype()));
+        Tensor::cat(vec![all.narrow(2, 0, used), more], 2)
+    };
+    all.slice_assign([0..batch, 0..heads, used..end, 0..width], part)
+}
+
+/// `missing` positions of zeros before those of `x`.
+fn after_nothing(x: Tensor<4>, missing: usize) -> Tensor<4> {
+    let [batch, heads, _, width] = x.dims();
+    if missing == 0 {
+        return x;
+    }
+    let nothing = Tensor::zeros([batch, heads, missing, width], (&x.device(), x.dtype()));
+    Tensor::cat(vec![nothing, x], 2)
 }
 
 /// Through a cache, if there is one.
@@ -71,5 +173,55 @@ pub(crate) fn remembered(state: Option<&mut LayerState>, key: Tensor<4>, value: 
     match state.and_then(LayerState::key_values) {
         Some(cache) => cache.append(key, value),
         None => (key, value),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Tensor;
+
+    use super::{BLOCK, KeyValueCache};
+    use crate::blocks::experts::indices;
+    use crate::blocks::rope::host;
+    use crate::device::{Device, DeviceKind, Precision};
+    use crate::error::ModelError;
+
+    /// Two rows, one head, one value each position: `10 · row + position`.
+    fn positions(range: std::ops::Range<usize>, device: &Device) -> Tensor<4> {
+        let shape = [2, 1, range.len(), 1];
+        let values = (0..2).flat_map(|row| range.clone().map(move |at| (10 * row + at) as f64));
+        host(values.collect(), shape, device)
+    }
+
+    fn values(x: Tensor<4>) -> Vec<f32> {
+        x.into_data().convert::<f32>().try_into_vec().unwrap_or_default()
+    }
+
+    #[test]
+    fn positions_are_written_behind_each_other() -> Result<(), ModelError> {
+        let device = Device::open(DeviceKind::Cpu, Precision::F32)?;
+        let mut cache = KeyValueCache::default();
+        let mut add = |range: std::ops::Range<usize>| {
+            let key = positions(range, &device);
+            values(cache.append(key.clone(), key).0)
+        };
+        assert_eq!(add(0..3), [0., 1., 2., 10., 11., 12.]);
+        assert_eq!(add(3..4), [0., 1., 2., 3., 10., 11., 12., 13.]);
+        assert_eq!(add(4..6), [0., 1., 2., 3., 4., 5., 10., 11., 12., 13., 14., 15.]);
+        let room = |cache: &KeyValueCache| cache.entries.as_ref().map(|entries| entries.keys.dims()[2]);
+        assert_eq!(room(&cache), Some(BLOCK));
+
+        let mut other = cache.clone();
+        other.select(&indices(&[1], &device), 4);
+        let joined = KeyValueCache::join(vec![cache, other], 6);
+        let entries = joined
+            .entries
+            .map(|entries| values(entries.seen(0).1))
+            .unwrap_or_default();
+        let expected = [
+            0., 1., 2., 3., 4., 5., 10., 11., 12., 13., 14., 15., 0., 0., 0., 0., 14., 15.,
+        ];
+        assert_eq!(entries, expected);
+        Ok(())
     }
 }

@@ -9,6 +9,7 @@ mod hash;
 mod header;
 mod index;
 mod plausible;
+mod region;
 mod survey;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,6 +34,7 @@ pub(crate) use hash::{digits, hex};
 pub(crate) use header::shorten;
 pub use header::{HEADER_LIMIT, HeaderEntry, parse as parse_header};
 pub use plausible::check_counts;
+pub(crate) use region::Region;
 pub use survey::{Survey, survey};
 
 const SINGLE: &str = "model.safetensors";

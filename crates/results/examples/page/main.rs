@@ -31,6 +31,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let options = ReportOptions {
         items: if made_up { ITEMS } else { pairs.unwrap_or(ITEMS) },
+        figures: true,
         ..ReportOptions::default()
     };
     for page in report(&store, &options)?.pages {

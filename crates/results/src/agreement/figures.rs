@@ -18,15 +18,16 @@ pub(super) fn draw(grid: &MaskGrid, summaries: &[ModelSummary]) -> Result<Vec<Fi
         for &removed in &summary.fractions {
             let (masks, chance) = masks(grid, summary, removed);
             if masks.len() > 1 {
-                let scene = mask_agreement::draw(&summary.model, removed.0, &masks, chance)?;
-                gallery.add("methods", &format!("{about}-{removed}"), &scene)?;
+                gallery.add("methods", &format!("{about}-{removed}"), |on| {
+                    mask_agreement::draw(on, &summary.model, removed.0, &masks, chance)
+                })?;
             }
         }
         if !summary.seeds.is_empty() {
-            gallery.add("seeds", &about, &number_grid::draw(&seeds(summary))?)?;
+            gallery.add("seeds", &about, |on| number_grid::draw(on, &seeds(summary)))?;
         }
         if !summary.nesting.is_empty() {
-            gallery.add("nesting", &about, &number_grid::draw(&nesting(summary))?)?;
+            gallery.add("nesting", &about, |on| number_grid::draw(on, &nesting(summary)))?;
         }
     }
     Ok(gallery.figures)
@@ -68,6 +69,7 @@ fn seeds(summary: &ModelSummary) -> NumberGrid {
         line: "How much a mask depends on the calibration samples that happened to be drawn.".into(),
         meaning: "overlap of two seeds, mean over layers and pairs of seeds".into(),
         axis: "experts removed from each layer, %".into(),
+        across: "removed, %",
         columns: summary.fractions.iter().map(|f| percent(f.0)).collect(),
         rows: summary.seeds.iter().map(|(m, row)| (m.clone(), cells(row))).collect(),
     }
@@ -93,6 +95,7 @@ fn nesting(summary: &ModelSummary) -> NumberGrid {
         line: "0: every expert that stays at the larger fraction also stays at the smaller one.".into(),
         meaning: "share of layers that are not nested, over all seeds".into(),
         axis: "from one fraction removed to the next, %".into(),
+        across: "step, %",
         rows: rows.collect(),
         columns: steps
             .iter()

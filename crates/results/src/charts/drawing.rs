@@ -15,10 +15,9 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::HEAD;
 use super::meaning::{Datum, Meaning, X};
 use super::palette::{AXIS, EMPTY, GRID, QUIET, TEXT, WHITE};
-use super::scene::{Anchor, Ink, Label, Scene, Shape, WIDTH};
+use super::scene::{Anchor, Ink, Label, Scene, Shape};
 
 /// Colours that a page has its own of.
 const ROLES: [(Ink, &str); 6] = [
@@ -76,9 +75,9 @@ impl Drawing {
         Self {
             title: scene.title.clone(),
             line: scene.line.clone(),
-            width: WIDTH,
+            width: scene.canvas.width(),
             height: scene.height.ceil(),
-            head: HEAD,
+            head: scene.canvas.head(),
             legend: meaning.legend,
             parts: parts(scene, &mut colours),
             colours: colours.0,
@@ -253,11 +252,12 @@ fn short(value: f64) -> Value {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::charts::canvas::Canvas;
     use crate::charts::palette::readable_on;
 
     #[test]
     fn a_scene_keeps_its_shapes_their_order_and_what_they_mean() {
-        let mut scene = Scene::new("t <b>", 50.0).unwrap();
+        let mut scene = Scene::new(Canvas::Page, "t <b>", 50.0).unwrap();
         scene.rect((0.0, 0.0), (10.0, 5.5), WHITE);
         scene.panel("left", "%");
         scene.series("a", |scene| {

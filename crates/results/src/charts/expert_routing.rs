@@ -4,14 +4,14 @@
 //! A colour is an expert's share of its layer's tokens, as a multiple of an even share. Experts are in the checkpoint's order. Many experts
 //! or layers share a cell, which shows their mean.
 
+use super::canvas::Canvas;
 use super::meaning::{Datum, X};
 use super::palette::{BLUES, QUIET, TEXT, ramp};
-use super::saliency_layers::{LayerScores, share, span};
-use super::scene::{Anchor, Scene, WIDTH, fit};
-use super::{HEAD, MARGIN, legend, titled};
+use super::saliency_layers::{LayerScores, left_of, share, span};
+use super::scene::{Anchor, Scene, fit};
+use super::{legend, titled};
 use crate::error::Error;
 
-const LEFT: f64 = 52.0;
 const GAP: f64 = 30.0;
 const TALL: f64 = 150.0;
 const MOST_LAYERS: usize = 48;
@@ -23,19 +23,21 @@ const DARKEST: f64 = 4.0;
 ///
 /// # Errors
 /// [`Error::Font`].
-pub fn draw(model: &str, corpora: &[LayerScores]) -> Result<Scene, Error> {
-    let columns = corpora.len().clamp(1, 2);
+pub fn draw(on: Canvas, model: &str, corpora: &[LayerScores]) -> Result<Scene, Error> {
+    let most = if on == Canvas::Column { 1 } else { 2 };
+    let columns = corpora.len().clamp(1, most);
+    let left = left_of(on);
     let rows = corpora.len().div_ceil(columns).max(1);
-    let width = (WIDTH - LEFT - MARGIN - GAP * (columns as f64 - 1.0)) / columns as f64;
-    let below = HEAD + rows as f64 * (TALL + 52.0) + 22.0;
+    let width = (on.width() - left - on.margin() - GAP * (columns as f64 - 1.0)) / columns as f64;
+    let below = on.head() + rows as f64 * (TALL + 52.0) + 22.0;
     let title = format!("{model}: which experts tokens are routed to");
     let line = "Each layer's tokens by expert, in the checkpoint's order. Dark: the expert has many of them. Columns that differ between corpora: experts of one domain.";
-    let mut scene = titled(&title, line, below + 46.0)?;
+    let mut scene = titled(on, &title, line, below + 12.0 + legend::bar_height(on))?;
     scene.columns("layers", "expert", "tokens");
     for (i, corpus) in corpora.iter().enumerate() {
         let (row, column) = (i / columns, i % columns);
-        let x = LEFT + column as f64 * (width + GAP);
-        let y = HEAD + 24.0 + row as f64 * (TALL + 52.0);
+        let x = left + column as f64 * (width + GAP);
+        let y = on.head() + 24.0 + row as f64 * (TALL + 52.0);
         let name = fit(&corpus.method, 12.0, true, width);
         scene.bold(&name, (x, y - 12.0), 12.0, Anchor::Start, TEXT);
         scene.panel(&corpus.method, "× an even share");
@@ -49,7 +51,7 @@ pub fn draw(model: &str, corpora: &[LayerScores]) -> Result<Scene, Error> {
             ends(&mut scene, (x, y), &corpus.layers);
         }
     }
-    let middle = (LEFT + (WIDTH - LEFT - MARGIN) / 2.0, below - 16.0);
+    let middle = (left + (on.width() - left - on.margin()) / 2.0, below - 16.0);
     scene.text("experts of a layer", middle, 11.5, Anchor::Middle, TEXT);
     let ticks = [(0.0, "0"), (0.25, "1 (even)"), (1.0, "4 and more")];
     let meaning = "share of the layer's tokens, × an even share";
@@ -120,7 +122,7 @@ mod tests {
             layers: vec![1, 2, 5],
             scores: vec![vec![3.0, 1.0, 0.0, 4.0]; 3],
         };
-        let scene = draw("m", &[corpus("biomedical"), corpus("general")]).unwrap();
+        let scene = draw(Canvas::Page, "m", &[corpus("biomedical"), corpus("general")]).unwrap();
         assert_eq!(scene.text_faults(), Vec::<String>::new());
         assert_eq!(scene.meaning.data.len(), 24);
         assert_eq!(scene.meaning.data[3].value, 2.0);

@@ -4,17 +4,14 @@ use std::collections::BTreeSet;
 
 use secateur_metrics::value::Aspect;
 
+use super::canvas::Canvas;
 use super::palette::{AXIS, Style, mark, style};
 use super::panel::{Axis, Frame, Panel};
-use super::scene::{Ink, Scene, WIDTH};
-use super::{
-    HEAD, basis, capital, coverage_note, domains, legend, of_point, percent, titled, uncovered, whole_percent,
-};
+use super::scene::{Ink, Scene};
+use super::{basis, capital, coverage_note, domains, legend, of_point, percent, titled, uncovered, whole_percent};
 use crate::aggregate::{Aggregate, Curve};
 use crate::error::Error;
 
-const LEFT: f64 = 62.0;
-const GAP: f64 = 50.0;
 const ROW: f64 = 190.0;
 const BETWEEN: f64 = 38.0;
 
@@ -22,32 +19,32 @@ const BETWEEN: f64 = 38.0;
 ///
 /// # Errors
 /// [`Error::Font`].
-pub fn draw(all: &Aggregate, model: &str, kind: &str) -> Result<Scene, Error> {
+pub fn draw(on: Canvas, all: &Aggregate, model: &str, kind: &str) -> Result<Scene, Error> {
     let methods = all.methods();
     let domains = domains(all, model, kind);
-    let columns = domains.len().max(1) as f64;
     let is_here = |c: &Curve, aspect: Aspect| c.model == model && c.quadrant.kind == kind && c.aspect == aspect;
-    let width = (WIDTH - LEFT - 18.0 - GAP * (columns - 1.0)) / columns;
-    let top = HEAD + 40.0;
+    let gap = if on.paper() { 34.0 } else { 50.0 };
+    let (width, tall) = (on.share(domains.len(), gap), on.scaled(ROW));
+    let top = on.head() + 40.0;
     let rows: Vec<(Aspect, &str)> = [(Aspect::Utility, "utility"), (Aspect::Reliability, "reliability")]
         .into_iter()
         .filter(|(aspect, _)| all.curves.iter().any(|c| is_here(c, *aspect) && c.points.len() > 1))
         .collect();
-    let below = top + rows.len() as f64 * (ROW + BETWEEN) - BETWEEN + 52.0;
-    let height = below + legend::methods_height(&methods);
+    let below = top + rows.len() as f64 * (tall + BETWEEN) - BETWEEN + 52.0;
+    let height = below + legend::methods_height(on, &methods);
     let title = format!("{model}, {kind}: what is kept as experts are removed");
     let line = finding(all, model, kind) + coverage_note(all, model, kind);
-    let mut scene = titled(&title, &line, height)?;
+    let mut scene = titled(on, &title, &line, height)?;
     scene.columns("method", "removed, %", "kept");
     for (row, (aspect, name)) in rows.iter().copied().enumerate() {
         let shown: Vec<&Curve> = all.curves.iter().filter(|c| is_here(c, aspect)).collect();
         let (x, y) = axes(&shown);
         for (column, domain) in domains.iter().enumerate() {
             let frame = Frame {
-                left: LEFT + column as f64 * (width + GAP),
-                top: top + row as f64 * (ROW + BETWEEN),
+                left: on.left() + column as f64 * (width + gap),
+                top: top + row as f64 * (tall + BETWEEN),
                 width,
-                height: ROW,
+                height: tall,
             };
             let panel = Panel {
                 frame,
@@ -62,10 +59,14 @@ pub fn draw(all: &Aggregate, model: &str, kind: &str) -> Result<Scene, Error> {
                 panel.title(&mut scene, &capital(domain), &basis(&here));
             }
             if row + 1 == rows.len() {
-                panel.x_title(&mut scene, "experts removed from each layer, %");
+                panel.x_title(
+                    &mut scene,
+                    on.words("experts removed from each layer, %", "experts removed, %"),
+                );
             }
             if column == 0 {
-                panel.y_title(&mut scene, &format!("{name} kept, % of unpruned"));
+                let unit = on.words("% of unpruned", "%");
+                panel.y_title(&mut scene, &format!("{name} kept, {unit}"));
             }
         }
     }

@@ -9,10 +9,11 @@ use std::collections::BTreeSet;
 
 use secateur_metrics::value::{Aspect, Direction};
 
+use super::canvas::Canvas;
 use super::palette::{AXIS, QUIET, mark, style};
 use super::panel::{Axis, Frame, Panel};
-use super::scene::{Anchor, Scene, WIDTH, fit};
-use super::{HEAD, left_out, legend, of_point, titled, uncovered};
+use super::scene::{Anchor, Scene, fit};
+use super::{left_out, legend, of_point, titled, uncovered};
 use crate::aggregate::{Aggregate, MetricCurve, Point};
 use crate::error::Error;
 use crate::naming::counts_hallucination;
@@ -20,7 +21,6 @@ use crate::naming::counts_hallucination;
 /// Tasks that a chart holds.
 pub const ROWS: usize = 4;
 
-const LEFT: f64 = 62.0;
 const GAP: f64 = 56.0;
 const ROW: f64 = 118.0;
 const BETWEEN: f64 = 68.0;
@@ -42,7 +42,7 @@ impl Row<'_> {
 ///
 /// # Errors
 /// [`Error::Font`].
-pub fn draw(all: &Aggregate, model: &str, domain: &str, chosen: &[String]) -> Result<Option<Scene>, Error> {
+pub fn draw(on: Canvas, all: &Aggregate, model: &str, domain: &str, chosen: &[String]) -> Result<Option<Scene>, Error> {
     let mut rows = rows(all, model, domain, chosen);
     let tasks = rows.len();
     rows.truncate(ROWS);
@@ -50,25 +50,25 @@ pub fn draw(all: &Aggregate, model: &str, domain: &str, chosen: &[String]) -> Re
         return Ok(None);
     }
     let methods = all.methods();
-    let width = (WIDTH - LEFT - 18.0 - GAP) / 2.0;
-    let top = HEAD + 44.0;
-    let below = top + rows.len() as f64 * (ROW + BETWEEN) - BETWEEN + 48.0;
-    let height = below + legend::methods_height(&methods);
+    let (width, tall) = (on.share(2, GAP), on.scaled(ROW));
+    let top = on.head() + 44.0;
+    let below = top + rows.len() as f64 * (tall + BETWEEN) - BETWEEN + 48.0;
+    let height = below + legend::methods_height(on, &methods);
     let title = format!("{model}, {domain}: hallucination and utility as experts are removed");
     let line = format!(
         "Dashed: the unpruned model. Bands: 95 % intervals of the values.{}",
         left_out(tasks, rows.len(), "tasks", "metrics")
     );
-    let mut scene = titled(&title, &line, height)?;
+    let mut scene = titled(on, &title, &line, height)?;
     scene.columns("method", "removed, %", "value");
     for (place, row) in rows.iter().enumerate() {
         let last = place + 1 == rows.len();
         for (column, shown) in [row.reliability, row.utility].into_iter().enumerate() {
             let frame = Frame {
-                left: LEFT + column as f64 * (width + GAP),
-                top: top + place as f64 * (ROW + BETWEEN),
+                left: on.left() + column as f64 * (width + GAP),
+                top: top + place as f64 * (tall + BETWEEN),
                 width,
-                height: ROW,
+                height: tall,
             };
             match shown {
                 Some(curve) => metric(&mut scene, all, frame, curve, &methods, last),
@@ -164,14 +164,17 @@ fn metric(scene: &mut Scene, all: &Aggregate, frame: Frame, like: &MetricCurve, 
     let by = if like.scorer.is_empty() {
         String::new()
     } else {
-        format!("by {}; ", like.scorer)
+        format!("; by {}", like.scorer)
     };
-    let line = format!("{by}{better}; {unit}; n = {n}, {seeds} seed{plural}");
+    let line = format!("{better}; {unit}; n = {n}, {seeds} seed{plural}{by}");
     let name = format!("{}: {}", like.task, like.metric);
     panel.title(scene, &name, &line);
     scene.panel(&name, unit);
     if last {
-        panel.x_title(scene, "experts removed from each layer, %");
+        let title = scene
+            .canvas
+            .words("experts removed from each layer, %", "experts removed, %");
+        panel.x_title(scene, title);
     }
     let scale = if like.unit == "fraction" { 100.0 } else { 1.0 };
     lines(scene, &panel, &curves, (methods, scale));

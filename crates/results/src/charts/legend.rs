@@ -2,35 +2,39 @@
 
 use plotters::style::RGBColor;
 
-use super::MARGIN;
+use super::canvas::Canvas;
 use super::palette::{QUIET, TEXT, mark, ramp, style};
-use super::scene::{Anchor, Ink, Scene, WIDTH, fit, text_width};
+use super::scene::{Anchor, Ink, Scene, fit, text_width};
 
 const ROW: f64 = 19.0;
 const KEY: f64 = 34.0;
 const SIZE: f64 = 11.5;
+/// Between entries.
+const GAP: f64 = 22.0;
 
 /// Columns and their width.
-fn grid(methods: &[String]) -> (usize, f64) {
+fn grid(on: Canvas, methods: &[String]) -> (usize, f64) {
+    let room = on.width() - 2.0 * on.margin();
     let widest = methods.iter().map(|m| text_width(m, SIZE, false)).fold(60.0, f64::max);
-    let column = (widest + KEY + 28.0).min(WIDTH - 2.0 * MARGIN);
+    let gap = if on == Canvas::Column { 14.0 } else { 28.0 };
+    let column = (widest + KEY + gap).min(room);
     #[allow(clippy::cast_sign_loss)] // positive
-    let columns = ((WIDTH - 2.0 * MARGIN) / column).floor().max(1.0) as usize;
+    let columns = (room / column).floor().max(1.0) as usize;
     (columns.min(methods.len().max(1)), column)
 }
 
 /// Height of [`methods`].
 #[must_use]
-pub fn methods_height(methods: &[String]) -> f64 {
-    methods.len().div_ceil(grid(methods).0) as f64 * ROW + 8.0
+pub fn methods_height(on: Canvas, methods: &[String]) -> f64 {
+    methods.len().div_ceil(grid(on, methods).0) as f64 * ROW + 8.0
 }
 
 /// One entry per method: line, marker, name; `top` is the upper edge.
 pub fn methods(scene: &mut Scene, methods: &[String], top: f64) {
     scene.meaning.legend = Some(top);
-    let (columns, width) = grid(methods);
+    let (columns, width) = grid(scene.canvas, methods);
     for (i, method) in methods.iter().enumerate() {
-        let x = MARGIN + (i % columns) as f64 * width;
+        let x = scene.canvas.margin() + (i % columns) as f64 * width;
         let y = top + (i / columns) as f64 * ROW + ROW / 2.0;
         let look = style(i, method);
         scene.key(method, |scene| {
@@ -42,39 +46,76 @@ pub fn methods(scene: &mut Scene, methods: &[String], top: f64) {
     }
 }
 
-/// Height of [`keys`].
-pub const KEYS_HEIGHT: f64 = ROW + 8.0;
+/// What stands before the name of an entry.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Sign {
+    /// A line of these dashes; none for a solid one.
+    Line(&'static [f64]),
+    /// A filled patch.
+    Patch,
+}
 
-/// One row of lines or patches and what they mean, as many as fit; `top` is the upper edge.
-pub fn keys(scene: &mut Scene, entries: &[(String, Ink, bool)], top: f64) {
-    scene.meaning.legend = Some(top);
-    let mut x = MARGIN;
-    let y = top + ROW / 2.0;
-    for (name, ink, patch) in entries {
-        let width = text_width(name, SIZE, false);
-        if x + KEY + width > WIDTH - MARGIN {
-            return;
+/// A name, its colour and its sign.
+pub type Entry = (String, Ink, Sign);
+
+/// Left edge and row of each entry: as many in a row as fit.
+fn places(on: Canvas, entries: &[Entry]) -> Vec<(f64, usize)> {
+    let (mut x, mut row) = (on.margin(), 0);
+    let place = |(name, ..): &Entry| {
+        let width = KEY + text_width(name, SIZE, false);
+        if x > on.margin() && x + width > on.width() - on.margin() {
+            (x, row) = (on.margin(), row + 1);
         }
+        let here = (x, row);
+        x += width + GAP;
+        here
+    };
+    entries.iter().map(place).collect()
+}
+
+/// Height of [`keys`].
+#[must_use]
+pub fn keys_height(on: Canvas, entries: &[Entry]) -> f64 {
+    let rows = places(on, entries).last().map_or(0, |(_, row)| row + 1);
+    rows as f64 * ROW + 8.0
+}
+
+/// Lines or patches and what they mean; `top` is the upper edge.
+pub fn keys(scene: &mut Scene, entries: &[Entry], top: f64) {
+    scene.meaning.legend = Some(top);
+    for ((name, ink, sign), (x, row)) in entries.iter().zip(places(scene.canvas, entries)) {
+        let y = top + row as f64 * ROW + ROW / 2.0;
+        let room = scene.canvas.width() - scene.canvas.margin() - x - KEY;
         scene.key(name, |scene| {
-            if *patch {
-                scene.rect((x + 8.0, y - 5.5), (x + KEY - 8.0, y + 5.5), *ink);
-            } else {
-                scene.line(vec![(x, y), (x + KEY - 6.0, y)], 2.2, *ink);
+            match sign {
+                Sign::Patch => scene.rect((x + 8.0, y - 5.5), (x + KEY - 8.0, y + 5.5), *ink),
+                Sign::Line(dashes) => scene.dashed(&[(x, y), (x + KEY - 6.0, y)], 2.2, *ink, dashes),
             }
-            scene.text(name, (x + KEY, y), SIZE, Anchor::Start, TEXT);
+            scene.text(&fit(name, SIZE, false, room), (x + KEY, y), SIZE, Anchor::Start, TEXT);
         });
-        x += KEY + width + 22.0;
     }
 }
 
-/// A bar of colours with numbers under it and its meaning before it; `top` is the upper edge, 34 px the height.
+/// Height of [`colour_bar`].
+#[must_use]
+pub fn bar_height(on: Canvas) -> f64 {
+    if on == Canvas::Column { 52.0 } else { 34.0 }
+}
+
+/// A bar of colours with numbers under it and its meaning before it, in a column above it; `top` is the upper edge.
 pub fn colour_bar(scene: &mut Scene, meaning: &str, colours: &[RGBColor], ticks: &[(f64, &str)], top: f64) {
     const LENGTH: f64 = 240.0;
     const STEPS: usize = 60;
-    let room = WIDTH - 2.0 * MARGIN - LENGTH - 40.0;
+    let (margin, width) = (scene.canvas.margin(), scene.canvas.width());
+    let above = scene.canvas == Canvas::Column;
+    let room = width - 2.0 * margin - if above { 0.0 } else { LENGTH + 40.0 };
     let meaning = fit(meaning, SIZE, false, room);
-    scene.text(&meaning, (MARGIN, top + 7.0), SIZE, Anchor::Start, TEXT);
-    let left = MARGIN + text_width(&meaning, SIZE, false) + 22.0;
+    scene.text(&meaning, (margin, top + 7.0), SIZE, Anchor::Start, TEXT);
+    let (left, top) = if above {
+        ((width - LENGTH) / 2.0, top + 18.0)
+    } else {
+        (margin + text_width(&meaning, SIZE, false) + 22.0, top)
+    };
     for step in 0..STEPS {
         let from = left + LENGTH * step as f64 / STEPS as f64;
         let ink = ramp(colours, (step as f64 + 0.5) / STEPS as f64);

@@ -6,10 +6,11 @@ use std::collections::BTreeMap;
 
 use secateur_metrics::mask_agreement;
 
+use super::canvas::Canvas;
 use super::meaning::{Datum, X};
 use super::palette::{BLUES, TEXT, ramp, readable_on};
-use super::scene::{Anchor, Scene, WIDTH, fit, text_width};
-use super::{HEAD, MARGIN, legend, percent, titled};
+use super::scene::{Anchor, Scene, fit, text_width};
+use super::{legend, percent, titled};
 use crate::error::Error;
 
 const NAMES: f64 = 11.5;
@@ -44,29 +45,49 @@ pub fn agreement(a: &MethodMasks, b: &MethodMasks) -> Result<Option<f64>, Error>
     Ok((count > 0).then(|| sum / count as f64))
 }
 
+/// Mean Jaccard index of every two seeds of a method; `None` if it has one seed alone.
+///
+/// # Errors
+/// As [`agreement`].
+pub fn between_seeds(masks: &MethodMasks) -> Result<Option<f64>, Error> {
+    let alone = |layers: &Vec<Vec<usize>>| MethodMasks {
+        method: masks.method.clone(),
+        seeds: BTreeMap::from([(0, layers.clone())]),
+    };
+    let seeds: Vec<MethodMasks> = masks.seeds.values().map(alone).collect();
+    let mut found = Vec::new();
+    for (place, a) in seeds.iter().enumerate() {
+        for b in &seeds[..place] {
+            found.extend(agreement(a, b)?);
+        }
+    }
+    Ok((!found.is_empty()).then(|| found.iter().sum::<f64>() / found.len() as f64))
+}
+
 /// Draws the chart of a model with `fraction` removed. `by_chance`: agreement expected of two random sets of that size.
 ///
 /// # Errors
 /// [`Error::Font`].
-pub fn draw(model: &str, fraction: f64, masks: &[MethodMasks], by_chance: f64) -> Result<Scene, Error> {
+pub fn draw(on: Canvas, model: &str, fraction: f64, masks: &[MethodMasks], by_chance: f64) -> Result<Scene, Error> {
     let names = masks
         .iter()
         .map(|m| text_width(&m.method, NAMES, false))
         .fold(40.0, f64::max)
-        .min(190.0);
-    let left = MARGIN + names + 10.0;
+        .min(on.scaled(190.0));
+    let left = on.margin() + names + 10.0;
     let count = masks.len().max(2) as f64 - 1.0;
-    let cell = ((WIDTH - left - MARGIN - 60.0) / count).min(96.0);
+    let beside = if on.paper() { 8.0 } else { 60.0 };
+    let cell = ((on.width() - left - on.margin() - beside) / count).min(96.0);
     let tall = if masks.len() > 8 { 27.0 } else { 32.0 };
-    let top = HEAD + 6.0;
+    let top = on.head() + 6.0;
     let bottom = top + count * tall;
     let foot = bottom + 6.0 + if slanted(masks, cell) { names + 10.0 } else { 18.0 };
-    let height = foot + 52.0;
+    let height = foot + 18.0 + legend::bar_height(on);
     let title = format!(
         "{model}, {} % removed: how far methods keep the same experts",
         percent(fraction)
     );
-    let mut scene = titled(&title, &finding(masks, by_chance)?, height)?;
+    let mut scene = titled(on, &title, &finding(masks, by_chance)?, height)?;
     scene.columns("method", "and", "Jaccard index");
     scene.panel("experts kept", "");
     for (row, method) in masks.iter().enumerate().skip(1) {
@@ -91,7 +112,8 @@ pub fn draw(model: &str, fraction: f64, masks: &[MethodMasks], by_chance: f64) -
             scene.text(&name, (x, bottom + 13.0), NAMES, Anchor::Middle, TEXT);
         }
     }
-    let meaning = "experts kept by both / by either, mean over layers and seeds";
+    let long = "experts kept by both / by either, mean over layers and seeds";
+    let meaning = on.words(long, "experts kept by both / by either, mean");
     let ticks = [(0.0, "0"), (0.5, "0.5"), (1.0, "1")];
     legend::colour_bar(&mut scene, meaning, &BLUES, &ticks, foot + 12.0);
     Ok(scene)
@@ -154,6 +176,16 @@ mod tests {
         let b = masks("b", &[&[0, 1], &[1, 2]]);
         assert!((agreement(&a, &b).unwrap().unwrap() - f64::midpoint(1.0, 1.0 / 3.0)).abs() < 1e-12);
         assert_eq!(agreement(&a, &a).unwrap(), Some(1.0));
+    }
+
+    #[test]
+    fn seeds_of_a_method_are_compared_in_pairs() {
+        let mut a = masks("a", &[&[0, 1]]);
+        assert_eq!(between_seeds(&a).unwrap(), None);
+        a.seeds.insert(1, vec![vec![0, 1]]);
+        a.seeds.insert(2, vec![vec![1, 2]]);
+        let expected = (1.0 + 1.0 / 3.0 + 1.0 / 3.0) / 3.0;
+        assert!((between_seeds(&a).unwrap().unwrap() - expected).abs() < 1e-12);
     }
 
     #[test]

@@ -175,11 +175,12 @@ impl Scene {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::charts::canvas::Canvas;
     use crate::charts::palette::TEXT;
 
     #[test]
     fn shapes_and_numbers_know_their_series() {
-        let mut scene = Scene::new("t", 50.0).unwrap();
+        let mut scene = Scene::new(Canvas::Page, "t", 50.0).unwrap();
         scene.circle((1.0, 1.0), 1.0, TEXT);
         scene.panel("left", "%");
         for name in ["a", "b", "a"] {

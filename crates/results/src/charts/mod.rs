@@ -1,9 +1,12 @@
 //! Charts, one file each. A chart is a function from plain values to a [`scene::Scene`].
 
+pub mod canvas;
 pub mod scene;
 pub mod meaning;
 pub mod drawing;
 pub mod render;
+pub mod pdf;
+mod pdf_font;
 pub mod palette;
 pub mod panel;
 pub mod legend;
@@ -17,30 +20,26 @@ pub mod regression_bars;
 pub mod mask_agreement;
 pub mod number_grid;
 pub mod saliency_layers;
+pub mod memory_speed;
 pub mod expert_routing;
+use canvas::Canvas;
 use palette::{QUIET, TEXT};
-use scene::{Anchor, Scene, WIDTH, fit};
+use scene::{Anchor, Scene, fit};
 
 use crate::error::Error;
 
-/// Left and right edge of titles and legends.
-pub(crate) const MARGIN: f64 = 16.0;
-/// Height that the title and its line take.
-pub(crate) const HEAD: f64 = 58.0;
-
 /// A canvas with a title and a line below it that says how to read the chart, or what it shows.
-pub(crate) fn titled(title: &str, line: &str, height: f64) -> Result<Scene, Error> {
-    let mut scene = Scene::new(title, height)?;
+/// On paper the caption says both.
+pub(crate) fn titled(on: Canvas, title: &str, line: &str, height: f64) -> Result<Scene, Error> {
+    let mut scene = Scene::new(on, title, height)?;
     scene.line = scene::clean(line);
-    let room = WIDTH - 2.0 * MARGIN;
-    scene.bold(&fit(title, 15.0, true, room), (MARGIN, 20.0), 15.0, Anchor::Start, TEXT);
-    scene.text(
-        &fit(line, 11.5, false, room),
-        (MARGIN, 41.0),
-        11.5,
-        Anchor::Start,
-        QUIET,
-    );
+    if on.paper() {
+        return Ok(scene);
+    }
+    let (margin, room) = (on.margin(), on.width() - 2.0 * on.margin());
+    scene.bold(&fit(title, 15.0, true, room), (margin, 20.0), 15.0, Anchor::Start, TEXT);
+    let line = fit(line, 11.5, false, room);
+    scene.text(&line, (margin, 41.0), 11.5, Anchor::Start, QUIET);
     Ok(scene)
 }
 
@@ -57,6 +56,12 @@ pub(crate) fn left_out(all: usize, drawn: usize, what: &str, table: &str) -> Str
 pub(crate) fn fraction_ink(place: usize, of: usize) -> scene::Ink {
     let share = if of > 1 { place as f64 / (of - 1) as f64 } else { 1.0 };
     palette::ramp(&palette::HEAT, share)
+}
+
+/// Dashes of ascending fractions removed; no two of a chart's are equal, nor that of the unpruned model, which has none.
+pub(crate) fn fraction_dashes(place: usize) -> &'static [f64] {
+    const DASHES: [&[f64]; 4] = [&[2.0, 2.5], &[5.0, 2.5], &[9.0, 3.0, 2.0, 3.0], &[12.0, 3.0]];
+    DASHES[place % DASHES.len()]
 }
 
 /// A share as a percentage without its sign: `12.5`, `50`.

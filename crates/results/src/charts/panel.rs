@@ -1,5 +1,6 @@
 //! A frame with axes into which data is drawn.
 
+use super::canvas::Canvas;
 use super::palette::{AXIS, GRID, QUIET, TEXT};
 use super::scene::{Anchor, Scene, text_width};
 
@@ -135,8 +136,18 @@ impl Panel {
     /// Writes a title over the panel and a small line under the title.
     pub fn title(&self, scene: &mut Scene, title: &str, line: &str) {
         let Frame { left, top, width, .. } = self.frame;
-        let title = super::scene::fit(title, 12.5, true, width);
-        scene.bold(&title, (left, top - 28.0), 12.5, Anchor::Start, TEXT);
+        scene.bases.push(format!("{title}: {line}"));
+        let size = scene.canvas.heading();
+        let title = super::scene::fit(title, size, true, width);
+        scene.bold(&title, (left, top - 28.0), size, Anchor::Start, TEXT);
+        // A column has no room for the tasks; the caption has them.
+        let short = line.split(": ").next().unwrap_or(line);
+        let wide = text_width(line, 10.5, false) > width;
+        let line = if scene.canvas == Canvas::Column && wide {
+            short
+        } else {
+            line
+        };
         let line = super::scene::fit(line, 10.5, false, width);
         scene.text(&line, (left, top - 12.0), 10.5, Anchor::Start, QUIET);
     }
@@ -152,7 +163,8 @@ impl Panel {
 
     /// Writes the title of the vertical axis.
     pub fn y_title(&self, scene: &mut Scene, title: &str) {
-        let at = (self.frame.left - 42.0, self.frame.top + self.frame.height / 2.0);
+        let before = if scene.canvas.paper() { 39.0 } else { 42.0 };
+        let at = (self.frame.left - before, self.frame.top + self.frame.height / 2.0);
         scene.upright(title, at, 11.5, TEXT);
     }
 

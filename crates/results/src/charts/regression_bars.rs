@@ -6,11 +6,12 @@ use std::collections::BTreeSet;
 use secateur_metrics::regressions::Kind;
 use secateur_metrics::value::{PROBABILITIES, RULES};
 
+use super::canvas::Canvas;
+use super::legend::Sign;
 use super::meaning::{Datum, X};
 use super::palette::{AXIS, GAIN, GRID, LOSS, QUIET, TEXT};
-use super::render::register_fonts;
-use super::scene::{Anchor, Ink, Scene, WIDTH, fit, text_width};
-use super::{HEAD, MARGIN, left_out, legend, percent, titled};
+use super::scene::{Anchor, Ink, Scene, fit, text_width};
+use super::{left_out, legend, percent, titled};
 use crate::changes::Change;
 use crate::error::Error;
 use crate::shown::{FRACTIONS, Shown, some};
@@ -23,14 +24,17 @@ const BACK: &str = "the way back";
 const INTERVAL: &str = "95 % interval";
 const ROW: f64 = 17.0;
 const HEADING: f64 = 26.0;
-/// Size of numbers.
-const COUNTS: f64 = 9.5;
 const BAR: f64 = 9.0;
 
 /// The rows of one task: a loss with its metric, in the order of kinds.
 struct Block<'a> {
     task: &'a str,
     rows: Vec<(Kind, &'a str, &'a str)>,
+}
+
+/// Size of the numbers at bars.
+fn counts(on: Canvas) -> f64 {
+    if on.paper() { 10.5 } else { 9.5 }
 }
 
 /// Columns, and where they stand.
@@ -45,13 +49,14 @@ struct Grid<'a> {
 }
 
 impl<'a> Grid<'a> {
-    fn new(here: Vec<&'a Change>) -> Self {
+    fn new(on: Canvas, here: Vec<&'a Change>) -> Self {
         let fractions: BTreeSet<u64> = here.iter().map(|c| c.fraction.to_bits()).collect();
         let fractions: Vec<f64> = fractions.into_iter().map(f64::from_bits).collect();
         let fractions = some(&fractions, FRACTIONS);
-        let left = MARGIN + NAMES;
-        let width = (WIDTH - left - MARGIN) / fractions.len().max(1) as f64;
-        let numbers = here.iter().map(|c| text_width(&number(c), COUNTS, false));
+        let left = on.margin() + NAMES;
+        let width = (on.width() - left - on.margin()) / fractions.len().max(1) as f64;
+        let counts = counts(on);
+        let numbers = here.iter().map(|c| text_width(&number(c), counts, false));
         let long = width / 2.0 - numbers.fold(0.0, f64::max) - 7.0;
         Self {
             here,
@@ -81,7 +86,8 @@ impl<'a> Grid<'a> {
                     interval(scene, (middle, across), side * self.long, change);
                     let ink = if change.count > 0.0 { TEXT } else { QUIET };
                     let at = (middle + side * (self.long + 4.0), across);
-                    scene.text(&number(change), at, COUNTS, anchor, ink);
+                    let size = counts(scene.canvas);
+                    scene.text(&number(change), at, size, anchor, ink);
                 }
             }
         }
@@ -92,11 +98,9 @@ impl<'a> Grid<'a> {
 ///
 /// # Errors
 /// [`Error::Font`].
-pub fn draw(all: &[Change], domain: &str, shown: &Shown) -> Result<Option<Scene>, Error> {
+pub fn draw(on: Canvas, all: &[Change], domain: &str, shown: &Shown) -> Result<Option<Scene>, Error> {
     let of = |c: &&Change| c.place.model == shown.model && c.place.method == shown.method && c.place.domain == domain;
-    // Widths of numbers are measured before the canvas is made.
-    register_fonts()?;
-    let grid = Grid::new(all.iter().filter(of).collect());
+    let grid = Grid::new(on, all.iter().filter(of).collect());
     let mut blocks = blocks(&grid.here, &grid.fractions);
     let tasks = blocks.len();
     blocks.truncate(TASKS);
@@ -104,39 +108,43 @@ pub fn draw(all: &[Change], domain: &str, shown: &Shown) -> Result<Option<Scene>
         return Ok(None);
     }
     let rows: usize = blocks.iter().map(|block| block.rows.len()).sum();
-    let top = HEAD + 24.0;
+    let top = on.head() + 24.0;
     let below = top + rows as f64 * ROW + blocks.len() as f64 * HEADING + 12.0;
+    let entries = [
+        (WORSE.to_owned(), LOSS, Sign::Patch),
+        (BACK.to_owned(), GAIN, Sign::Patch),
+        (INTERVAL.to_owned(), TEXT, Sign::Line(&[])),
+    ];
     let title = format!("{}, {domain}: what {} changed item by item", shown.model, shown.method);
     let line = format!(
         "Items that changed / items at risk, and their share; kinds without a change are left out.{}",
         left_out(tasks, blocks.len(), "tasks", "regressions")
     );
-    let mut scene = titled(&title, &line, below + legend::KEYS_HEIGHT)?;
+    let mut scene = titled(on, &title, &line, below + legend::keys_height(on, &entries))?;
     scene.columns("change", "removed, %", "share of the items at risk");
     for (column, fraction) in grid.fractions.iter().enumerate() {
         let middle = grid.left + (column as f64 + 0.5) * grid.width;
         let head = format!("{} % removed", percent(*fraction));
-        scene.bold(&head, (middle, HEAD + 12.0), 11.5, Anchor::Middle, TEXT);
+        scene.bold(&head, (middle, on.head() + 12.0), 11.5, Anchor::Middle, TEXT);
     }
     let mut y = top;
     for block in &blocks {
         scene.panel(block.task, "%");
         let name = fit(block.task, 11.5, true, NAMES + grid.width);
-        scene.bold(&name, (MARGIN, y + HEADING / 2.0 + 2.0), 11.5, Anchor::Start, TEXT);
-        scene.line(vec![(MARGIN, y + 2.0), (WIDTH - MARGIN, y + 2.0)], 1.0, GRID);
+        scene.bold(&name, (on.margin(), y + HEADING / 2.0 + 2.0), 11.5, Anchor::Start, TEXT);
+        scene.line(
+            vec![(on.margin(), y + 2.0), (on.width() - on.margin(), y + 2.0)],
+            1.0,
+            GRID,
+        );
         y += HEADING;
         for row in &block.rows {
             let words = fit(&words(row, &block.rows), 10.5, false, NAMES - 8.0);
-            scene.text(&words, (MARGIN, y + ROW / 2.0), 10.5, Anchor::Start, QUIET);
+            scene.text(&words, (on.margin(), y + ROW / 2.0), 10.5, Anchor::Start, QUIET);
             grid.row(&mut scene, y, block.task, (row.0, row.1));
             y += ROW;
         }
     }
-    let entries = [
-        (WORSE.to_owned(), LOSS, true),
-        (BACK.to_owned(), GAIN, true),
-        (INTERVAL.to_owned(), TEXT, false),
-    ];
     legend::keys(&mut scene, &entries, below);
     Ok(Some(scene))
 }

@@ -4,12 +4,14 @@
 use secateur_metrics::calibration::{Bin, expected};
 use secateur_metrics::curves::Diagrams;
 
+use super::canvas::Canvas;
+use super::legend::Sign;
 use super::meaning::{Datum, X};
 use super::palette::{AXIS, EMPTY, GAIN, LOSS, QUIET, TEXT, ramp};
 use super::panel::{Axis, Frame, Panel};
 use super::risk_coverage::{Task, fractions, seed_note, tasks};
-use super::scene::{Anchor, Scene, WIDTH, fit};
-use super::{HEAD, MARGIN, left_out, legend, palette, percent, titled};
+use super::scene::{Anchor, Scene, fit};
+use super::{left_out, legend, palette, percent, titled};
 use crate::changes::DiagramsOf;
 use crate::error::Error;
 use crate::shown::{FRACTIONS, Shown};
@@ -20,8 +22,6 @@ const RIGHT: &str = "right";
 const TOO_SURE: &str = "too confident by";
 const NOT_SURE: &str = "not confident enough by";
 const ITEMS: &str = "items";
-const LEFT: f64 = 62.0;
-const GAP: f64 = 20.0;
 const ROW: f64 = 124.0;
 /// Height of the bars that count items.
 const COUNTS: f64 = 22.0;
@@ -31,7 +31,7 @@ const BETWEEN: f64 = 92.0;
 ///
 /// # Errors
 /// [`Error::Font`].
-pub fn draw(all: &[DiagramsOf<'_>], shown: &Shown) -> Result<Option<Scene>, Error> {
+pub fn draw(on: Canvas, all: &[DiagramsOf<'_>], shown: &Shown) -> Result<Option<Scene>, Error> {
     let mut tasks = tasks(all, shown);
     let number = tasks.len();
     tasks.truncate(ROWS);
@@ -39,8 +39,9 @@ pub fn draw(all: &[DiagramsOf<'_>], shown: &Shown) -> Result<Option<Scene>, Erro
         return Ok(None);
     }
     let fractions = fractions(&tasks);
-    let width = (WIDTH - LEFT - 18.0 - GAP * FRACTIONS as f64) / (FRACTIONS + 1) as f64;
-    let top = HEAD + 60.0;
+    let gap = if on.paper() { 12.0 } else { 20.0 };
+    let width = on.share(FRACTIONS + 1, gap);
+    let top = on.head() + 60.0;
     let below = top + tasks.len() as f64 * (ROW + COUNTS + BETWEEN) - BETWEEN + 48.0;
     let title = format!("{}, {}: is confidence deserved?", shown.model, shown.method);
     let line = format!(
@@ -48,15 +49,17 @@ pub fn draw(all: &[DiagramsOf<'_>], shown: &Shown) -> Result<Option<Scene>, Erro
         seed_note(all, &tasks),
         left_out(number, tasks.len(), "tasks", "diagrams")
     );
-    let mut scene = titled(&title, &line, below + legend::KEYS_HEIGHT)?;
+    let entries = entries();
+    let mut scene = titled(on, &title, &line, below + legend::keys_height(on, &entries))?;
     scene.columns("shown", "mean confidence, %", "right");
     for (place, task) in tasks.iter().enumerate() {
         let top = top + place as f64 * (ROW + COUNTS + BETWEEN);
-        let name = fit(task.name, 12.5, true, WIDTH - LEFT - MARGIN);
-        scene.bold(&name, (LEFT, top - 46.0), 12.5, Anchor::Start, TEXT);
+        let (left, size) = (on.left(), on.heading());
+        let name = fit(task.name, size, true, on.width() - left - on.margin());
+        scene.bold(&name, (left, top - 46.0), size, Anchor::Start, TEXT);
         for (column, (head, diagrams)) in columns(task, &fractions).into_iter().enumerate() {
             let frame = Frame {
-                left: LEFT + column as f64 * (width + GAP),
+                left: left + column as f64 * (width + gap),
                 top,
                 width,
                 height: ROW,
@@ -67,16 +70,19 @@ pub fn draw(all: &[DiagramsOf<'_>], shown: &Shown) -> Result<Option<Scene>, Erro
             }
         }
     }
-    let middle = (WIDTH / 2.0, below - 16.0);
+    let middle = (on.width() / 2.0, below - 16.0);
     scene.text("confidence, %", middle, 11.5, Anchor::Middle, TEXT);
-    let entries = [
-        (RIGHT.to_owned(), right_ink(), true),
-        (TOO_SURE.to_owned(), LOSS.faded(0.45), true),
-        (NOT_SURE.to_owned(), GAIN.faded(0.45), true),
-        (ITEMS.to_owned(), AXIS, true),
-    ];
     legend::keys(&mut scene, &entries, below);
     Ok(Some(scene))
+}
+
+fn entries() -> [legend::Entry; 4] {
+    [
+        (RIGHT.to_owned(), right_ink(), Sign::Patch),
+        (TOO_SURE.to_owned(), LOSS.faded(0.45), Sign::Patch),
+        (NOT_SURE.to_owned(), GAIN.faded(0.85), Sign::Patch),
+        (ITEMS.to_owned(), AXIS, Sign::Patch),
+    ]
 }
 
 fn right_ink() -> super::scene::Ink {
@@ -144,11 +150,11 @@ fn bar(scene: &mut Scene, panel: &Panel, bin: &Bin) {
     });
     let (low, high) = (bin.accuracy.min(bin.confidence), bin.accuracy.max(bin.confidence));
     let (name, ink) = if bin.confidence > bin.accuracy {
-        (TOO_SURE, LOSS)
+        (TOO_SURE, LOSS.faded(0.45))
     } else {
-        (NOT_SURE, GAIN)
+        (NOT_SURE, GAIN.faded(0.85))
     };
-    scene.series(name, |scene| rect(scene, low, high, ink.faded(0.45)));
+    scene.series(name, |scene| rect(scene, low, high, ink));
     let ((left, y), (right, _)) = (panel.at(lower, bin.accuracy), panel.at(upper, bin.accuracy));
     scene.series(RIGHT, |scene| {
         scene.line(vec![(left + 0.6, y), (right - 0.6, y)], 1.6, TEXT);

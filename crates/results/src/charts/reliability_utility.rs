@@ -2,16 +2,15 @@
 
 use secateur_metrics::value::Aspect;
 
+use super::canvas::Canvas;
 use super::meaning::{Datum, X};
 use super::palette::{AXIS, QUIET, mark, style};
 use super::panel::{Axis, Frame, Panel};
-use super::scene::{Scene, WIDTH};
-use super::{HEAD, basis, capital, coverage_note, curves_in, domains, legend, percent, titled, uncovered};
+use super::scene::Scene;
+use super::{basis, capital, coverage_note, curves_in, domains, legend, percent, titled, uncovered};
 use crate::aggregate::Aggregate;
 use crate::error::Error;
 
-const LEFT: f64 = 62.0;
-const GAP: f64 = 50.0;
 const HEIGHT: f64 = 330.0;
 
 /// One method's way: fraction, utility, reliability, coverage.
@@ -21,18 +20,19 @@ type Path = Vec<(f64, f64, f64, f64)>;
 ///
 /// # Errors
 /// [`Error::Font`].
-pub fn draw(all: &Aggregate, model: &str, kind: &str) -> Result<Scene, Error> {
+pub fn draw(on: Canvas, all: &Aggregate, model: &str, kind: &str) -> Result<Scene, Error> {
     let methods = all.methods();
     let domains = domains(all, model, kind);
-    let columns = domains.len().max(1) as f64;
-    let width = (WIDTH - LEFT - 18.0 - GAP * (columns - 1.0)) / columns;
-    let top = HEAD + 40.0;
-    let below = top + HEIGHT + 50.0;
-    let height = below + legend::methods_height(&methods);
+    let gap = if on.paper() { 34.0 } else { 50.0 };
+    let width = on.share(domains.len(), gap);
+    let tall = if on == Canvas::Column { 150.0 } else { on.scaled(HEIGHT) };
+    let top = on.head() + 40.0;
+    let below = top + tall + 50.0;
+    let height = below + legend::methods_height(on, &methods);
     let title = format!("{model}, {kind}: reliability kept against utility kept");
     let line = "Paths start at the unpruned model; markers grow with the share removed. Below the dotted diagonal, reliability went first.";
     let line = line.to_owned() + coverage_note(all, model, kind);
-    let mut scene = titled(&title, &line, height)?;
+    let mut scene = titled(on, &title, &line, height)?;
     scene.columns("method", "utility kept, %", "reliability kept");
     let paths: Vec<Vec<Path>> = domains
         .iter()
@@ -43,10 +43,10 @@ pub fn draw(all: &Aggregate, model: &str, kind: &str) -> Result<Scene, Error> {
     let y = range(points().map(|p| p.2));
     for (column, domain) in domains.iter().enumerate() {
         let frame = Frame {
-            left: LEFT + column as f64 * (width + GAP),
+            left: on.left() + column as f64 * (width + gap),
             top,
             width,
-            height: HEIGHT,
+            height: tall,
         };
         let panel = Panel {
             frame,
@@ -60,9 +60,12 @@ pub fn draw(all: &Aggregate, model: &str, kind: &str) -> Result<Scene, Error> {
             &capital(domain),
             &basis(&curves_in(all, model, (domain, kind))),
         );
-        panel.x_title(&mut scene, "utility kept, % of unpruned");
+        panel.x_title(&mut scene, on.words("utility kept, % of unpruned", "utility kept, %"));
         if column == 0 {
-            panel.y_title(&mut scene, "reliability kept, % of unpruned");
+            panel.y_title(
+                &mut scene,
+                on.words("reliability kept, % of unpruned", "reliability kept, %"),
+            );
         }
         guides(&mut scene, &panel);
         for (i, path) in paths[column].iter().enumerate() {

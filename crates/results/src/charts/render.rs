@@ -7,7 +7,8 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{FontStyle, register_font};
 
-use super::scene::{Anchor, Ink, Label, Scene, Shape, WIDTH};
+use super::canvas::POINTS;
+use super::scene::{Anchor, Ink, Label, Scene, Shape};
 use crate::error::Error;
 
 /// The font list that SVG readers see: the shipped font, then faces that are no wider.
@@ -21,8 +22,8 @@ const SAVED: usize = 2;
 /// Drawn pixels per saved one, across and down.
 const OVER: usize = 2;
 
-static REGULAR: &[u8] = include_bytes!("../../fonts/DejaVuSans.ttf");
-static BOLD: &[u8] = include_bytes!("../../fonts/DejaVuSans-Bold.ttf");
+pub(super) static REGULAR: &[u8] = include_bytes!("../../fonts/DejaVuSans.ttf");
+pub(super) static BOLD: &[u8] = include_bytes!("../../fonts/DejaVuSans-Bold.ttf");
 
 /// Makes the shipped fonts known to plotters; later calls do nothing.
 ///
@@ -37,7 +38,7 @@ pub fn register_fonts() -> Result<(), Error> {
     if done { Ok(()) } else { Err(Error::Font) }
 }
 
-/// The chart as an SVG document, sized in CSS pixels.
+/// The chart as an SVG document, sized in CSS pixels; in points on paper.
 ///
 /// # Errors
 /// [`Error::Draw`] if plotters cannot draw it.
@@ -56,11 +57,18 @@ pub fn svg(scene: &Scene) -> Result<String, Error> {
         Some(&document[start + end + 1..])
     });
     let body = body.ok_or_else(|| drawing(scene, &"no svg element"))?;
+    let size = |length: f64| {
+        if scene.canvas.paper() {
+            format!("{:.2}pt", length * POINTS)
+        } else {
+            length.to_string()
+        }
+    };
     Ok(format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{}\" height=\"{}\" viewBox=\"0 0 {width} {height}\" \
          role=\"img\">\n<title>{}</title>{}{body}",
-        WIDTH,
-        scene.height.ceil(),
+        size(scene.canvas.width()),
+        size(scene.height.ceil()),
         escape(&scene.title),
         if scene.line.is_empty() {
             String::new()
@@ -96,7 +104,10 @@ pub fn png(scene: &Scene) -> Result<Vec<u8>, Error> {
 
 #[allow(clippy::cast_sign_loss)] // sizes are positive
 fn drawn_size(scene: &Scene) -> (u32, u32) {
-    ((WIDTH * DRAWN) as u32, (scene.height.ceil() * DRAWN) as u32)
+    (
+        (scene.canvas.width() * DRAWN) as u32,
+        (scene.height.ceil() * DRAWN) as u32,
+    )
 }
 
 /// Averages squares of `OVER × OVER` pixels.
@@ -220,16 +231,17 @@ pub(crate) fn escape(text: &str) -> String {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::charts::canvas::Canvas;
     use crate::charts::palette::TEXT;
 
     #[test]
     fn both_renderings_are_the_same_twice_and_not_blank() {
-        let mut scene = Scene::new("<b> & co", 60.0).unwrap();
+        let mut scene = Scene::new(Canvas::Page, "<b> & co", 60.0).unwrap();
         scene.bold("A & B <c>", (20.0, 30.0), 14.0, Anchor::Start, TEXT);
         scene.upright("up", (840.0, 30.0), 11.0, TEXT);
         let (first, second) = (png(&scene).unwrap(), png(&scene).unwrap());
         assert_eq!(first, second);
-        let blank = png(&Scene::new("", 60.0).unwrap()).unwrap();
+        let blank = png(&Scene::new(Canvas::Page, "", 60.0).unwrap()).unwrap();
         assert_ne!(first, blank);
         let document = svg(&scene).unwrap();
         assert_eq!(document, svg(&scene).unwrap());

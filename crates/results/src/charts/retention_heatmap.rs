@@ -4,11 +4,10 @@ use std::collections::BTreeSet;
 
 use secateur_metrics::value::Aspect;
 
+use super::canvas::Canvas;
 use super::palette::{EMPTY, LOSS_GAIN, QUIET, TEXT, ramp, readable_on};
-use super::scene::{Anchor, Scene, WIDTH, fit, text_width};
-use super::{
-    HEAD, MARGIN, capital, coverage_note, curves_in, domains, legend, of_point, percent, titled, whole_percent,
-};
+use super::scene::{Anchor, Scene, fit, text_width};
+use super::{capital, coverage_note, curves_in, domains, legend, of_point, percent, titled, whole_percent};
 use crate::aggregate::{Aggregate, Point};
 use crate::error::Error;
 
@@ -20,7 +19,7 @@ const NAMES: f64 = 11.5;
 ///
 /// # Errors
 /// [`Error::Font`].
-pub fn draw(all: &Aggregate, model: &str, kind: &str) -> Result<Scene, Error> {
+pub fn draw(on: Canvas, all: &Aggregate, model: &str, kind: &str) -> Result<Scene, Error> {
     let methods = all.methods();
     let domains = domains(all, model, kind);
     let fractions = fractions(all, model, kind);
@@ -29,11 +28,11 @@ pub fn draw(all: &Aggregate, model: &str, kind: &str) -> Result<Scene, Error> {
         .iter()
         .map(|m| text_width(m, NAMES, false))
         .fold(40.0, f64::max)
-        .min(190.0);
-    let left = MARGIN + names + 10.0;
-    let width = (WIDTH - left - MARGIN - GAP * (columns - 1.0)) / columns;
+        .min(on.scaled(190.0));
+    let left = on.margin() + names + 10.0;
+    let width = (on.width() - left - on.margin() - GAP * (columns - 1.0)) / columns;
     let block = methods.len() as f64 * CELL;
-    let height = HEAD + 2.0 * (block + 62.0) + 66.0;
+    let height = on.head() + 2.0 * (block + 62.0) + 32.0 + legend::bar_height(on);
     let title = format!("{model}, {kind}: share of the unpruned performance kept, %");
     let n = |d: &String| {
         let points = curves_in(all, model, (d, kind)).into_iter().flat_map(|c| &c.points);
@@ -42,11 +41,11 @@ pub fn draw(all: &Aggregate, model: &str, kind: &str) -> Result<Scene, Error> {
     let n: Vec<_> = domains.iter().map(n).collect();
     let note = coverage_note(all, model, kind);
     let line = format!("Bold: the 95 % interval excludes 100 %. n = {}.{note}", n.join(", "));
-    let mut scene = titled(&title, &line, height)?;
+    let mut scene = titled(on, &title, &line, height)?;
     scene.columns("method", "removed, %", "kept");
     let floor = floor(all, model, kind);
     for (row, aspect) in [Aspect::Utility, Aspect::Reliability].into_iter().enumerate() {
-        let top = HEAD + 28.0 + row as f64 * (block + 62.0);
+        let top = on.head() + 28.0 + row as f64 * (block + 62.0);
         for (i, method) in methods.iter().enumerate() {
             let y = top + (i as f64 + 0.5) * CELL;
             let name = fit(method, NAMES, false, names);
@@ -55,8 +54,8 @@ pub fn draw(all: &Aggregate, model: &str, kind: &str) -> Result<Scene, Error> {
         for (column, domain) in domains.iter().enumerate() {
             let x = left + column as f64 * (width + GAP);
             let name = if row == 0 { "utility" } else { "reliability" };
-            let head = fit(&format!("{}: {name}", capital(domain)), 12.5, true, width);
-            scene.bold(&head, (x, top - 13.0), 12.5, Anchor::Start, TEXT);
+            let head = fit(&format!("{}: {name}", capital(domain)), on.heading(), true, width);
+            scene.bold(&head, (x, top - 13.0), on.heading(), Anchor::Start, TEXT);
             scene.panel(&format!("{}: {name} kept", capital(domain)), "% of unpruned");
             let cell = width / fractions.len().max(1) as f64;
             for (j, fraction) in fractions.iter().enumerate() {
@@ -72,10 +71,18 @@ pub fn draw(all: &Aggregate, model: &str, kind: &str) -> Result<Scene, Error> {
             }
         }
     }
-    let middle = (left + (WIDTH - left - MARGIN) / 2.0, height - 69.0);
+    let middle = (
+        left + (on.width() - left - on.margin()) / 2.0,
+        height - 35.0 - legend::bar_height(on),
+    );
     let title = "experts removed from each layer, %";
     scene.text(title, middle, 11.5, Anchor::Middle, TEXT);
-    colour_bar(&mut scene, floor, highest(all, model, kind), height - 38.0);
+    colour_bar(
+        &mut scene,
+        floor,
+        highest(all, model, kind),
+        height - 4.0 - legend::bar_height(on),
+    );
     Ok(scene)
 }
 

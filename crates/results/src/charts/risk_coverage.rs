@@ -3,21 +3,20 @@
 
 use std::collections::BTreeSet;
 
+use super::canvas::Canvas;
+use super::legend::Sign;
 use super::meaning::{Datum, X};
 use super::palette::TEXT;
 use super::panel::{Axis, Frame, Panel};
-use super::scene::{Ink, Scene, WIDTH};
-use super::{HEAD, fraction_ink, left_out, legend, percent, titled};
+use super::scene::{Ink, Scene};
+use super::{fraction_dashes, fraction_ink, left_out, legend, percent, titled};
 use crate::changes::DiagramsOf;
 use crate::error::Error;
 use crate::shown::{FRACTIONS, Shown, some};
 
 const UNPRUNED: &str = "unpruned";
-const COLUMNS: usize = 3;
 /// Tasks that a chart holds.
 pub const PANELS: usize = 9;
-const LEFT: f64 = 62.0;
-const GAP: f64 = 44.0;
 const ROW: f64 = 150.0;
 const BETWEEN: f64 = 66.0;
 
@@ -72,18 +71,19 @@ pub(crate) fn seed_note(all: &[DiagramsOf<'_>], tasks: &[Task<'_>]) -> String {
 ///
 /// # Errors
 /// [`Error::Font`].
-pub fn draw(all: &[DiagramsOf<'_>], shown: &Shown) -> Result<Option<Scene>, Error> {
+pub fn draw(on: Canvas, all: &[DiagramsOf<'_>], shown: &Shown) -> Result<Option<Scene>, Error> {
     let mut tasks = tasks(all, shown);
     let number = tasks.len();
     tasks.truncate(PANELS);
     if tasks.is_empty() {
         return Ok(None);
     }
-    let columns = tasks.len().min(COLUMNS);
-    let rows = tasks.len().div_ceil(COLUMNS);
-    let width = ((WIDTH - LEFT - 18.0 - GAP * (columns - 1) as f64) / columns as f64).min(370.0);
-    let top = HEAD + 44.0;
-    let below = top + rows as f64 * (ROW + BETWEEN) - BETWEEN + 48.0;
+    let most = if on == Canvas::Column { 2 } else { 3 };
+    let rows = tasks.len().div_ceil(most);
+    let gap = if on.paper() { 34.0 } else { 44.0 };
+    let (width, tall) = (on.share(tasks.len().min(most), gap).min(370.0), on.scaled(ROW));
+    let top = on.head() + 44.0;
+    let below = top + rows as f64 * (tall + BETWEEN) - BETWEEN + 48.0;
     let title = format!(
         "{}, {}: errors among the most confident answers",
         shown.model, shown.method
@@ -93,35 +93,41 @@ pub fn draw(all: &[DiagramsOf<'_>], shown: &Shown) -> Result<Option<Scene>, Erro
         seed_note(all, &tasks),
         left_out(number, tasks.len(), "tasks", "diagrams")
     );
-    let mut scene = titled(&title, &line, below + legend::KEYS_HEIGHT)?;
-    scene.columns("share removed", "answered, %", "wrong among them");
     let fractions = fractions(&tasks);
+    let entries = entries(&fractions);
+    let mut scene = titled(on, &title, &line, below + legend::keys_height(on, &entries))?;
+    scene.columns("share removed", "answered, %", "wrong among them");
     for (place, task) in tasks.iter().enumerate() {
-        let (row, column) = (place / COLUMNS, place % COLUMNS);
+        let (row, column) = (place / most, place % most);
         let frame = Frame {
-            left: LEFT + column as f64 * (width + GAP),
-            top: top + row as f64 * (ROW + BETWEEN),
+            left: on.left() + column as f64 * (width + gap),
+            top: top + row as f64 * (tall + BETWEEN),
             width,
-            height: ROW,
+            height: tall,
         };
-        let last = place + COLUMNS >= tasks.len();
+        let last = place + most >= tasks.len();
         panel(&mut scene, frame, task, &fractions, (column == 0, last));
-    }
-    let mut entries = vec![(UNPRUNED.to_owned(), TEXT, false)];
-    for (i, fraction) in fractions.iter().enumerate() {
-        let ink = fraction_ink(i, fractions.len());
-        entries.push((removed(*fraction), ink, false));
     }
     legend::keys(&mut scene, &entries, below);
     Ok(Some(scene))
+}
+
+/// The unpruned model and each fraction.
+fn entries(fractions: &[f64]) -> Vec<legend::Entry> {
+    let mut entries = vec![(UNPRUNED.to_owned(), TEXT, Sign::Line(&[]))];
+    for (i, fraction) in fractions.iter().enumerate() {
+        let ink = fraction_ink(i, fractions.len());
+        entries.push((removed(*fraction), ink, Sign::Line(fraction_dashes(i))));
+    }
+    entries
 }
 
 fn removed(fraction: f64) -> String {
     format!("{} % removed", percent(fraction))
 }
 
-/// Name, points (coverage, risk), colour and width of a line.
-type Curve<'a> = (String, &'a [(f64, f64)], Ink, f64);
+/// Name, points (coverage, risk), colour, width and dashes of a line.
+type Curve<'a> = (String, &'a [(f64, f64)], Ink, f64, &'static [f64]);
 
 fn panel(scene: &mut Scene, frame: Frame, task: &Task<'_>, fractions: &[f64], (first, last): (bool, bool)) {
     let mut lines: Vec<Curve<'_>> = Vec::new();
@@ -133,10 +139,17 @@ fn panel(scene: &mut Scene, frame: Frame, task: &Task<'_>, fractions: &[f64], (f
                 d.diagrams.risk_coverage.as_slice(),
                 fraction_ink(i, fractions.len()),
                 1.8,
+                fraction_dashes(i),
             )
         }));
     }
-    lines.push((UNPRUNED.to_owned(), &task.unpruned.diagrams.risk_coverage, TEXT, 2.2));
+    lines.push((
+        UNPRUNED.to_owned(),
+        &task.unpruned.diagrams.risk_coverage,
+        TEXT,
+        2.2,
+        &[],
+    ));
     let risks = lines.iter().flat_map(|(_, points, ..)| points.iter().map(|p| p.1));
     let highest = risks.fold(0.05, f64::max);
     let panel = Panel {
@@ -148,12 +161,13 @@ fn panel(scene: &mut Scene, frame: Frame, task: &Task<'_>, fractions: &[f64], (f
     panel.title(scene, task.name, &format!("n = {}", task.unpruned.diagrams.n));
     scene.panel(task.name, "%");
     if last {
-        panel.x_title(scene, "answered, most confident first, %");
+        let title = scene.canvas.words("answered, most confident first, %", "answered, %");
+        panel.x_title(scene, title);
     }
     if first {
-        panel.y_title(scene, "wrong among them, %");
+        panel.y_title(scene, scene.canvas.words("wrong among them, %", "wrong, %"));
     }
-    for (name, line, ink, thick) in lines {
+    for (name, line, ink, thick, dashes) in lines {
         let points: Vec<_> = line.iter().map(|(coverage, risk)| panel.at(*coverage, *risk)).collect();
         scene.series(&name, |scene| {
             for ((coverage, risk), at) in line.iter().zip(&points) {
@@ -162,7 +176,7 @@ fn panel(scene: &mut Scene, frame: Frame, task: &Task<'_>, fractions: &[f64], (f
             if let [(x, y)] = points[..] {
                 scene.circle((x, y), 2.6, ink);
             } else {
-                scene.line(points, thick, ink);
+                scene.dashed(&points, thick, ink, dashes);
             }
         });
     }

@@ -3,13 +3,13 @@
 //! In every layer the scores are sorted and scaled so that the lowest is 0 and the highest 1: methods have no common unit. Many
 //! experts or layers share a cell, which shows their mean.
 
+use super::canvas::Canvas;
 use super::meaning::{Datum, X};
 use super::palette::{QUIET, TEXT, VIRIDIS, ramp};
-use super::scene::{Anchor, Scene, WIDTH, fit};
-use super::{HEAD, MARGIN, legend, titled};
+use super::scene::{Anchor, Scene, fit};
+use super::{legend, titled};
 use crate::error::Error;
 
-const LEFT: f64 = 52.0;
 const GAP: f64 = 26.0;
 const TALL: f64 = 128.0;
 const MOST_LAYERS: usize = 32;
@@ -31,7 +31,7 @@ pub struct LayerScores {
 ///
 /// # Errors
 /// [`Error::Font`].
-pub fn draw(model: &str, methods: &[LayerScores]) -> Result<Scene, Error> {
+pub fn draw(on: Canvas, model: &str, methods: &[LayerScores]) -> Result<Scene, Error> {
     let count = methods.len();
     let columns = match count {
         0..=4 => count.max(1),
@@ -40,20 +40,22 @@ pub fn draw(model: &str, methods: &[LayerScores]) -> Result<Scene, Error> {
         _ if count.next_multiple_of(5) < count.next_multiple_of(4) => 5,
         _ => 4,
     };
+    let columns = if on == Canvas::Column { columns.min(3) } else { columns };
     let rows = methods.len().div_ceil(columns).max(1);
-    let width = (WIDTH - LEFT - MARGIN - GAP * (columns as f64 - 1.0)) / columns as f64;
-    let below = HEAD + rows as f64 * (TALL + 52.0) + 22.0;
+    let left = left_of(on);
+    let width = (on.width() - left - on.margin() - GAP * (columns as f64 - 1.0)) / columns as f64;
+    let below = on.head() + rows as f64 * (TALL + 52.0) + 22.0;
     let title = format!("{model}: how evenly each layer spreads saliency over its experts");
     let line = format!(
         "Wide bright areas: many experts matter alike. A thin bright edge: few carry the layer. {}",
         size(methods)
     );
-    let mut scene = titled(&title, &line, below + 46.0)?;
+    let mut scene = titled(on, &title, &line, below + 12.0 + legend::bar_height(on))?;
     scene.columns("layers", "rank", "mean scaled score");
     for (i, method) in methods.iter().enumerate() {
         let (row, column) = (i / columns, i % columns);
-        let x = LEFT + column as f64 * (width + GAP);
-        let y = HEAD + 24.0 + row as f64 * (TALL + 52.0);
+        let x = left + column as f64 * (width + GAP);
+        let y = on.head() + 24.0 + row as f64 * (TALL + 52.0);
         let name = fit(&method.method, 12.0, true, width);
         scene.bold(&name, (x, y - 12.0), 12.0, Anchor::Start, TEXT);
         scene.panel(&method.method, "");
@@ -66,12 +68,17 @@ pub fn draw(model: &str, methods: &[LayerScores]) -> Result<Scene, Error> {
             edge_layers(&mut scene, (x, y), &method.layers);
         }
     }
-    let middle = (LEFT + (WIDTH - LEFT - MARGIN) / 2.0, below - 16.0);
+    let middle = (left + (on.width() - left - on.margin()) / 2.0, below - 16.0);
     scene.text("experts of a layer, by rank", middle, 11.5, Anchor::Middle, TEXT);
     let ticks = [(0.0, "0 (lowest)"), (1.0, "1 (highest)")];
     let meaning = "score, scaled within its layer";
     legend::colour_bar(&mut scene, meaning, &VIRIDIS, &ticks, below + 6.0);
     Ok(scene)
+}
+
+/// Left edge of the panels: the layers' numbers and title stand before it.
+pub(super) fn left_of(on: Canvas) -> f64 {
+    if on.paper() { 44.0 } else { 52.0 }
 }
 
 /// Layers and experts of the first method.

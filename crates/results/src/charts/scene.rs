@@ -1,4 +1,4 @@
-//! A chart as a list of shapes, in the pixels of a README: drawn once, rendered twice (SVG and PNG).
+//! A chart as a list of shapes, in the pixels of a README: drawn once, rendered as SVG, PNG and PDF.
 //!
 //! Charts push shapes; [`super::render`] replays them through plotters. Because a scene is a plain value, tests can
 //! ask whether any two texts overlap or leave the canvas.
@@ -7,12 +7,10 @@ use plotters::style::FontStyle;
 use plotters::style::RGBColor;
 use plotters::style::{FontDesc, FontFamily};
 
+use super::canvas::Canvas;
 use super::meaning::Meaning;
 use super::render::{FAMILY, register_fonts};
 use crate::error::Error;
-
-/// Width of every chart, in CSS pixels.
-pub const WIDTH: f64 = 860.0;
 
 /// Which point of a text sits at its position. Vertically a text is always centred.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -143,11 +141,15 @@ pub enum Shape {
 /// A whole chart.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scene {
+    /// What it is drawn on.
+    pub canvas: Canvas,
     /// What the chart shows, for readers who cannot see it.
     pub title: String,
     /// The line below the title, whole: what it shows or how to read it, for the same readers.
     pub line: String,
-    /// Height in CSS pixels; the width is [`WIDTH`].
+    /// What its panels rest on, whole: a panel that is narrow shows its beginning.
+    pub bases: Vec<String>,
+    /// Height in CSS pixels; the width is the canvas'.
     pub height: f64,
     /// Back to front.
     pub shapes: Vec<Shape>,
@@ -160,11 +162,13 @@ impl Scene {
     ///
     /// # Errors
     /// [`Error::Font`] if the shipped fonts do not load.
-    pub fn new(title: &str, height: f64) -> Result<Self, Error> {
+    pub fn new(canvas: Canvas, title: &str, height: f64) -> Result<Self, Error> {
         register_fonts()?;
         Ok(Self {
+            canvas,
             title: clean(title),
             line: String::new(),
+            bases: Vec::new(),
             height,
             shapes: Vec::new(),
             meaning: Meaning::default(),
@@ -251,7 +255,7 @@ impl Scene {
         let labels: Vec<_> = self.labels().map(|l| (l, l.bounds())).collect();
         let mut faults = Vec::new();
         for (i, (label, (left, top, right, bottom))) in labels.iter().enumerate() {
-            if *left < 0.0 || *top < 0.0 || *right > WIDTH || *bottom > self.height {
+            if *left < 0.0 || *top < 0.0 || *right > self.canvas.width() || *bottom > self.height {
                 faults.push(format!("`{}` leaves the canvas", label.text));
             }
             for (other, (l, t, r, b)) in &labels[..i] {
@@ -264,9 +268,14 @@ impl Scene {
     }
 }
 
-/// Width of a text in the shipped font. The fallback fonts of the SVG's font list are narrower or equal.
+/// Width of a text in the shipped font; 0 if it does not load, which [`Scene::new`] says. The fallback fonts of the SVG's font list are
+/// narrower or equal.
 #[must_use]
 pub fn text_width(text: &str, size: f64, bold: bool) -> f64 {
+    // Charts measure before they have a scene.
+    if register_fonts().is_err() {
+        return 0.0;
+    }
     let style = if bold { FontStyle::Bold } else { FontStyle::Normal };
     // Measured at 32 times the size: plotters reports whole pixels.
     FontDesc::new(FontFamily::Name(FAMILY), size * 1.24 * 32.0, style)
@@ -351,7 +360,7 @@ mod tests {
 
     #[test]
     fn overlapping_and_escaping_texts_are_found() {
-        let mut scene = Scene::new("t", 100.0).unwrap();
+        let mut scene = Scene::new(Canvas::Page, "t", 100.0).unwrap();
         scene.text("one", (50.0, 50.0), 12.0, Anchor::Start, TEXT);
         assert!(scene.text_faults().is_empty());
         scene.text("two", (60.0, 52.0), 12.0, Anchor::Start, TEXT);
@@ -361,7 +370,6 @@ mod tests {
 
     #[test]
     fn long_text_is_cut_to_its_room() {
-        register_fonts().unwrap();
         assert_eq!(fit("short", 12.0, false, 200.0), "short");
         let cut = fit(&"long ".repeat(100), 12.0, false, 100.0);
         assert!(cut.ends_with('…') && text_width(&cut, 12.0, false) <= 100.0);

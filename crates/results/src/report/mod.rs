@@ -1,10 +1,14 @@
-//! The report of a sweep, made from its files alone: `report/report.md`, `report/index.html`, `report/charts/`, and the tables
-//! in `tables/`. It opens with [the answer](crate::safe).
+//! The report of a sweep, made from its files alone: `report/report.md`, `report/index.html`, `report/charts/`, the tables
+//! in `tables/`, and for papers `figures/`. It opens with [the answer](crate::safe).
 
 mod answers;
 mod assets;
+mod captions;
 mod costs;
+mod expert_figures;
 mod figures;
+mod gallery;
+mod groups;
 mod items;
 mod packed;
 mod page;
@@ -28,8 +32,8 @@ use crate::shown::shown;
 use crate::store::Store;
 use crate::tables::write_tables;
 
-pub use figures::Figure;
-pub(crate) use figures::Gallery;
+pub(crate) use gallery::Gallery;
+pub use gallery::{Figure, Printed};
 pub use items::PAIRS as ITEMS;
 
 /// What the caller decides.
@@ -47,6 +51,8 @@ pub struct ReportOptions {
     pub only: Option<BTreeSet<String>>,
     /// Pairs of answers that the page holds at most; 0 for none.
     pub items: usize,
+    /// Whether charts are drawn for papers too, in `figures/`.
+    pub figures: bool,
 }
 
 impl Default for ReportOptions {
@@ -58,6 +64,7 @@ impl Default for ReportOptions {
             command: "secateur report".to_owned(),
             only: None,
             items: ITEMS,
+            figures: false,
         }
     }
 }
@@ -69,6 +76,8 @@ pub struct Report {
     pub pages: Vec<PathBuf>,
     /// SVG and PNG files.
     pub charts: Vec<PathBuf>,
+    /// SVG and PDF files at the width of a paper's column, and their captions; none unless asked for.
+    pub figures: Vec<PathBuf>,
     /// CSV and Parquet files.
     pub tables: Vec<PathBuf>,
     /// What the reader must know; it is in the pages too.
@@ -97,6 +106,7 @@ pub fn report(store: &Store, options: &ReportOptions) -> Result<Report, Error> {
     warnings.extend(warnings::of_cells(&records));
     let (shown, changes, diagrams) = (shown(&safe), changes(&records), diagrams(&records));
     let figures = figures::draw(&figures::Drawn {
+        records: &records,
         all: &all,
         rankings: &rankings,
         fraction: options.agreement_fraction,
@@ -104,10 +114,21 @@ pub fn report(store: &Store, options: &ReportOptions) -> Result<Report, Error> {
         shown: &shown,
         changes: &changes,
         diagrams: &diagrams,
+        printed: options.figures,
     })?;
     let directory = store.directory().join("report");
     let mut written = Report {
         charts: write_charts(&directory.join("charts"), &figures)?,
+        figures: if options.figures {
+            let folder = store.directory().join("figures");
+            write_printed(
+                &folder,
+                &captions::captions(store, &options.command, &figures),
+                &figures,
+            )?
+        } else {
+            Vec::new()
+        },
         tables: write_tables(&store.directory().join("tables"), &records, &safe)?,
         warnings,
         ..Report::default()
@@ -160,18 +181,51 @@ fn said(store: &Store) -> Result<SafeOptions, Error> {
 
 /// Writes the charts and removes those of an earlier report that are no longer drawn.
 pub(crate) fn write_charts(directory: &Path, figures: &[Figure]) -> Result<Vec<PathBuf>, Error> {
+    let files = figures.iter().flat_map(|figure| {
+        let name = |extension| format!("{}.{extension}", figure.name);
+        [
+            (name("svg"), figure.svg.as_bytes()),
+            (name("png"), figure.png.as_slice()),
+        ]
+    });
+    write_pictures(directory, files, ["svg", "png"])
+}
+
+/// The same for papers, with a file of captions.
+fn write_printed(directory: &Path, captions: &str, figures: &[Figure]) -> Result<Vec<PathBuf>, Error> {
+    let files = figures.iter().filter_map(|figure| {
+        let printed = figure.printed.as_ref()?;
+        let name = |extension| format!("{}.{extension}", figure.name);
+        Some([
+            (name("svg"), printed.svg.as_bytes()),
+            (name("pdf"), printed.pdf.as_slice()),
+        ])
+    });
+    let mut written = write_pictures(directory, files.flatten(), ["svg", "pdf"])?;
+    let path = directory.join("captions.md");
+    atomic::write_over(&path, captions.as_bytes())?;
+    written.push(path);
+    Ok(written)
+}
+
+/// Writes pictures and removes others with one of the extensions.
+fn write_pictures<'a>(
+    directory: &Path,
+    files: impl Iterator<Item = (String, &'a [u8])>,
+    extensions: [&str; 2],
+) -> Result<Vec<PathBuf>, Error> {
     fs::create_dir_all(directory).map_err(|e| Error::io("write", directory, e))?;
     let mut written = Vec::new();
-    for figure in figures {
-        for (extension, bytes) in [("svg", figure.svg.as_bytes()), ("png", &figure.png)] {
-            let path = directory.join(format!("{}.{extension}", figure.name));
-            atomic::write_over(&path, bytes)?;
-            written.push(path);
-        }
+    for (name, bytes) in files {
+        let path = directory.join(name);
+        atomic::write_over(&path, bytes)?;
+        written.push(path);
     }
     let entries = fs::read_dir(directory).map_err(|e| Error::io("read", directory, e))?;
     for path in entries.flatten().map(|e| e.path()) {
-        let picture = path.extension().is_some_and(|e| e == "svg" || e == "png");
+        let picture = path
+            .extension()
+            .is_some_and(|e| extensions.iter().any(|known| e == *known));
         if picture && !written.contains(&path) {
             fs::remove_file(&path).map_err(|e| Error::io("remove", &path, e))?;
         }

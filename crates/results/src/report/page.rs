@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::answers::{self, Answer, SafeRow};
 use super::costs::{CostRow, costs};
+use super::groups::{self, FigureView, Group};
 use super::items::{Count, Items};
 use super::rows::{self, DifferenceRow, UncoveredRow, UnprunedRow};
 use super::worse::Worse;
@@ -50,7 +51,8 @@ pub(super) struct Page {
     uncovered: Vec<UncoveredRow>,
     family: usize,
     unpruned: Vec<UnprunedRow>,
-    figures: Vec<FigureView>,
+    groups: Vec<Group>,
+    cost_figures: Vec<FigureView>,
     command: String,
     definition_sha256: String,
     definition: String,
@@ -129,15 +131,6 @@ fn counted(count: u64) -> String {
     out
 }
 
-#[derive(Debug, Serialize)]
-struct FigureView {
-    name: String,
-    title: String,
-    line: String,
-    alternative: String,
-    reading: &'static str,
-}
-
 impl Page {
     pub(super) fn new(store: &Store, command: &str, content: Content<'_>) -> Result<Self, Error> {
         let identity = store.identity();
@@ -157,7 +150,8 @@ impl Page {
             uncovered: rows::uncovered(content.records),
             family: rows::family(content.records),
             unpruned: rows::unpruned(content.records),
-            figures: content.figures.iter().map(view).collect(),
+            groups: groups::groups(content.figures),
+            cost_figures: groups::of_costs(content.figures),
             command: command.to_owned(),
             definition_sha256: identity.definition_sha256.clone(),
             fence: fence(&identity.definition),
@@ -235,7 +229,7 @@ fn format_value(out: &mut Output, state: &State, value: &Shown) -> Result<(), mi
 }
 
 /// Text that Markdown shows as it is, on one line.
-fn markdown(text: &str) -> String {
+pub(super) fn markdown(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -265,16 +259,6 @@ fn pretty(value: &serde_json::Value) -> String {
     match value {
         serde_json::Value::String(text) => text.clone(),
         other => serde_json::to_string_pretty(other).unwrap_or_else(|_| other.to_string()),
-    }
-}
-
-fn view(figure: &Figure) -> FigureView {
-    FigureView {
-        name: figure.name.clone(),
-        title: figure.title.clone(),
-        line: figure.line.clone(),
-        alternative: figure.alternative.clone(),
-        reading: figure.reading,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Subcommands, one file each.
 
 mod agreement;
+mod bench;
 mod calibrate;
 mod choice;
 mod compare;
@@ -134,6 +135,8 @@ enum Command {
     Datasets(datasets::Arguments),
     /// List tasks, or show one.
     Tasks(tasks::Arguments),
+    /// Measure a checkpoint on this machine: prefill, decoding, calibration, memory.
+    Bench(bench::Arguments),
     /// Show which devices this build can use here.
     Devices(devices::Arguments),
     /// Check Secateur against a directory of reference values.
@@ -171,6 +174,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Logits(arguments) => logits::run(&arguments),
         Command::Datasets(arguments) => datasets::run(&arguments),
         Command::Tasks(arguments) => tasks::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
         Command::Devices(arguments) => devices::run(&arguments),
         Command::Goldens(arguments) => goldens::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),

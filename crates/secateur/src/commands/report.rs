@@ -18,6 +18,7 @@ const EXAMPLES: &str = "\
 Examples:
   secateur report results/sweeps/demo
   secateur report results/sweeps/demo --margin 0.1 --tasks mean
+  secateur report results/sweeps/demo --figures
   secateur report s3://bucket/sweeps/demo";
 
 #[derive(Debug, Args)]
@@ -36,6 +37,9 @@ pub struct Arguments {
     /// Print JSON: pages, charts, tables and warnings.
     #[arg(long)]
     json: bool,
+    /// Draw the charts for papers too, as SVG and PDF at the width of one column or of both, with captions: in `figures/`.
+    #[arg(long)]
+    figures: bool,
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
@@ -49,21 +53,27 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         command,
         only: None,
         items: arguments.items,
+        figures: arguments.figures,
     };
     let written = report(&store, &options)?;
     for folder in FOLDERS {
         store.send_all(folder)?;
     }
+    if arguments.figures {
+        store.send_all("figures")?;
+    }
     if arguments.json {
         print_json(&json!({
             "pages": written.pages,
             "charts": written.charts,
+            "figures": written.figures,
             "tables": written.tables,
             "warnings": written.warnings,
         }))?;
         return Ok(Exit::Done);
     }
-    for path in written.pages.iter().chain(&written.charts).chain(&written.tables) {
+    let pictures = written.charts.iter().chain(&written.figures);
+    for path in written.pages.iter().chain(pictures).chain(&written.tables) {
         println!("{}", path.display());
     }
     if !written.warnings.is_empty() {

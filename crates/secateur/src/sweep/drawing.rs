@@ -95,6 +95,7 @@ fn draw(store: &Store, sweep: &Sweep, command: &str, only: Option<BTreeSet<Strin
         command: command.to_owned(),
         only,
         items: ITEMS,
+        figures: false,
     };
     Ok(report(store, &options)?)
 }

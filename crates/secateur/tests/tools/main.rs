@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod agreement;
+mod bench;
 mod doctor;
 mod judge;
 mod rank;

@@ -1,0 +1,210 @@
+"""Writes results/performance.md from the figures kept in results/performance. See README.md."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+FIGURES = {
+    "prefill_tok_s_b8x256": "prefill, 8 × 256, logits everywhere",
+    "prefill_last_tok_s_b8x256": "prefill, 8 × 256, logits at the ends",
+    "decode_tok_s_b1": "decoding, 1 sequence",
+    "decode_tok_s_b8": "decoding, 8 sequences",
+    "calibration_reap_tok_s_b1x256": "calibration for REAP, 4 × 256 one by one",
+    "calibration_all_tok_s_b1x256": "calibration for all methods, to REAP's alone there",
+    "calibration_paper_tok_s_b1x256": "calibration for all methods and paper profiles",
+    "plain_forward_tok_s_b1x256": "the same tokens, with logits",
+    "plain_layers_tok_s_b1x256": "the same tokens, no statistics and no logits",
+    "load_s": "loading, s",
+    "rss_after_load_mb": "resident after loading, MiB",
+    "peak_rss_mb": "resident at most, MiB",
+    "peak_anonymous_mb": "of which not in files, MiB",
+    "weight_statistics_s": "statistics of the weights, s",
+}
+GRID = {
+    "sweep": "one sweep, with calibration, intervals and report",
+    "one_process_each": "an export and a harness process per mask",
+    "one_process": "all exports, one harness process",
+}
+
+
+def table(heads, rows):
+    """Markdown; the first column is words, others are numbers."""
+    lines = [f"| {' | '.join(heads)} |", f"|---|{'---:|' * (len(heads) - 1)}"]
+    return lines + [f"| {' | '.join(row)} |" for row in rows]
+
+
+def number(value):
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+
+
+def between(spread):
+    return f"{number(spread['median'])} ({number(spread['least'])} – {number(spread['most'])})"
+
+
+def percent(share):
+    return "–" if share is None else f"{100 * share:.0f} %"
+
+
+def about(page):
+    """Machine, versions and date in one line."""
+    machine = page["machine"]
+    features = ", ".join(machine["processor_features"]) or "no listed features"
+    versions = ", ".join(f"{name} {text}".replace("secateur secateur", "secateur") for name, text in machine["versions"].items())
+    return (
+        f"{machine['date']}; {machine['processor']} ({features}), {machine['cores']} cores, {machine['memory_gb']} GB, "
+        f"{machine['system']}, load {machine['load_before']:.2f} before; {page['threads']} threads; {versions}."
+    )
+
+
+def compare(page):
+    checkpoint = page["checkpoint"]
+    dtypes = list(dict.fromkeys(name for row in page["rows"] for name in row["against"]))
+    lines = [
+        f"## Beside transformers: {checkpoint['family']}, {checkpoint['parameters'] / 1e6:.0f} M parameters, {checkpoint['dtype']}",
+        "",
+        about(page),
+        "",
+        f"Tokens per second, medians of {page['rounds']} rounds in alternation (least – most); ratios are taken within a round, to the "
+        "fastest setting of transformers in each dtype and to the fastest of all.",
+        "",
+    ]
+    for precision in dict.fromkeys(row["precision"] for row in page["rows"]):
+        rows = [row for row in page["rows"] if row["precision"] == precision]
+        heads = ["figure", f"Secateur, `{precision}`", *(f"ratio, {name}" for name in dtypes), "transformers", "its setting"]
+        body = []
+        for row in rows:
+            ratios = [between(row["against"][name]["ratio"]) if name in row["against"] else "–" for name in dtypes]
+            best = row["against"]["best"]
+            words = FIGURES[row["figure"]]
+            body.append([words, between(row["secateur"]), *ratios, between(best["transformers"]), best["setting"]])
+        lines += [*table(heads, body), ""]
+        body = []
+        for row in page["memory"]:
+            if row["precision"] == precision:
+                there = between(row["beside"]["transformers"]) if row["beside"] else "–"
+                body.append([FIGURES[row["figure"]], between(row["secateur"]), there])
+        lines += [*table(["", f"Secateur, `{precision}`", "transformers, its setting for prefill"], body), ""]
+        lines += [f"The checkpoint's tensors are {checkpoint['weights_mb']:.0f} MiB.", ""]
+    refused = [one for one in page["settings"] if "failed" in one or one.get("refused")]
+    if refused:
+        names = "; ".join(f"{one['setting']}: {', '.join(one.get('refused', {})) or 'failed'}" for one in refused)
+        lines += [f"Settings of transformers that had no memory for a figure, or did not run: {names}.", ""]
+    return lines
+
+
+def grid(page):
+    verdict = "all equal" if not page["faults"] else f"{len(page['faults'])} that differ"
+    times, ratios = page["times"], page["ratios_of_seconds"]
+    body = [
+        [
+            words,
+            number(times[name]["seconds"]),
+            number(times[name]["cpu_seconds"]),
+            number(ratios[name]) if name in ratios else "1",
+        ]
+        for name, words in GRID.items()
+    ]
+    return [
+        f"## A small grid both ways: {page['masks']} masks, {page['cells']} cells",
+        "",
+        about(page),
+        "",
+        f"{', '.join(page['models'])}; unpruned and by {', '.join(page['methods'])} at {', '.join(map(str, page['ratios']))}; "
+        f"{', '.join(page['tasks'])}. {page['scores_compared']} accuracies: {verdict}; log-likelihoods at most "
+        f"{page['largest_difference']:.1e} nats apart. Rankings are given to the other way for nothing; medians of {page['rounds']}.",
+        "",
+        *table(["", "seconds", "CPU seconds", "ratio"], body),
+        "",
+    ]
+
+
+def kernels(page):
+    peaks = page["peaks"]
+    bf16 = f"{peaks['bf16_gflops']:.0f} GF/s in bf16" if peaks["bf16_gflops"] else "no bf16 products"
+    body = [
+        [
+            f"{row['kernel']}, {row['tokens_per_expert']} tokens",
+            number(row["gflops"]),
+            percent(row["share_of_f32_peak"]),
+            percent(row["share_of_bf16_peak"]),
+            percent(row["share_of_read_bandwidth"]),
+        ]
+        for row in page["rows"]
+    ]
+    return [
+        "## Expert products",
+        "",
+        about(page),
+        "",
+        f"Gate, up, activation and down of {page['rows'][0]['experts']} experts at once, weights not in a cache. This machine's peaks at the "
+        f"end: {peaks['f32_gflops']:.0f} GF/s in f32, {bf16}, {peaks['read_gb_s']:.1f} GB/s read; shares are to those measured beside each figure.",
+        "",
+        *table(["kernel, tokens per expert", "GF/s", "of f32 peak", "of bf16 peak", "of read bandwidth"], body),
+        "",
+    ]
+
+
+def single(page):
+    machine, versions = page["machine"], page["versions"]
+    body = [
+        [words, between({"median": page[key], **page["spread"].get(key, {"least": page[key], "most": page[key]})})]
+        for key, words in FIGURES.items()
+        if page.get(key) is not None
+    ]
+    return [
+        f"## {page['family']}, {page['parameters'] / 1e6:.0f} M parameters, {page['dtype']}, {page['device']}, `{page['precision']}`",
+        "",
+        f"{machine['processor']} ({', '.join(machine['processor_features'])}), {page['threads']} threads, secateur {versions['secateur']}.",
+        "",
+        *table(["figure", f"median of {page['repetitions']} (least – most)"], body),
+        "",
+    ]
+
+
+SECTIONS = {"compare": compare, "grid": grid, "kernels": kernels, "bench": single}
+
+
+def kind(page):
+    """`secateur bench --json` names its program instead of a kind."""
+    return page.get("kind") or ("bench" if page.get("program") == "secateur" else None)
+
+
+def write(folder):
+    pages = [(path, json.loads(path.read_text())) for path in sorted(folder.glob("*.json"))]
+    if not pages:
+        raise SystemExit(f"{folder} holds no figures: run compare.py, grid.py or kernels.py with --json")
+    lines = [
+        "# Performance",
+        "",
+        "Generated by `python3 benchmarks/side_by_side/page.py` from the files in [performance](performance); "
+        "[benchmarks/side_by_side](../benchmarks/side_by_side/README.md) says how they are made.",
+        "",
+    ]
+    for order in SECTIONS:
+        for path, page in pages:
+            if kind(page) not in SECTIONS:
+                raise SystemExit(f"{path}: its kind is {page.get('kind')}, expected one of {', '.join(SECTIONS)}")
+            if kind(page) == order:
+                lines += SECTIONS[order](page)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--figures", type=Path, default=ROOT / "results/performance")
+    parser.add_argument("--out", type=Path, default=ROOT / "results/performance.md")
+    parser.add_argument("--check", action="store_true", help="write nothing; fail if the page is not what the figures give")
+    options = parser.parse_args()
+    text = write(options.figures)
+    if not options.check:
+        options.out.write_text(text)
+    elif not options.out.is_file() or options.out.read_text() != text:
+        print(f"{options.out} is not what the figures give: run page.py", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,188 @@
+//! Experts on grouped tokens: GF/s, share of the multiplication peak, and of the read bandwidth where weights are what is waited for.
+//!
+//! `cargo bench --package secateur-kernels --bench experts`. Peaks are measured beside each figure, since clocks and neighbours change.
+//! With `EXPERTS_BENCH_JSON` naming a file, the figures are kept there.
+
+#![allow(clippy::unwrap_used)]
+
+mod machine;
+
+use std::time::{Duration, Instant};
+
+use criterion::{BenchmarkId, Criterion, Throughput};
+use secateur_kernels::{Activation, Expert, Projection, ProjectionWeights, WeightDtype, Weights, experts};
+use serde_json::{Value, json};
+
+/// Width, and width inside: of OLMoE-1B-7B, and of the random model that `benchmarks/side_by_side` makes.
+const SHAPES: [(usize, usize); 2] = [(2048, 1024), MIDDLE];
+/// Criterion measures this one.
+const MIDDLE: (usize, usize) = (1024, 512);
+/// Tokens per expert.
+const TOKENS: [usize; 4] = [1, 8, 64, 512];
+/// Experts of a product; as many as a token has.
+const AT_ONCE: usize = 8;
+/// Bytes of weights that are gone through before one is read again: more than any cache holds.
+const WEIGHTS: usize = 256 << 20;
+/// Figures that a median is taken of.
+const RUNS: usize = 5;
+
+/// Weights of so many experts that none is in a cache when its turn comes.
+struct Pool {
+    bytes: Vec<u8>,
+    dtype: WeightDtype,
+    hidden: usize,
+    inner: usize,
+    /// The expert whose turn it is.
+    turn: usize,
+}
+
+impl Pool {
+    fn new(dtype: WeightDtype, (hidden, inner): (usize, usize)) -> Self {
+        // The bytes of 1.0 in a half, repeated, are a finite number in every dtype here.
+        let one = 0x3C00_u16.to_le_bytes();
+        Self {
+            bytes: one.repeat(WEIGHTS / 2),
+            dtype,
+            hidden,
+            inner,
+            turn: 0,
+        }
+    }
+
+    /// Bytes of one matrix.
+    fn matrix(&self) -> usize {
+        self.hidden * self.inner * self.dtype.size()
+    }
+
+    fn expert(&self, index: usize) -> Expert<'_> {
+        let size = self.matrix();
+        let projection = |place: usize, rows: usize, columns: usize| {
+            let start = (3 * index + place) * size;
+            let weights = Weights {
+                bytes: &self.bytes[start..start + size],
+                dtype: self.dtype,
+                rows,
+                columns,
+            };
+            Projection {
+                weights: ProjectionWeights::Plain(weights),
+                bias: None,
+            }
+        };
+        Expert {
+            gate: Some(projection(0, self.inner, self.hidden)),
+            up: projection(1, self.inner, self.hidden),
+            down: projection(2, self.hidden, self.inner),
+            activation: Activation::SiluGated,
+        }
+    }
+
+    /// The next experts, with so many tokens each.
+    fn run(&mut self, x: &[f32], tokens: usize, out: &mut [f32]) {
+        let count = self.bytes.len() / (3 * self.matrix());
+        let groups: Vec<(Expert<'_>, usize)> = (0..AT_ONCE)
+            .map(|at| (self.expert((self.turn + at) % count), tokens))
+            .collect();
+        experts(x, self.hidden, &groups, out);
+        self.turn = (self.turn + AT_ONCE) % count;
+    }
+
+    /// Multiplications and additions of [`Pool::run`].
+    fn operations(&self, tokens: usize) -> u64 {
+        (6 * AT_ONCE * tokens * self.hidden * self.inner) as u64
+    }
+
+    /// Bytes of weights that it reads.
+    fn read(&self) -> f64 {
+        (3 * AT_ONCE * self.matrix()) as f64
+    }
+}
+
+/// A figure beside the machine's peaks at that moment.
+fn shares(pool: &mut Pool, name: &str, tokens: usize, x: &[f32], out: &mut [f32]) -> Value {
+    let mut rows: Vec<[f64; 4]> = Vec::new();
+    for _ in 0..RUNS {
+        let (f32_peak, bf16_peak) = (machine::f32_peak(), machine::bf16_peak());
+        let bandwidth = machine::read_bandwidth(&pool.bytes);
+        let started = Instant::now();
+        let mut times = 0;
+        while times == 0 || started.elapsed() < Duration::from_millis(50) {
+            pool.run(x, tokens, out);
+            times += 1;
+        }
+        let seconds = started.elapsed().as_secs_f64() / f64::from(times);
+        rows.push([
+            pool.operations(tokens) as f64 / seconds,
+            f32_peak,
+            bf16_peak.unwrap_or(f64::NAN),
+            pool.read() / seconds / bandwidth,
+        ]);
+    }
+    let middle = |of: &dyn Fn(&[f64; 4]) -> f64| {
+        let mut values: Vec<f64> = rows.iter().map(of).collect();
+        values.sort_by(f64::total_cmp);
+        values[RUNS / 2]
+    };
+    let rate = middle(&|row| row[0]);
+    let of_f32 = middle(&|row| row[0] / row[1]);
+    let of_bf16 = Some(middle(&|row| row[0] / row[2])).filter(|share| share.is_finite());
+    let of_bandwidth = middle(&|row| row[3]);
+    let in_words = of_bf16.map_or_else(String::new, |share| {
+        format!(", {:.0} % of the bf16 peak", 100.0 * share)
+    });
+    println!(
+        "{name}, {tokens} tokens per expert: {:.1} GF/s, {:.0} % of the f32 peak{in_words}, {:.0} % of the read bandwidth",
+        rate / 1e9,
+        100.0 * of_f32,
+        100.0 * of_bandwidth
+    );
+    json!({
+        "kernel": name, "hidden": pool.hidden, "inner": pool.inner, "experts": AT_ONCE, "tokens_per_expert": tokens,
+        "gflops": rate / 1e9, "share_of_f32_peak": of_f32, "share_of_bf16_peak": of_bf16,
+        "share_of_read_bandwidth": of_bandwidth,
+    })
+}
+
+fn main() {
+    let mut criterion = Criterion::default().configure_from_args();
+    let mut group = criterion.benchmark_group("experts");
+    group
+        .sample_size(10)
+        .warm_up_time(Duration::from_millis(200))
+        .measurement_time(Duration::from_millis(500));
+    let mut kept = Vec::new();
+    for shape in SHAPES {
+        for (dtype, kind) in [("bf16", WeightDtype::Bf16), ("f32", WeightDtype::F32)] {
+            let mut pool = Pool::new(kind, shape);
+            let name = format!("{dtype} {} × {}", shape.0, shape.1);
+            for tokens in TOKENS {
+                let x = vec![0.5f32; AT_ONCE * tokens * shape.0];
+                let mut out = vec![0.0f32; x.len()];
+                kept.push(shares(&mut pool, &name, tokens, &x, &mut out));
+                if shape != MIDDLE {
+                    continue;
+                }
+                group.throughput(Throughput::Elements(pool.operations(tokens)));
+                group.bench_with_input(BenchmarkId::new(&name, tokens), &tokens, |bencher, _| {
+                    bencher.iter(|| pool.run(&x, tokens, &mut out));
+                });
+            }
+        }
+    }
+    group.finish();
+    criterion.final_summary();
+    if let Some(file) = std::env::var_os("EXPERTS_BENCH_JSON") {
+        let page =
+            json!({ "kind": "kernels", "threads": rayon::current_num_threads(), "peaks": peaks(), "rows": kept });
+        std::fs::write(file, serde_json::to_string_pretty(&page).unwrap() + "\n").unwrap();
+    }
+}
+
+fn peaks() -> Value {
+    let bytes = vec![1u8; WEIGHTS];
+    json!({
+        "f32_gflops": machine::f32_peak() / 1e9,
+        "bf16_gflops": machine::bf16_peak().map(|peak| peak / 1e9),
+        "read_gb_s": machine::read_bandwidth(&bytes) / 1e9,
+    })
+}
