@@ -13,6 +13,8 @@ pub(super) const REFERENCE: &str = "results/demo";
 const CHARTS: &str = "report/charts";
 /// The book's pages reach nothing outside of their folder, so it has copies.
 const COPIES: &str = "docs/src/charts";
+/// Drawings of times that were measured, which no two runs share, begin with this.
+const MEASURED: &str = "memory-speed-";
 /// Large as text; the same tables are there as Parquet.
 const LEFT_OUT: [&str; 2] = ["metrics.csv", "diagrams.csv"];
 
@@ -78,10 +80,9 @@ pub(super) fn chart_names(run: &Path, root: &Path) -> anyhow::Result<Vec<String>
 pub(super) fn charts(run: &Path, root: &Path) -> anyhow::Result<Vec<String>> {
     let mut problems = Vec::new();
     for place in [format!("{REFERENCE}/{CHARTS}"), COPIES.to_owned()] {
-        for name in names(&root.join(&place))?
-            .iter()
-            .filter(|name| Path::new(name).extension() == Some("svg".as_ref()))
-        {
+        let drawing =
+            |name: &&String| Path::new(name).extension() == Some("svg".as_ref()) && !name.starts_with(MEASURED);
+        for name in names(&root.join(&place))?.iter().filter(drawing) {
             let made = run.join(CHARTS).join(name);
             if made.is_file() && !drawing::same(&text(&made)?, &text(&root.join(&place).join(name))?) {
                 problems.push(format!("{place}/{name} is not as this run draws it"));
@@ -135,6 +136,7 @@ mod tests {
             fs::write(path, content).unwrap();
         };
         file(root.join(COPIES).join("a.svg"), "old");
+        file(root.join(COPIES).join("memory-speed-a.svg"), "measured then");
         file(root.join(REFERENCE).join(CHARTS).join("gone.svg"), "old");
         for name in [
             "manifest.json",
@@ -152,7 +154,8 @@ mod tests {
             "the book shows a.svg, which the run has not drawn in report/charts"
         );
         file(run.join(CHARTS).join("a.svg"), "new");
-        assert_eq!(chart_names(&run, &root).unwrap().len(), 2);
+        file(run.join(CHARTS).join("memory-speed-a.svg"), "measured now");
+        assert_eq!(chart_names(&run, &root).unwrap().len(), 3);
         assert_eq!(
             charts(&run, &root).unwrap(),
             ["docs/src/charts/a.svg is not as this run draws it"]
