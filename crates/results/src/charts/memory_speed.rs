@@ -119,7 +119,7 @@ pub fn draw(on: Canvas, model: &str, costs: &[KindCosts]) -> Result<Option<Scene
         for (name, points) in &shown.lines {
             let place = kinds.iter().position(|kind| kind == name).unwrap_or(0);
             scene.series(name, |scene| {
-                line_of(scene, &panel, (place, kinds.len(), name), points, shown.scale)
+                line_of(scene, &panel, (place, kinds.len(), name), points, shown.scale);
             });
         }
     }
