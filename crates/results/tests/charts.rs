@@ -48,6 +48,10 @@ fn check(name: &str, draw: impl Fn(Canvas) -> Result<Scene, Error>) {
     }
 }
 
+fn there(scene: Option<Scene>) -> Scene {
+    scene.expect("there is data")
+}
+
 fn check_page(name: &str, scene: &Scene) {
     assert_eq!(scene.text_faults(), Vec::<String>::new(), "{name}");
     let (picture, document) = (png(scene).unwrap(), svg(scene).unwrap());
@@ -113,7 +117,7 @@ fn charts_of_a_full_sweep_and_of_the_demo() {
                 let file = |chart: &str| format!("{name}-{model}-{kind}-{chart}");
                 check(&file("curves"), |on| fraction_curves::draw(on, &all, &model, kind));
                 check(&file("reliability-utility"), |on| {
-                    reliability_utility::draw(on, &all, &model, kind)
+                    reliability_utility::draw(on, &all, &model, kind).map(there)
                 });
                 check(&file("heatmap"), |on| retention_heatmap::draw(on, &all, &model, kind));
             }
@@ -139,7 +143,6 @@ fn reliability(name: &str, records: &[Record]) {
     let (changes, diagrams) = (changes(records), diagrams(records));
     for shown in shown(&safe_fractions(records, &SafeOptions::default())) {
         let file = |chart: &str| format!("{name}-{}-{chart}", shown.model.len());
-        let there = |scene: Option<Scene>| scene.expect("there is data");
         for domain in ["biomedical", "general"] {
             check(&file(&format!("{domain}-hallucination-utility")), |on| {
                 hallucination_utility::draw(on, &all, &shown.model, domain, &[]).map(there)
@@ -212,9 +215,8 @@ fn a_chosen_metric_is_the_one_that_is_drawn() {
 fn charts_without_data_are_charts() {
     let all = aggregate(&[]).unwrap();
     check("empty-curves", |on| fraction_curves::draw(on, &all, "m", "generation"));
-    check("empty-paths", |on| {
-        reliability_utility::draw(on, &all, "m", "generation")
-    });
+    let paths = reliability_utility::draw(Canvas::Page, &all, "m", "generation");
+    assert!(paths.unwrap().is_none());
     check("empty-heatmap", |on| {
         retention_heatmap::draw(on, &all, "m", "generation")
     });
@@ -245,7 +247,9 @@ fn hostile_and_long_names_stay_in_their_places() {
     let model = all.models()[0].clone();
     for kind in kinds {
         check("long-curves", |on| fraction_curves::draw(on, &all, &model, &kind));
-        check("long-paths", |on| reliability_utility::draw(on, &all, &model, &kind));
+        check("long-paths", |on| {
+            reliability_utility::draw(on, &all, &model, &kind).map(there)
+        });
         check("long-heatmap", |on| retention_heatmap::draw(on, &all, &model, &kind));
     }
     records.retain(|r| {

@@ -110,7 +110,7 @@ pub fn draw(on: Canvas, model: &str, costs: &[KindCosts]) -> Result<Option<Scene
         } else {
             most.to_string()
         };
-        panel.title(&mut scene, shown.title, &format!("{}; n = {number} cells", shown.unit));
+        panel.title(&mut scene, shown.title, &format!("{}: n = {number} cells", shown.unit));
         panel.x_title(
             &mut scene,
             on.words("experts removed from each layer, %", "experts removed, %"),
@@ -119,7 +119,7 @@ pub fn draw(on: Canvas, model: &str, costs: &[KindCosts]) -> Result<Option<Scene
         for (name, points) in &shown.lines {
             let place = kinds.iter().position(|kind| kind == name).unwrap_or(0);
             scene.series(name, |scene| {
-                line_of(scene, &panel, (place, kinds.len(), name), points, shown.scale)
+                line_of(scene, &panel, (place, kinds.len(), name), points, shown.scale);
             });
         }
     }

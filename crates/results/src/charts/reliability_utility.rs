@@ -16,13 +16,20 @@ const HEIGHT: f64 = 330.0;
 /// One method's way: fraction, utility, reliability, coverage.
 type Path = Vec<(f64, f64, f64, f64)>;
 
-/// Draws the chart of a model for one kind of task.
+/// Draws the chart of a model for one kind of task; `None` if no method has both there.
 ///
 /// # Errors
 /// [`Error::Font`].
-pub fn draw(on: Canvas, all: &Aggregate, model: &str, kind: &str) -> Result<Scene, Error> {
+pub fn draw(on: Canvas, all: &Aggregate, model: &str, kind: &str) -> Result<Option<Scene>, Error> {
     let methods = all.methods();
     let domains = domains(all, model, kind);
+    let paths: Vec<Vec<Path>> = domains
+        .iter()
+        .map(|d| methods.iter().map(|m| path(all, model, m, (d, kind))).collect())
+        .collect();
+    if paths.iter().flatten().all(|path| path.len() < 2) {
+        return Ok(None);
+    }
     let gap = if on.paper() { 34.0 } else { 50.0 };
     let width = on.share(domains.len(), gap);
     let tall = if on == Canvas::Column { 150.0 } else { on.scaled(HEIGHT) };
@@ -34,10 +41,6 @@ pub fn draw(on: Canvas, all: &Aggregate, model: &str, kind: &str) -> Result<Scen
     let line = line.to_owned() + coverage_note(all, model, kind);
     let mut scene = titled(on, &title, &line, height)?;
     scene.columns("method", "utility kept, %", "reliability kept");
-    let paths: Vec<Vec<Path>> = domains
-        .iter()
-        .map(|d| methods.iter().map(|m| path(all, model, m, (d, kind))).collect())
-        .collect();
     let points = || paths.iter().flatten().flatten();
     let x = range(points().map(|p| p.1));
     let y = range(points().map(|p| p.2));
@@ -73,7 +76,7 @@ pub fn draw(on: Canvas, all: &Aggregate, model: &str, kind: &str) -> Result<Scen
         }
     }
     legend::methods(&mut scene, &methods, below);
-    Ok(scene)
+    Ok(Some(scene))
 }
 
 fn range(values: impl Iterator<Item = f64>) -> Axis {

@@ -43,7 +43,7 @@ pub(super) fn draw(from: &Drawn<'_>) -> Result<Vec<Figure>, Error> {
         for kind in kinds(all, &model) {
             let about = format!("{model}-{kind}");
             gallery.add("curves", &about, |on| fraction_curves::draw(on, all, &model, &kind))?;
-            gallery.add("reliability-utility", &about, |on| {
+            gallery.maybe("reliability-utility", &about, |on| {
                 reliability_utility::draw(on, all, &model, &kind)
             })?;
             gallery.add("retention", &about, |on| {

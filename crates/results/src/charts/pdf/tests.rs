@@ -126,11 +126,11 @@ fn texts_can_be_read_back() {
         font.write(&mut file).unwrap();
         let file = file.finish();
         let objects = objects(&file);
-        let map = objects
+        let mut maps = objects
             .values()
             .filter(|o| !has(o, "/Length1") && has(o, "FlateDecode"))
             .map(|o| unpacked(o));
-        let map = String::from_utf8(map.last().unwrap()).unwrap();
+        let map = String::from_utf8(maps.next_back().unwrap()).unwrap();
         let pairs: BTreeMap<u16, char> = map
             .lines()
             .filter_map(|line| line.strip_prefix('<')?.strip_suffix('>')?.split_once("> <"))

@@ -18,7 +18,14 @@ async function start() {
   }
   document.querySelectorAll("figure[data-chart]").forEach((figure) => {
     const drawing = data.charts[Number(/** @type {HTMLElement} */ (figure).dataset.chart)];
-    whenNear(figure, () => showChart(/** @type {HTMLElement} */ (figure), drawing));
+    // As high as the chart will be, so that links lead to where they say.
+    const { width, height, head, legend } = drawing;
+    const room = html("div", { class: "room", "aria-hidden": "true" }, svg("svg", { viewBox: `0 0 ${width} ${(legend ?? height) - head}` }));
+    figure.append(room);
+    whenNear(figure, () => {
+      room.remove();
+      showChart(/** @type {HTMLElement} */ (figure), drawing);
+    });
   });
   const differences = document.getElementById("differences-table");
   if (differences) whenNear(differences, () => differences.replaceChildren(paged("differences", data.differences.header, data.differences.rows)));
