@@ -27,7 +27,11 @@ pub fn parse<T: DeserializeOwned>(text: &str) -> Result<T, (Option<usize>, Strin
 pub fn parse_file<T: DeserializeOwned>(file: &Path, text: &str) -> Result<T, String> {
     toml::from_str(text).map_err(|error| {
         // What is missing from the whole file has no place in it.
-        let span = error.span().filter(|span| *span != (0..text.len()));
+        let blank =
+            |span: &std::ops::Range<usize>| text.get(span.clone()).is_none_or(|marked| marked.trim().is_empty());
+        let whole = |span: &std::ops::Range<usize>| *span == (0..text.len()) || (span.start == 0 && blank(span));
+        let missing = error.message().starts_with("missing field");
+        let span = error.span().filter(|span| !(missing && whole(span)));
         refusal(file, text, span, &explain(error.message()))
     })
 }

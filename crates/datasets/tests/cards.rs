@@ -143,7 +143,11 @@ fn contradictions_are_found_before_the_data_are_read() {
             "has no partner",
         ),
         ("template = \"{question}\"", "", "`prompt.template` is missing"),
-        ("\"exact_match\"", "\"acc\"", "does not apply to kind Generation"),
+        (
+            "\"exact_match\"",
+            "\"acc\"",
+            "metric `acc` does not apply to kind `generation`",
+        ),
         (
             "unanswerable = \"open\"",
             "",
@@ -177,7 +181,7 @@ fn contradictions_are_found_before_the_data_are_read() {
         (
             "\"exact_match\"",
             "\"acc\"",
-            "\n30 | metrics = [\"acc\", \"abstention\"]\n   |            ^^^^^",
+            "\n28 | metrics = [\"acc\", \"abstention\"]\n   |            ^^^^^",
         ),
         (
             "file = \"drugs.jsonl\"",
@@ -351,7 +355,7 @@ fn corpus_mistakes() {
             text,
             "holds 1 calibration samples, but 5 were asked for",
         ),
-        ("samples = 1", text, "expected false, because plain text has no turns"),
+        ("samples = 1", text, "expected false (`--no-chat-template` of a command), because plain text has no turns"),
         ("samples = 0", text, "`samples of corpus bio` is 0, expected at least 1"),
         ("sample = 1", text, "unknown key `sample`: did you mean `samples`?"),
         (

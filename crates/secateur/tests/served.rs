@@ -327,7 +327,7 @@ fn what_cannot_be_asked_or_compared_is_refused_before_anything_is_asked() {
         let message = sweep.refusal();
         assert!(words.iter().all(|word| message.contains(word)), "{message}");
     };
-    refused("of = \"whole\"\n", "", &["model `half` is pruned", "write `of"]);
+    refused("of = \"whole\"\n", "", &["model `half`: it is pruned", "write `of"]);
     refused("of = \"whole\"", "of = \"hole\"", &["`hole`, which is no served model"]);
     refused(
         "dtype = \"bf16\"",

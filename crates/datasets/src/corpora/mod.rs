@@ -131,7 +131,7 @@ impl CorpusSpec {
             return refuse("max_tokens", "0".to_owned(), "at least 1");
         }
         if self.layout == Some(CorpusLayout::Text) && self.chat_template {
-            let expected = "false, because plain text has no turns that a chat template could wrap";
+            let expected = "false (`--no-chat-template` of a command), because plain text has no turns that a chat template could wrap";
             return refuse("chat_template", "true".to_owned(), expected);
         }
         Ok(())

@@ -12,6 +12,7 @@ fn quiet_leaves_data_and_verbose_adds_steps() {
         "calibrate",
         &model,
         "corpus.jsonl",
+        "--no-chat-template",
         "--samples",
         "4",
         "--output",

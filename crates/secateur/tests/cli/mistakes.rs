@@ -263,7 +263,7 @@ fn a_task_card() {
         (
             "\"acc\"",
             "\"token_f1\"",
-            "does not apply to kind MultipleChoice",
+            "does not apply to kind `multiple_choice`",
             "\"token_f1\"",
         ),
         (

@@ -43,6 +43,7 @@ fn a_checkpoint_and_its_experts() {
         "calibrate",
         &model,
         "corpus.jsonl",
+        "--no-chat-template",
         "--samples",
         "4",
         "--output",

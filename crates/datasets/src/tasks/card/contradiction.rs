@@ -2,6 +2,8 @@
 
 use std::path::{Component, Path};
 
+use serde::Serialize;
+
 use super::file::{CardFile, CardKind, CardMetric};
 use crate::tasks::spec::{ABSTAIN_PHRASES, ChoiceMetric, GenerationMetric, Scoring};
 use crate::toml_place::Spot;
@@ -172,14 +174,20 @@ fn check_generation(card: &CardFile) -> Result<(), Contradiction> {
     Ok(())
 }
 
+/// A name as cards have it.
+fn written(name: &impl Serialize) -> String {
+    let name = serde_json::to_value(name).unwrap_or_default();
+    name.as_str().unwrap_or_default().to_owned()
+}
+
 /// The metrics in their kind's own form, `usual` where none is named.
 fn metrics<M>(card: &CardFile, of_kind: fn(CardMetric) -> Option<M>, usual: Vec<M>) -> Result<Vec<M>, Contradiction> {
     let mut found = Vec::new();
     for metric in &card.scoring.metrics {
         let Some(metric) = of_kind(*metric) else {
-            let message = format!("metric `{metric:?}` does not apply to kind {:?}", card.kind);
-            let name = serde_json::to_value(metric).unwrap_or_default();
-            let place = of("scoring", "metrics").value(name.as_str().unwrap_or_default());
+            let name = written(metric);
+            let message = format!("metric `{name}` does not apply to kind `{}`", written(&card.kind));
+            let place = of("scoring", "metrics").value(&name);
             return wrong(place, message);
         };
         found.push(metric);
