@@ -355,7 +355,11 @@ fn corpus_mistakes() {
             text,
             "holds 1 calibration samples, but 5 were asked for",
         ),
-        ("samples = 1", text, "expected false (`--no-chat-template` of a command), because plain text has no turns"),
+        (
+            "samples = 1",
+            text,
+            "expected false (`--no-chat-template` of a command), because plain text has no turns",
+        ),
         ("samples = 0", text, "`samples of corpus bio` is 0, expected at least 1"),
         ("sample = 1", text, "unknown key `sample`: did you mean `samples`?"),
         (
