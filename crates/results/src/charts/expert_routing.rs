@@ -31,7 +31,7 @@ pub fn draw(on: Canvas, model: &str, corpora: &[LayerScores]) -> Result<Scene, E
     let width = (on.width() - left - on.margin() - GAP * (columns as f64 - 1.0)) / columns as f64;
     let below = on.head() + rows as f64 * (TALL + 52.0) + 22.0;
     let title = format!("{model}: which experts tokens are routed to");
-    let line = "Each layer's tokens by expert, in the checkpoint's order. Dark: the expert has many of them. Columns that differ between corpora: experts of one domain.";
+    let line = "Tokens of each layer by expert; dark: many of them. Columns that differ between corpora: experts of one domain.";
     let mut scene = titled(on, &title, line, below + 12.0 + legend::bar_height(on))?;
     scene.columns("layers", "expert", "tokens");
     for (i, corpus) in corpora.iter().enumerate() {
