@@ -92,6 +92,6 @@ pub struct Cost {
     pub seconds: f64,
     /// Tokens run through the model, padding left out.
     pub tokens: u64,
-    /// Peak resident memory of the process, bytes.
+    /// Peak resident memory of the process during the evaluation, bytes; before it too where the system does not count anew.
     pub peak_memory_bytes: u64,
 }

@@ -56,6 +56,7 @@ pub(super) struct Page {
     command: String,
     definition_sha256: String,
     definition: String,
+    definition_shown: String,
     fence: String,
     records: usize,
     /// Name, value on one line, value as a reader likes it.
@@ -156,6 +157,7 @@ impl Page {
             definition_sha256: identity.definition_sha256.clone(),
             fence: fence(&identity.definition),
             definition: identity.definition.trim_end().to_owned(),
+            definition_shown: readable(&identity.definition),
             records: content.records.len(),
             manifest: manifest
                 .map(|(name, value)| (name, plain(&value), pretty(&value)))
@@ -245,6 +247,28 @@ pub(super) fn markdown(text: &str) -> String {
     out
 }
 
+/// A definition in JSON over several lines, with the JSON that its strings hold; any other as it is.
+fn readable(definition: &str) -> String {
+    match serde_json::from_str(definition) {
+        Ok(value @ serde_json::Value::Object(_)) => pretty(&opened(value)),
+        _ => definition.trim_end().to_owned(),
+    }
+}
+
+/// The value, objects in place of strings that hold them.
+fn opened(value: serde_json::Value) -> serde_json::Value {
+    use serde_json::Value;
+    match value {
+        Value::Object(fields) => fields.into_iter().map(|(name, field)| (name, opened(field))).collect(),
+        Value::Array(values) => values.into_iter().map(opened).collect(),
+        Value::String(text) => match serde_json::from_str(&text) {
+            Ok(held @ Value::Object(_)) => held,
+            _ => Value::String(text),
+        },
+        other => other,
+    }
+}
+
 /// A code fence that the text cannot close.
 fn fence(text: &str) -> String {
     let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
@@ -265,6 +289,17 @@ fn pretty(value: &serde_json::Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_definition_in_json_is_opened_and_any_other_left() {
+        let held = serde_json::json!({"name": "demo", "limit": 2}).to_string();
+        let nested = serde_json::json!({"sweep": held, "cards": ["{", "2"]}).to_string();
+        let shown = readable(&nested);
+        assert!(shown.contains("\"sweep\": {\n    \""), "{shown}");
+        assert!(shown.contains("\"{\"") && shown.contains("\"2\""), "{shown}");
+        assert_eq!(readable("name = \"demo\"\n"), "name = \"demo\"");
+        assert_eq!(readable("3\n"), "3");
+    }
 
     #[test]
     fn markdown_shows_text_as_it_is() {

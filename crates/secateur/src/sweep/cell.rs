@@ -135,6 +135,7 @@ impl Question<'_> {
         key: &RecordKey,
         progress: &mut Progress,
     ) -> anyhow::Result<Cost> {
+        forget_peak_memory();
         let started = Instant::now();
         let inputs = self.inputs(setting);
         let (partial, earlier) = setting.store.partial(&evaluation_key(&inputs))?;
@@ -348,7 +349,12 @@ fn read_answers(path: &Path) -> anyhow::Result<Vec<Answer>> {
     text.lines().enumerate().map(parse).collect()
 }
 
-/// Peak resident memory of this process, bytes; 0 where the system does not tell.
+/// Lets the kernel count peak memory from here on (proc(5), `clear_refs`). Where it does not, the peak is that of the process so far.
+fn forget_peak_memory() {
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
+}
+
+/// Peak resident memory of this process since [`forget_peak_memory`], bytes; 0 where the system does not tell.
 fn peak_memory() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
