@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Both models run over the same batch; what the unpruned one says of it is kept for other masks while there is room
-//! ([`crate::kept_states`]). Logits are made for a few rows at a time and summed in f64, so that no tensor of
+//! (`crate::kept_states`). Logits are made for a few rows at a time and summed in f64, so that no tensor of
 //! `[batch, length, vocabulary]` is ever there.
 
 use burn::tensor::Tensor;

@@ -1,6 +1,6 @@
 //! Log-probabilities of continuations.
 //!
-//! What requests have in common is read once ([`crate::reading`]), the vocabulary projection runs only at scored positions, and batches
+//! What requests have in common is read once (`crate::reading`), the vocabulary projection runs only at scored positions, and batches
 //! are cut by length.
 
 use std::collections::BTreeMap;
