@@ -15,7 +15,7 @@ pub(crate) struct Path {
     pub pairs: bool,
     /// Whether this machine has them.
     pub available: fn() -> bool,
-    pack: for<'a> fn(&'a [f32], usize, Precision, bool) -> Box<dyn Product + 'a>,
+    pack: for<'a> fn(&'a [f32], usize, WeightDtype, Precision, bool) -> Box<dyn Product + 'a>,
 }
 
 /// The first that fits is taken.
@@ -38,7 +38,9 @@ const fn path<V: Vector + 'static>(name: &'static str) -> Path {
         name,
         pairs: V::PAIRS,
         available: V::available,
-        pack: |x, columns, precision, parallel| Box::new(Packed::<V>::new(x, columns, precision, parallel)),
+        pack: |x, columns, dtype, precision, parallel| {
+            Box::new(Packed::<V>::new(x, columns, dtype, precision, parallel))
+        },
     }
 }
 
@@ -48,15 +50,16 @@ impl Path {
         (self.available)() && (!self.pairs || (dtype == WeightDtype::Bf16 && precision == Precision::Fast))
     }
 
-    /// Activations for it.
+    /// Activations for products with weights of `dtype`.
     pub(crate) fn pack<'a>(
         &self,
         x: &'a [f32],
         columns: usize,
+        dtype: WeightDtype,
         precision: Precision,
         parallel: bool,
     ) -> Activations<'a> {
-        Activations((self.pack)(x, columns, precision, parallel))
+        Activations((self.pack)(x, columns, dtype, precision, parallel))
     }
 }
 
@@ -71,7 +74,7 @@ impl<'a> Activations<'a> {
             .iter()
             .find(|path| path.fits(dtype, precision))
             .expect("a path for every machine");
-        path.pack(x, columns, precision, parallel)
+        path.pack(x, columns, dtype, precision, parallel)
     }
 
     /// `out[t, r] = Σ_c x[t, c] · w[r, c]`: `out` is `[tokens, rows]`.

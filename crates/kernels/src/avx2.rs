@@ -5,15 +5,22 @@
 // Into whoever names the instructions, all of it must be inlined.
 #![allow(clippy::inline_always)]
 
+use std::arch::asm;
 use std::arch::x86_64::{
-    __m256, _mm_add_ps, _mm_loadu_si128, _mm_storeu_ps, _mm256_castps256_ps128, _mm256_castsi256_ps,
-    _mm256_cvtepu16_epi32, _mm256_cvtph_ps, _mm256_extractf128_ps, _mm256_fmadd_ps, _mm256_hadd_ps, _mm256_loadu_ps,
-    _mm256_setzero_ps, _mm256_slli_epi32,
+    __m128i, __m256, _MM_HINT_T0, _MM_HINT_T1, _mm_add_ps, _mm_loadu_si128, _mm_prefetch, _mm_storeu_ps,
+    _mm256_and_si256, _mm256_castps256_ps128, _mm256_castsi256_ps, _mm256_cvtph_ps, _mm256_extractf128_ps,
+    _mm256_fmadd_ps, _mm256_hadd_ps, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_set1_epi32, _mm256_setzero_ps,
+    _mm256_slli_epi32,
 };
 
 use crate::tile::{self, Rows};
 use crate::vector::{MOST_TOKENS, Vector};
 use crate::weights::{BF16, F16};
+
+/// The upper half of 32 bits, where the second of two bf16 is.
+const UPPER: i32 = 0xffff_0000_u32.cast_signed();
+
+const LANES: usize = 8;
 
 /// Eight f32.
 #[derive(Clone, Copy)]
@@ -24,9 +31,11 @@ impl Vector for Avx2 {
     type Factors = __m256;
     type Sums = __m256;
 
-    const WIDTH: usize = 8;
+    const WIDTH: usize = 16;
+    const PARTS: usize = 2;
+    const SPLITS: bool = true;
     const TOKENS: usize = 4;
-    const ROWS: [usize; MOST_TOKENS] = [8, 4, 3, 3, 0, 0];
+    const ROWS: [usize; MOST_TOKENS] = [4, 4, 3, 3, 0, 0];
     const SPAN: usize = 1024;
     const PAIRS: bool = false;
 
@@ -47,16 +56,39 @@ impl Vector for Avx2 {
     }
 
     #[inline(always)]
-    unsafe fn weights<const DTYPE: u8>(from: *const u8) -> __m256 {
+    unsafe fn weights<const DTYPE: u8>(from: *const u8, part: usize) -> __m256 {
         // SAFETY: the caller vouches for the instructions and the values.
         unsafe {
             match DTYPE {
                 BF16 => {
-                    let bits = _mm256_cvtepu16_epi32(_mm_loadu_si128(from.cast()));
-                    _mm256_castsi256_ps(_mm256_slli_epi32::<16>(bits))
+                    let pairs = _mm256_loadu_si256(from.cast());
+                    _mm256_castsi256_ps(if part == 0 {
+                        _mm256_slli_epi32::<16>(pairs)
+                    } else {
+                        _mm256_and_si256(pairs, _mm256_set1_epi32(UPPER))
+                    })
                 }
-                F16 => _mm256_cvtph_ps(_mm_loadu_si128(from.cast())),
-                _ => _mm256_loadu_ps(from.cast()),
+                F16 => _mm256_cvtph_ps(_mm_loadu_si128(from.cast::<__m128i>().add(part))),
+                _ => _mm256_loadu_ps(from.cast::<f32>().add(part * LANES)),
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn again(mut column: usize) -> usize {
+        // SAFETY: there is no instruction in it.
+        unsafe { asm!("/* {} */", inout(reg) column, options(pure, nomem, nostack, preserves_flags)) };
+        column
+    }
+
+    #[inline(always)]
+    fn prefetch<const T: usize>(at: *const u8) {
+        // SAFETY: every x86-64 has the instruction, and it does nothing where nothing is.
+        unsafe {
+            if T < Self::TOKENS {
+                _mm_prefetch::<_MM_HINT_T0>(at.cast());
+            } else {
+                _mm_prefetch::<_MM_HINT_T1>(at.cast());
             }
         }
     }

@@ -5,15 +5,21 @@
 #![allow(clippy::inline_always)]
 
 use std::arch::x86_64::{
-    __m256, __m512, __m512bh, __m512i, _mm_add_ps, _mm_storeu_ps, _mm256_add_ps, _mm256_castpd_ps,
-    _mm256_castps256_ps128, _mm256_extractf128_ps, _mm256_hadd_ps, _mm256_loadu_si256, _mm512_castps_pd,
-    _mm512_castps512_ps256, _mm512_castsi512_ps, _mm512_cvtepu16_epi32, _mm512_cvtph_ps, _mm512_dpbf16_ps,
-    _mm512_extractf64x4_pd, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_setzero_ps, _mm512_slli_epi32,
+    __m256, __m256i, __m512, __m512bh, __m512i, _mm_add_ps, _mm_storeu_ps, _mm256_add_ps, _mm256_castpd_ps,
+    _mm256_castps256_ps128, _mm256_extractf128_ps, _mm256_hadd_ps, _mm256_loadu_si256, _mm512_and_si512,
+    _mm512_castps_pd, _mm512_castps512_ps256, _mm512_castsi512_ps, _mm512_cvtph_ps, _mm512_dpbf16_ps,
+    _mm512_extractf64x4_pd, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_set1_epi32, _mm512_setzero_ps,
+    _mm512_slli_epi32,
 };
 
 use crate::tile::{self, Rows};
 use crate::vector::{MOST_TOKENS, Vector};
 use crate::weights::{BF16, F16};
+
+/// The upper half of 32 bits, where the second of two bf16 is.
+const UPPER: i32 = 0xffff_0000_u32.cast_signed();
+
+const LANES: usize = 16;
 
 /// Sixteen f32.
 #[derive(Clone, Copy)]
@@ -24,9 +30,11 @@ impl Vector for Avx512 {
     type Factors = __m512;
     type Sums = __m512;
 
-    const WIDTH: usize = 16;
+    const WIDTH: usize = 32;
+    const PARTS: usize = 2;
+    const SPLITS: bool = true;
     const TOKENS: usize = 6;
-    const ROWS: [usize; MOST_TOKENS] = [8, 4, 4, 4, 4, 4];
+    const ROWS: [usize; MOST_TOKENS] = [4; MOST_TOKENS];
     const SPAN: usize = 1024;
     const PAIRS: bool = false;
 
@@ -47,18 +55,27 @@ impl Vector for Avx512 {
     }
 
     #[inline(always)]
-    unsafe fn weights<const DTYPE: u8>(from: *const u8) -> __m512 {
+    unsafe fn weights<const DTYPE: u8>(from: *const u8, part: usize) -> __m512 {
         // SAFETY: the caller vouches for the instructions and the values.
         unsafe {
             match DTYPE {
                 BF16 => {
-                    let bits = _mm512_cvtepu16_epi32(_mm256_loadu_si256(from.cast()));
-                    _mm512_castsi512_ps(_mm512_slli_epi32::<16>(bits))
+                    let pairs = _mm512_loadu_si512(from.cast());
+                    _mm512_castsi512_ps(if part == 0 {
+                        _mm512_slli_epi32::<16>(pairs)
+                    } else {
+                        _mm512_and_si512(pairs, _mm512_set1_epi32(UPPER))
+                    })
                 }
-                F16 => _mm512_cvtph_ps(_mm256_loadu_si256(from.cast())),
-                _ => _mm512_loadu_ps(from.cast()),
+                F16 => _mm512_cvtph_ps(_mm256_loadu_si256(from.cast::<__m256i>().add(part))),
+                _ => _mm512_loadu_ps(from.cast::<f32>().add(part * LANES)),
             }
         }
+    }
+
+    #[inline(always)]
+    fn prefetch<const T: usize>(at: *const u8) {
+        crate::avx2::Avx2::prefetch::<T>(at);
     }
 
     #[inline(always)]
@@ -90,8 +107,10 @@ impl Vector for Avx512Bf16 {
     type Sums = __m512;
 
     const WIDTH: usize = 32;
+    const PARTS: usize = 1;
+    const SPLITS: bool = false;
     const TOKENS: usize = 6;
-    const ROWS: [usize; MOST_TOKENS] = [8, 4, 4, 4, 4, 4];
+    const ROWS: [usize; MOST_TOKENS] = [4; MOST_TOKENS];
     const SPAN: usize = 2048;
     const PAIRS: bool = true;
 
@@ -112,9 +131,14 @@ impl Vector for Avx512Bf16 {
     }
 
     #[inline(always)]
-    unsafe fn weights<const DTYPE: u8>(from: *const u8) -> __m512i {
+    unsafe fn weights<const DTYPE: u8>(from: *const u8, _: usize) -> __m512i {
         // SAFETY: the caller vouches for the instructions and the values.
         unsafe { _mm512_loadu_si512(from.cast()) }
+    }
+
+    #[inline(always)]
+    fn prefetch<const T: usize>(at: *const u8) {
+        crate::avx2::Avx2::prefetch::<T>(at);
     }
 
     #[inline(always)]

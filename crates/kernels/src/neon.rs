@@ -26,8 +26,10 @@ impl Vector for Neon {
     type Sums = float32x4_t;
 
     const WIDTH: usize = 4;
+    const PARTS: usize = 1;
+    const SPLITS: bool = false;
     const TOKENS: usize = 6;
-    const ROWS: [usize; MOST_TOKENS] = [8, 4, 4, 4, 4, 4];
+    const ROWS: [usize; MOST_TOKENS] = [4; MOST_TOKENS];
     const SPAN: usize = 1024;
     const PAIRS: bool = false;
 
@@ -48,7 +50,7 @@ impl Vector for Neon {
     }
 
     #[inline(always)]
-    unsafe fn weights<const DTYPE: u8>(from: *const u8) -> float32x4_t {
+    unsafe fn weights<const DTYPE: u8>(from: *const u8, _: usize) -> float32x4_t {
         // SAFETY: the caller vouches for the instructions and the values. Bytes need no alignment.
         unsafe {
             match DTYPE {
@@ -88,8 +90,10 @@ impl Vector for NeonBf16 {
     type Sums = float32x4_t;
 
     const WIDTH: usize = 8;
+    const PARTS: usize = 1;
+    const SPLITS: bool = false;
     const TOKENS: usize = 6;
-    const ROWS: [usize; MOST_TOKENS] = [8, 4, 4, 4, 4, 4];
+    const ROWS: [usize; MOST_TOKENS] = [4; MOST_TOKENS];
     const SPAN: usize = 2048;
     const PAIRS: bool = true;
 
@@ -110,7 +114,7 @@ impl Vector for NeonBf16 {
     }
 
     #[inline(always)]
-    unsafe fn weights<const DTYPE: u8>(from: *const u8) -> uint16x8_t {
+    unsafe fn weights<const DTYPE: u8>(from: *const u8, _: usize) -> uint16x8_t {
         // SAFETY: the caller vouches for the instructions and the values.
         unsafe { vreinterpretq_u16_u8(vld1q_u8(from)) }
     }

@@ -22,6 +22,8 @@ impl Vector for Portable {
     type Sums = [f32; WIDTH];
 
     const WIDTH: usize = WIDTH;
+    const PARTS: usize = 1;
+    const SPLITS: bool = false;
     const TOKENS: usize = 4;
     const ROWS: [usize; MOST_TOKENS] = [4, 3, 3, 3, 0, 0];
     const SPAN: usize = 1024;
@@ -43,7 +45,7 @@ impl Vector for Portable {
     }
 
     #[inline(always)]
-    unsafe fn weights<const DTYPE: u8>(from: *const u8) -> Self::Factors {
+    unsafe fn weights<const DTYPE: u8>(from: *const u8, _: usize) -> Self::Factors {
         // SAFETY: the caller vouches for the values.
         unsafe {
             match DTYPE {

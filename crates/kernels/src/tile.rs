@@ -8,8 +8,11 @@
 use crate::vector::Vector;
 use crate::weights::dtype_size;
 
-/// Bytes of the longest vector of weights.
-const VECTOR: usize = 64;
+/// Bytes that are fetched together.
+const LINE: usize = 64;
+
+/// Bytes of the longest step of weights.
+const STEP: usize = 128;
 
 /// The same columns of some weight rows.
 #[derive(Clone, Copy)]
@@ -20,9 +23,12 @@ pub(crate) struct Rows<'a> {
     pub stride: usize,
     /// Values per row.
     pub columns: usize,
+    /// How far ahead weights are fetched from memory, in bytes; 0 where these have been looked at before. Rows are too short, and too many at a
+    /// time, for the machine to see where they lead.
+    pub ahead: usize,
 }
 
-/// `[t][r] = Σ_c x[t, c] · w[r, c]`; `x` is `[columns / WIDTH, T, WIDTH]`, with zeros behind the last column.
+/// `[t][r] = Σ_c x[t, c] · w[r, c]`; `x` is `[columns / WIDTH, PARTS, T, lanes]`, with zeros behind the last column.
 ///
 /// # Safety
 /// The machine must have the instructions of `V`.
@@ -37,37 +43,58 @@ pub(crate) unsafe fn run<V: Vector, const DTYPE: u8, const R: usize, const T: us
     w: Rows<'_>,
 ) -> [[f32; R]; T] {
     let size = const { dtype_size(DTYPE) };
+    let lanes = const { V::WIDTH / V::PARTS };
+    // Columns for which weights are fetched together: more where registers are all taken, since the compiler needs some for it.
+    let chunk = const { if T < V::TOKENS { 32 } else { 128 } };
     let whole = w.columns / V::WIDTH * V::WIDTH;
     assert!(w.bytes.len() >= (R - 1) * w.stride + w.columns * size);
     assert!(x.len() == w.columns.next_multiple_of(V::WIDTH) * T);
     let (weights_from, activations_from) = (w.bytes.as_ptr(), x.as_ptr());
-    // SAFETY: the caller vouches for the instructions. `column + WIDTH ≤ columns` in every round, so that a vector of weights is there in
+    // SAFETY: the caller vouches for the instructions. `column + WIDTH ≤ columns` in every round, so that a step of weights is there in
     // each of `R` rows, and one of activations for each of `T` tokens: the lengths were checked above. So it is for the last columns, whose
-    // weights are copied to where there is room for a vector.
+    // weights are copied to where there is room for a step.
     unsafe {
         let mut sums = [[V::zero(); R]; T];
-        for column in (0..whole).step_by(V::WIDTH) {
-            let mut weights = [V::weights::<DTYPE>(weights_from.add(column * size)); R];
-            for r in 1..R {
-                weights[r] = V::weights::<DTYPE>(weights_from.add(r * w.stride + column * size));
-            }
-            for t in 0..T {
-                let activations = V::activations(activations_from.add(column * T + t * V::WIDTH));
+        for first in (0..whole).step_by(chunk) {
+            if w.ahead > 0 {
                 for r in 0..R {
-                    sums[t][r] = V::multiply_add(activations, weights[r], sums[t][r]);
+                    let ahead = weights_from.wrapping_add(r * w.stride + first * size + w.ahead);
+                    for line in (0..chunk * size).step_by(LINE) {
+                        V::prefetch::<T>(ahead.wrapping_add(line));
+                    }
+                }
+            }
+            for mut column in (first..whole.min(first + chunk)).step_by(V::WIDTH) {
+                for part in 0..V::PARTS {
+                    if part > 0 {
+                        column = V::again(column);
+                    }
+                    let from = weights_from.add(column * size);
+                    let mut weights = [V::weights::<DTYPE>(from, part); R];
+                    for r in 1..R {
+                        weights[r] = V::weights::<DTYPE>(from.add(r * w.stride), part);
+                    }
+                    for t in 0..T {
+                        let activations = V::activations(activations_from.add(column * T + (part * T + t) * lanes));
+                        for r in 0..R {
+                            sums[t][r] = V::multiply_add(activations, weights[r], sums[t][r]);
+                        }
+                    }
                 }
             }
         }
         if whole < w.columns {
             for r in 0..R {
                 // Zeros are zeros in every dtype.
-                let mut padded = [0u8; VECTOR];
+                let mut padded = [0u8; STEP];
                 let last = &w.bytes[r * w.stride..][whole * size..w.columns * size];
                 padded[..last.len()].copy_from_slice(last);
-                let weights = V::weights::<DTYPE>(padded.as_ptr());
-                for t in 0..T {
-                    let activations = V::activations(activations_from.add(whole * T + t * V::WIDTH));
-                    sums[t][r] = V::multiply_add(activations, weights, sums[t][r]);
+                for part in 0..V::PARTS {
+                    let weights = V::weights::<DTYPE>(padded.as_ptr(), part);
+                    for t in 0..T {
+                        let activations = V::activations(activations_from.add(whole * T + (part * T + t) * lanes));
+                        sums[t][r] = V::multiply_add(activations, weights, sums[t][r]);
+                    }
                 }
             }
         }
