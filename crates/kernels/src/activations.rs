@@ -8,6 +8,12 @@ use crate::precision::Precision;
 use crate::vector::Vector;
 use crate::weights::{WeightDtype, Weights};
 
+/// The instructions that products with weights of `dtype` are taken with on this machine, in words.
+#[must_use]
+pub fn instructions(dtype: WeightDtype, precision: Precision) -> &'static str {
+    Path::best(dtype, precision).name
+}
+
 /// Instructions for products.
 pub(crate) struct Path {
     pub name: &'static str,
@@ -45,6 +51,12 @@ const fn path<V: Vector + 'static>(name: &'static str) -> Path {
 }
 
 impl Path {
+    fn best(dtype: WeightDtype, precision: Precision) -> &'static Self {
+        let fits = |path: &&Self| path.fits(dtype, precision);
+        // The portable one does always.
+        PATHS.iter().find(fits).unwrap_or(&PATHS[PATHS.len() - 1])
+    }
+
     /// Whether products with such weights may take it.
     pub(crate) fn fits(&self, dtype: WeightDtype, precision: Precision) -> bool {
         (self.available)() && (!self.pairs || (dtype == WeightDtype::Bf16 && precision == Precision::Fast))
@@ -69,12 +81,7 @@ pub(crate) struct Activations<'a>(Box<dyn Product + 'a>);
 impl<'a> Activations<'a> {
     /// `x` is `[tokens, columns]`; it is packed on all threads if `parallel`.
     pub(crate) fn new(x: &'a [f32], columns: usize, dtype: WeightDtype, precision: Precision, parallel: bool) -> Self {
-        #[allow(clippy::expect_used)] // The portable path fits always.
-        let path = PATHS
-            .iter()
-            .find(|path| path.fits(dtype, precision))
-            .expect("a path for every machine");
-        path.pack(x, columns, dtype, precision, parallel)
+        Path::best(dtype, precision).pack(x, columns, dtype, precision, parallel)
     }
 
     /// `out[t, r] = Σ_c x[t, c] · w[r, c]`: `out` is `[tokens, rows]`.

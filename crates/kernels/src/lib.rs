@@ -26,6 +26,7 @@ mod neon;
 mod tests;
 
 pub use activation::Activation;
+pub use activations::instructions;
 pub use experts::{Expert, experts};
 pub use matmul::{matmul, matmul_single};
 pub use mxfp4::{Mxfp4, matmul_mxfp4};

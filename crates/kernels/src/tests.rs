@@ -269,3 +269,15 @@ fn no_tokens_and_no_rows_are_no_work() {
     Precision::Exact.matmul(&[], w(3), &mut []);
     Precision::Fast.matmul(&[1.0, 2.0], w(0), &mut []);
 }
+
+#[test]
+fn the_best_path_is_told_by_name() {
+    for dtype in DTYPES {
+        for precision in PRECISIONS {
+            let name = crate::instructions(dtype, precision);
+            let first = PATHS.iter().find(|path| path.fits(dtype, precision)).unwrap();
+            assert_eq!(name, first.name);
+            println!("{dtype:?} {precision:?}: {name}");
+        }
+    }
+}
