@@ -21,8 +21,11 @@ pub(crate) struct Path {
     pub pairs: bool,
     /// Whether this machine has them.
     pub available: fn() -> bool,
-    pack: for<'a> fn(&'a [f32], usize, WeightDtype, Precision, bool) -> Box<dyn Product + 'a>,
+    pack: Pack,
 }
+
+/// Packs activations, `[tokens, columns]`, for weights of a dtype, on all threads if the last argument says so.
+type Pack = for<'a> fn(&'a [f32], usize, WeightDtype, Precision, bool) -> Box<dyn Product + 'a>;
 
 /// The first that fits is taken.
 pub(crate) const PATHS: &[Path] = &[

@@ -7,10 +7,9 @@
 
 use std::arch::asm;
 use std::arch::x86_64::{
-    __m128i, __m256, _MM_HINT_T0, _MM_HINT_T1, _mm_add_ps, _mm_loadu_si128, _mm_prefetch, _mm_storeu_ps,
-    _mm256_and_si256, _mm256_castps256_ps128, _mm256_castsi256_ps, _mm256_cvtph_ps, _mm256_extractf128_ps,
-    _mm256_fmadd_ps, _mm256_hadd_ps, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_set1_epi32, _mm256_setzero_ps,
-    _mm256_slli_epi32,
+    __m256, _MM_HINT_T0, _MM_HINT_T1, _mm_add_ps, _mm_loadu_si128, _mm_prefetch, _mm_storeu_ps, _mm256_and_si256,
+    _mm256_castps256_ps128, _mm256_castsi256_ps, _mm256_cvtph_ps, _mm256_extractf128_ps, _mm256_fmadd_ps,
+    _mm256_hadd_ps, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_set1_epi32, _mm256_setzero_ps, _mm256_slli_epi32,
 };
 
 use crate::tile::{self, Rows};
@@ -68,8 +67,8 @@ impl Vector for Avx2 {
                         _mm256_and_si256(pairs, _mm256_set1_epi32(UPPER))
                     })
                 }
-                F16 => _mm256_cvtph_ps(_mm_loadu_si128(from.cast::<__m128i>().add(part))),
-                _ => _mm256_loadu_ps(from.cast::<f32>().add(part * LANES)),
+                F16 => _mm256_cvtph_ps(_mm_loadu_si128(from.add(part * LANES * 2).cast())),
+                _ => _mm256_loadu_ps(from.add(part * LANES * 4).cast()),
             }
         }
     }

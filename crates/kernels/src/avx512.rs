@@ -5,7 +5,7 @@
 #![allow(clippy::inline_always)]
 
 use std::arch::x86_64::{
-    __m256, __m256i, __m512, __m512bh, __m512i, _mm_add_ps, _mm_storeu_ps, _mm256_add_ps, _mm256_castpd_ps,
+    __m256, __m512, __m512bh, __m512i, _mm_add_ps, _mm_storeu_ps, _mm256_add_ps, _mm256_castpd_ps,
     _mm256_castps256_ps128, _mm256_extractf128_ps, _mm256_hadd_ps, _mm256_loadu_si256, _mm512_and_si512,
     _mm512_castps_pd, _mm512_castps512_ps256, _mm512_castsi512_ps, _mm512_cvtph_ps, _mm512_dpbf16_ps,
     _mm512_extractf64x4_pd, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_set1_epi32, _mm512_setzero_ps,
@@ -67,8 +67,8 @@ impl Vector for Avx512 {
                         _mm512_and_si512(pairs, _mm512_set1_epi32(UPPER))
                     })
                 }
-                F16 => _mm512_cvtph_ps(_mm256_loadu_si256(from.cast::<__m256i>().add(part))),
-                _ => _mm512_loadu_ps(from.cast::<f32>().add(part * LANES)),
+                F16 => _mm512_cvtph_ps(_mm256_loadu_si256(from.add(part * LANES * 2).cast())),
+                _ => _mm512_loadu_ps(from.add(part * LANES * 4).cast()),
             }
         }
     }
