@@ -1,5 +1,7 @@
 //! What is between an expert's projections.
 
+use crate::exp::exp;
+
 /// What is between the projections.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Activation {
@@ -23,7 +25,7 @@ impl Activation {
             Self::SiluGated => each(gate, up, |gate, up| silu(gate) * up),
             Self::ClampedGated { alpha, limit } => each(gate, up, |gate, up| {
                 let gate = gate.min(limit);
-                (up.clamp(-limit, limit) + 1.0) * (gate / (1.0 + (-alpha * gate).exp()))
+                (up.clamp(-limit, limit) + 1.0) * (gate / (1.0 + exp(-alpha * gate)))
             }),
             Self::ReluSquared => up.iter_mut().for_each(|up| *up = up.max(0.0) * up.max(0.0)),
         }
@@ -36,5 +38,5 @@ fn each(gate: &[f32], up: &mut [f32], value: impl Fn(f32, f32) -> f32) {
 
 /// `x · sigmoid(x)`.
 fn silu(x: f32) -> f32 {
-    x / (1.0 + (-x).exp())
+    x / (1.0 + exp(-x))
 }

@@ -3,6 +3,7 @@
 mod matmul;
 mod experts;
 mod activation;
+mod exp;
 mod projection;
 mod precision;
 mod weights;
