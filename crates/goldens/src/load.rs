@@ -18,7 +18,7 @@ pub fn load_f64(load: Load<'_>, checkpoint: &Path) -> Result<Model, LoadFailure>
     let model = load(checkpoint)?;
     match model.device().precision() {
         Precision::F64 => Ok(model),
-        other @ Precision::F32 => Err(LoadFailure::Broken(format!(
+        other @ (Precision::F32 | Precision::Fast) => Err(LoadFailure::Broken(format!(
             "the model computes in {}; statistics are compared in f64",
             other.name()
         ))),

@@ -1,39 +1,108 @@
-//! What is multiplied with weights, in the form that the machine's widest instructions want.
+//! The paths, and what is multiplied with weights in the form that a path wants.
 
-use crate::portable;
-use crate::weights::Weights;
+use crate::blocks;
+use crate::columns::Columns;
+use crate::packed::Packed;
+use crate::portable::Portable;
+use crate::precision::Precision;
+use crate::vector::Vector;
+use crate::weights::{WeightDtype, Weights};
 
-/// Activations `[tokens, columns]` for any number of products.
-pub(crate) struct Activations<'a> {
-    x: &'a [f32],
-    #[cfg(target_arch = "x86_64")]
-    packed: Option<crate::avx2::Packed<'a>>,
+/// The instructions that products with weights of `dtype` are taken with on this machine, in words.
+#[must_use]
+pub fn instructions(dtype: WeightDtype, precision: Precision) -> &'static str {
+    Path::best(dtype, precision).name
 }
+
+/// Instructions for products.
+pub(crate) struct Path {
+    pub name: &'static str,
+    /// bf16 weights are multiplied with bf16 activations, and nothing else.
+    pub pairs: bool,
+    /// Whether this machine has them.
+    pub available: fn() -> bool,
+    pack: Pack,
+}
+
+/// Packs activations, `[tokens, columns]`, for weights of a dtype, on all threads if the last argument says so.
+type Pack = for<'a> fn(&'a [f32], usize, WeightDtype, Precision, bool) -> Box<dyn Product + 'a>;
+
+/// The first that fits is taken.
+pub(crate) const PATHS: &[Path] = &[
+    #[cfg(target_arch = "x86_64")]
+    path::<crate::avx512::Avx512Bf16>("AVX-512 BF16"),
+    #[cfg(target_arch = "x86_64")]
+    path::<crate::avx512::Avx512>("AVX-512"),
+    #[cfg(target_arch = "x86_64")]
+    path::<crate::avx2::Avx2>("AVX2"),
+    #[cfg(target_arch = "aarch64")]
+    path::<crate::neon::NeonBf16>("NEON BF16"),
+    #[cfg(target_arch = "aarch64")]
+    path::<crate::neon::Neon>("NEON"),
+    path::<Portable>("portable"),
+];
+
+const fn path<V: Vector + 'static>(name: &'static str) -> Path {
+    Path {
+        name,
+        pairs: V::PAIRS,
+        available: V::available,
+        pack: |x, columns, dtype, precision, parallel| {
+            Box::new(Packed::<V>::new(x, columns, dtype, precision, parallel))
+        },
+    }
+}
+
+impl Path {
+    fn best(dtype: WeightDtype, precision: Precision) -> &'static Self {
+        let fits = |path: &&Self| path.fits(dtype, precision);
+        // The portable one does always.
+        PATHS.iter().find(fits).unwrap_or(&PATHS[PATHS.len() - 1])
+    }
+
+    /// Whether products with such weights may take it.
+    pub(crate) fn fits(&self, dtype: WeightDtype, precision: Precision) -> bool {
+        (self.available)() && (!self.pairs || (dtype == WeightDtype::Bf16 && precision == Precision::Fast))
+    }
+
+    /// Activations for products with weights of `dtype`.
+    pub(crate) fn pack<'a>(
+        &self,
+        x: &'a [f32],
+        columns: usize,
+        dtype: WeightDtype,
+        precision: Precision,
+        parallel: bool,
+    ) -> Activations<'a> {
+        Activations((self.pack)(x, columns, dtype, precision, parallel))
+    }
+}
+
+/// Activations `[tokens, columns]` for any number of products with weights of one dtype.
+pub(crate) struct Activations<'a>(Box<dyn Product + 'a>);
 
 impl<'a> Activations<'a> {
     /// `x` is `[tokens, columns]`; it is packed on all threads if `parallel`.
-    pub(crate) fn new(x: &'a [f32], columns: usize, parallel: bool) -> Self {
-        #[cfg(not(target_arch = "x86_64"))]
-        let _ = (columns, parallel);
-        Self {
-            x,
-            #[cfg(target_arch = "x86_64")]
-            packed: (!crate::avx512::available() && crate::avx2::available())
-                .then(|| crate::avx2::Packed::new(x, columns, parallel)),
-        }
+    pub(crate) fn new(x: &'a [f32], columns: usize, dtype: WeightDtype, precision: Precision, parallel: bool) -> Self {
+        Path::best(dtype, precision).pack(x, columns, dtype, precision, parallel)
     }
 
-    /// `out[r, t] = Σ_c x[t, c] · w[r, c]`.
-    pub(crate) fn product(&self, w: Weights<'_>, out: &mut [f32]) {
-        #[cfg(target_arch = "x86_64")]
-        {
-            if let Some(packed) = &self.packed {
-                return crate::avx2::product(packed, w, out);
-            }
-            if crate::avx512::available() {
-                return crate::avx512::product(self.x, w, out);
-            }
-        }
-        portable::product(self.x, w, out);
+    /// `out[t, r] = Σ_c x[t, c] · w[r, c]`: `out` is `[tokens, rows]`.
+    ///
+    /// # Panics
+    /// If the lengths do not fit together.
+    pub(crate) fn product(&self, w: Weights<'_>, out: &mut Columns<'_>) {
+        self.0.product(w, out);
+    }
+}
+
+/// Packed activations of some path.
+trait Product: Send + Sync {
+    fn product(&self, w: Weights<'_>, out: &mut Columns<'_>);
+}
+
+impl<V: Vector> Product for Packed<'_, V> {
+    fn product(&self, w: Weights<'_>, out: &mut Columns<'_>) {
+        blocks::product(self, w, out);
     }
 }

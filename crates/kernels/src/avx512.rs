@@ -1,123 +1,196 @@
-//! The product with AVX-512.
-//!
-//! A tile of `ROWS` weight rows × up to `TOKENS` tokens keeps all its sums in registers; every weight vector is loaded
-//! and widened once per tile, every activation vector serves all rows of the tile. Tails in the column direction use
-//! masked loads, so nothing is read past the end of a row.
+//! AVX-512: sixteen lanes, thirty-two registers. A tile of four rows × six tokens takes 24 for sums, four for weights and one for activations.
 
 #![allow(unsafe_code)]
-// A tile holds the output by exclusive reference and is used up by its kernel.
-#![allow(clippy::needless_pass_by_value)]
+// Into whoever names the instructions, all of it must be inlined.
+#![allow(clippy::inline_always)]
 
 use std::arch::x86_64::{
-    __m256i, __m512, __mmask16, _mm256_maskz_loadu_epi16, _mm512_castsi512_ps, _mm512_cvtepu16_epi32, _mm512_cvtph_ps,
-    _mm512_fmadd_ps, _mm512_maskz_loadu_ps, _mm512_reduce_add_ps, _mm512_setzero_ps, _mm512_slli_epi32,
+    __m256, __m512, __m512bh, __m512i, _mm_add_ps, _mm_storeu_ps, _mm256_add_ps, _mm256_castpd_ps,
+    _mm256_castps256_ps128, _mm256_extractf128_ps, _mm256_hadd_ps, _mm256_loadu_si256, _mm512_and_si512,
+    _mm512_castps_pd, _mm512_castps512_ps256, _mm512_castsi512_ps, _mm512_cvtph_ps, _mm512_dpbf16_ps,
+    _mm512_extractf64x4_pd, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_set1_epi32, _mm512_setzero_ps,
+    _mm512_slli_epi32,
 };
 
-use crate::weights::{WeightDtype, Weights};
+use crate::tile::{self, Rows};
+use crate::vector::{MOST_TOKENS, Vector};
+use crate::weights::{BF16, F16};
 
-const ROWS: usize = 4;
+/// The upper half of 32 bits, where the second of two bf16 is.
+const UPPER: i32 = 0xffff_0000_u32.cast_signed();
 
-/// Whether the AVX-512 path can run here.
-pub(crate) fn available() -> bool {
-    is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("avx512vl")
-}
+const LANES: usize = 16;
 
-/// `out[r, t]` with AVX-512. The machine must have it.
-pub(crate) fn product(x: &[f32], w: Weights<'_>, out: &mut [f32]) {
-    assert!(available());
-    let tokens = x.len() / w.columns;
-    assert!(w.bytes.len() == w.rows * w.columns * w.dtype.size() && out.len() == w.rows * tokens);
-    for row in (0..w.rows).step_by(ROWS) {
-        let rows = ROWS.min(w.rows - row);
-        let mut token = 0;
-        while token < tokens {
-            let tile = Tile {
-                x,
-                w,
-                out,
-                row,
-                token,
-                tokens,
-            };
-            // SAFETY: the features were checked above; `Tile` holds slices whose lengths were checked above, and the tile
-            // lies inside them because rows ≤ w.rows − row and the tile's tokens ≤ tokens − token.
-            token += unsafe {
-                match (rows, tokens - token) {
-                    (4, 6..) => avx512_tile::<4, 6>(tile),
-                    (4, 5) => avx512_tile::<4, 5>(tile),
-                    (4, 4) => avx512_tile::<4, 4>(tile),
-                    (4, 3) => avx512_tile::<4, 3>(tile),
-                    (4, 2) => avx512_tile::<4, 2>(tile),
-                    (4, _) => avx512_tile::<4, 1>(tile),
-                    (3, _) => avx512_tile::<3, 1>(tile),
-                    (2, _) => avx512_tile::<2, 1>(tile),
-                    (_, _) => avx512_tile::<1, 1>(tile),
-                }
-            };
-        }
+/// Sixteen f32.
+#[derive(Clone, Copy)]
+pub(crate) struct Avx512;
+
+impl Vector for Avx512 {
+    type Value = f32;
+    type Factors = __m512;
+    type Sums = __m512;
+
+    const WIDTH: usize = 32;
+    const PARTS: usize = 2;
+    const SPLITS: bool = true;
+    const TOKENS: usize = 6;
+    const ROWS: [usize; MOST_TOKENS] = [4; MOST_TOKENS];
+    const SPAN: usize = 1024;
+    const PAIRS: bool = false;
+
+    fn available() -> bool {
+        is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx2")
     }
-}
 
-struct Tile<'a, 'b> {
-    x: &'a [f32],
-    w: Weights<'a>,
-    out: &'b mut [f32],
-    row: usize,
-    token: usize,
-    tokens: usize,
-}
+    #[inline(always)]
+    unsafe fn zero() -> __m512 {
+        // SAFETY: the caller vouches for the instructions.
+        unsafe { _mm512_setzero_ps() }
+    }
 
-/// Returns the number of tokens done.
-///
-/// # Safety
-/// AVX-512 F, BW and VL must be there; rows `row..row + R` and tokens `token..token + T` must lie inside the slices.
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,f16c")]
-unsafe fn avx512_tile<const R: usize, const T: usize>(tile: Tile<'_, '_>) -> usize {
-    let columns = tile.w.columns;
-    let size = tile.w.dtype.size();
-    let weights = tile.w.bytes[tile.row * columns * size..].as_ptr();
-    let x = tile.x[tile.token * columns..].as_ptr();
-    let mut sums = [[_mm512_setzero_ps(); T]; R];
-    for column in (0..columns).step_by(16) {
-        let left = columns - column;
-        let mask: __mmask16 = if left >= 16 { 0xffff } else { (1 << left) - 1 };
-        // SAFETY: masked loads touch only the `left` columns that are there.
+    #[inline(always)]
+    unsafe fn activations(from: *const f32) -> __m512 {
+        // SAFETY: the caller vouches for the instructions and the values.
+        unsafe { _mm512_loadu_ps(from) }
+    }
+
+    #[inline(always)]
+    unsafe fn weights<const DTYPE: u8>(from: *const u8, part: usize) -> __m512 {
+        // SAFETY: the caller vouches for the instructions and the values.
         unsafe {
-            let mut activations = [_mm512_setzero_ps(); T];
-            for (t, activation) in activations.iter_mut().enumerate() {
-                *activation = _mm512_maskz_loadu_ps(mask, x.add(t * columns + column));
-            }
-            for (r, sums) in sums.iter_mut().enumerate() {
-                let weight = load16(weights.add((r * columns + column) * size), tile.w.dtype, mask);
-                for t in 0..T {
-                    sums[t] = _mm512_fmadd_ps(activations[t], weight, sums[t]);
+            match DTYPE {
+                BF16 => {
+                    let pairs = _mm512_loadu_si512(from.cast());
+                    _mm512_castsi512_ps(if part == 0 {
+                        _mm512_slli_epi32::<16>(pairs)
+                    } else {
+                        _mm512_and_si512(pairs, _mm512_set1_epi32(UPPER))
+                    })
                 }
+                F16 => _mm512_cvtph_ps(_mm256_loadu_si256(from.add(part * LANES * 2).cast())),
+                _ => _mm512_loadu_ps(from.add(part * LANES * 4).cast()),
             }
         }
     }
-    for (r, sums) in sums.iter().enumerate() {
-        for (t, &sum) in sums.iter().enumerate() {
-            tile.out[(tile.row + r) * tile.tokens + tile.token + t] = _mm512_reduce_add_ps(sum);
-        }
+
+    #[inline(always)]
+    fn prefetch<const T: usize>(at: *const u8) {
+        crate::avx2::Avx2::prefetch::<T>(at);
     }
-    T
+
+    #[inline(always)]
+    unsafe fn multiply_add(x: __m512, w: __m512, sums: __m512) -> __m512 {
+        // SAFETY: the caller vouches for the instructions.
+        unsafe { _mm512_fmadd_ps(x, w, sums) }
+    }
+
+    #[inline(always)]
+    unsafe fn totals(sums: [__m512; 4]) -> [f32; 4] {
+        // SAFETY: the caller vouches for the instructions.
+        unsafe { totals(sums) }
+    }
+
+    #[target_feature(enable = "avx512f,avx2")]
+    unsafe fn tile<const DTYPE: u8, const R: usize, const T: usize>(x: &[f32], w: Rows<'_>) -> [[f32; R]; T] {
+        // SAFETY: the caller vouches for the instructions.
+        unsafe { tile::run::<Self, DTYPE, R, T>(x, w) }
+    }
 }
 
-/// Sixteen weights as f32; masked-out ones are zero.
+/// Sixteen pairs of bf16, whose products are summed in f32.
+#[derive(Clone, Copy)]
+pub(crate) struct Avx512Bf16;
+
+impl Vector for Avx512Bf16 {
+    type Value = u16;
+    type Factors = __m512i;
+    type Sums = __m512;
+
+    const WIDTH: usize = 32;
+    const PARTS: usize = 1;
+    const SPLITS: bool = false;
+    const TOKENS: usize = 6;
+    const ROWS: [usize; MOST_TOKENS] = [4; MOST_TOKENS];
+    const SPAN: usize = 2048;
+    const PAIRS: bool = true;
+
+    fn available() -> bool {
+        Avx512::available() && is_x86_feature_detected!("avx512bf16")
+    }
+
+    #[inline(always)]
+    unsafe fn zero() -> __m512 {
+        // SAFETY: the caller vouches for the instructions.
+        unsafe { _mm512_setzero_ps() }
+    }
+
+    #[inline(always)]
+    unsafe fn activations(from: *const u16) -> __m512i {
+        // SAFETY: the caller vouches for the instructions and the values.
+        unsafe { _mm512_loadu_si512(from.cast()) }
+    }
+
+    #[inline(always)]
+    unsafe fn weights<const DTYPE: u8>(from: *const u8, _: usize) -> __m512i {
+        // SAFETY: the caller vouches for the instructions and the values.
+        unsafe { _mm512_loadu_si512(from.cast()) }
+    }
+
+    #[inline(always)]
+    fn prefetch<const T: usize>(at: *const u8) {
+        crate::avx2::Avx2::prefetch::<T>(at);
+    }
+
+    #[inline(always)]
+    unsafe fn multiply_add(x: __m512i, w: __m512i, sums: __m512) -> __m512 {
+        // SAFETY: the caller vouches for the instructions; both types are 512 bits of any pattern.
+        unsafe {
+            let (x, w) = (
+                std::mem::transmute::<__m512i, __m512bh>(x),
+                std::mem::transmute::<__m512i, __m512bh>(w),
+            );
+            _mm512_dpbf16_ps(sums, x, w)
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn totals(sums: [__m512; 4]) -> [f32; 4] {
+        // SAFETY: the caller vouches for the instructions.
+        unsafe { totals(sums) }
+    }
+
+    #[target_feature(enable = "avx512f,avx512bf16,avx2")]
+    unsafe fn tile<const DTYPE: u8, const R: usize, const T: usize>(x: &[u16], w: Rows<'_>) -> [[f32; R]; T] {
+        // SAFETY: the caller vouches for the instructions.
+        unsafe { tile::run::<Self, DTYPE, R, T>(x, w) }
+    }
+}
+
+/// The lanes of each vector added up.
 ///
 /// # Safety
-/// AVX-512 F, BW and VL must be there; the masked-in values at `from` must be readable.
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,f16c")]
-unsafe fn load16(from: *const u8, dtype: WeightDtype, mask: __mmask16) -> __m512 {
-    // SAFETY: the caller vouches for the masked-in values; the load intrinsics need no alignment.
+/// The machine must have AVX-512 F and AVX2.
+#[inline(always)]
+unsafe fn totals([a, b, c, d]: [__m512; 4]) -> [f32; 4] {
+    // SAFETY: the caller vouches for the instructions; there is room for four values.
     unsafe {
-        match dtype {
-            WeightDtype::Bf16 => {
-                let bits: __m256i = _mm256_maskz_loadu_epi16(mask, from.cast());
-                _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(bits)))
-            }
-            WeightDtype::F16 => _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(mask, from.cast())),
-            WeightDtype::F32 => _mm512_maskz_loadu_ps(mask, from.cast()),
-        }
+        let halves = _mm256_hadd_ps(_mm256_hadd_ps(eight(a), eight(b)), _mm256_hadd_ps(eight(c), eight(d)));
+        let whole = _mm_add_ps(_mm256_castps256_ps128(halves), _mm256_extractf128_ps::<1>(halves));
+        let mut totals = [0.0; 4];
+        _mm_storeu_ps(totals.as_mut_ptr(), whole);
+        totals
+    }
+}
+
+/// The upper lanes added to the lower ones.
+///
+/// # Safety
+/// The machine must have AVX-512 F and AVX2.
+#[inline(always)]
+unsafe fn eight(lanes: __m512) -> __m256 {
+    // SAFETY: the caller vouches for the instructions.
+    unsafe {
+        let upper = _mm256_castpd_ps(_mm512_extractf64x4_pd::<1>(_mm512_castps_pd(lanes)));
+        _mm256_add_ps(_mm512_castps512_ps256(lanes), upper)
     }
 }

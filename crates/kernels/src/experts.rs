@@ -1,13 +1,20 @@
 //! Experts on tokens that are already grouped by expert.
+//!
+//! Gate, up and what is between are computed a few rows at a time, so that neither is written out and read again; the tokens of an expert are
+//! packed once for both. Threads share the rows of experts, not experts: they are all busy whether one token goes through eight experts or
+//! most tokens go through one.
 
-use rayon::prelude::*;
-
-use crate::matmul::matmul_single;
-use crate::mxfp4::{Mxfp4, matmul_mxfp4_single};
-use crate::weights::Weights;
+use crate::activation::Activation;
+use crate::activations::Activations;
+use crate::columns::Columns;
+use crate::precision::Precision;
+use crate::projection::{Projection, each, rows_per_job};
 
 /// Multiply–adds from which a layer's experts are worth more than one thread.
-const PARALLEL_FROM: usize = 1 << 19;
+const PARALLEL_FROM: usize = 1 << 18;
+
+/// Values of scratch from which experts wait for those before them.
+const SCRATCH: usize = 4 << 20;
 
 /// `down(activation(gate x, up x))`.
 #[derive(Debug, Clone, Copy)]
@@ -22,134 +29,146 @@ pub struct Expert<'a> {
     pub activation: Activation,
 }
 
-/// `x Wᵀ + b`.
-#[derive(Debug, Clone, Copy)]
-pub struct Projection<'a> {
-    /// The matrix.
-    pub weights: ProjectionWeights<'a>,
-    /// One value per row.
-    pub bias: Option<&'a [f32]>,
-}
-
-/// A matrix as it lies in the file.
-#[derive(Debug, Clone, Copy)]
-pub enum ProjectionWeights<'a> {
-    /// Values.
-    Plain(Weights<'a>),
-    /// 4-bit blocks.
-    Mxfp4(Mxfp4<'a>),
-}
-
-/// What is between the projections.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Activation {
-    /// `silu(gate) · up`.
-    SiluGated,
-    /// `(up + 1) · gate · sigmoid(alpha · gate)`, with `gate ≤ limit` and `|up| ≤ limit`.
-    ClampedGated {
-        /// Steepness of the sigmoid.
-        alpha: f32,
-        /// Clamp.
-        limit: f32,
-    },
-    /// `relu(up)²`.
-    ReluSquared,
-}
-
-/// Runs consecutive groups of rows of `x` through one expert each: `x` and `out` are `[Σ rows, hidden]`.
+/// [`Precision::experts`], exactly.
 ///
 /// # Panics
-/// If the rows of the groups do not add up to those of `x` and `out`, or the weights do not fit together.
+/// As there.
 pub fn experts(x: &[f32], hidden: usize, groups: &[(Expert<'_>, usize)], out: &mut [f32]) {
-    let rows: usize = groups.iter().map(|(_, rows)| rows).sum();
-    assert!(
-        x.len() == rows * hidden && out.len() == rows * hidden,
-        "groups do not cover x and out"
-    );
-    let mut jobs = Vec::with_capacity(groups.len());
-    let (mut x, mut out) = (x, out);
-    let mut work = 0;
-    for (expert, rows) in groups {
-        let (here, rest) = x.split_at(rows * hidden);
-        let (to, rest_out) = out.split_at_mut(rows * hidden);
-        (x, out) = (rest, rest_out);
-        work += 3 * rows * hidden * expert.up.rows();
-        jobs.push((expert, here, to));
-    }
-    let run = |(expert, x, out): (&Expert<'_>, &[f32], &mut [f32])| one(expert, x, hidden, out);
-    if work < PARALLEL_FROM {
-        jobs.into_iter().for_each(run);
-    } else {
-        jobs.into_par_iter().for_each(run);
+    Precision::Exact.experts(x, hidden, groups, out);
+}
+
+impl Precision {
+    /// Runs consecutive groups of rows of `x` through one expert each: `x` and `out` are `[Σ rows, hidden]`.
+    ///
+    /// # Panics
+    /// If the rows of the groups do not add up to those of `x` and `out`, or the weights do not fit together.
+    pub fn experts(self, x: &[f32], hidden: usize, groups: &[(Expert<'_>, usize)], out: &mut [f32]) {
+        let rows: usize = groups.iter().map(|(_, rows)| rows).sum();
+        assert!(
+            x.len() == rows * hidden && out.len() == rows * hidden,
+            "groups do not cover x and out"
+        );
+        let (mut x, mut out) = (x, out);
+        let (mut wave, mut scratch) = (Vec::new(), 0);
+        for (expert, rows) in groups.iter().filter(|(_, rows)| *rows > 0) {
+            let (here, rest) = x.split_at(rows * hidden);
+            let (to, rest_out) = out.split_at_mut(rows * hidden);
+            (x, out) = (rest, rest_out);
+            wave.push(Share::new(expert, here, hidden, to));
+            // Both inputs packed, and what is between.
+            scratch += rows * (hidden + 2 * expert.up.weights.rows());
+            if scratch >= SCRATCH {
+                run(self, std::mem::take(&mut wave), hidden);
+                scratch = 0;
+            }
+        }
+        run(self, wave, hidden);
     }
 }
 
-fn one(expert: &Expert<'_>, x: &[f32], hidden: usize, out: &mut [f32]) {
-    let tokens = x.len() / hidden;
-    let mut up = vec![0.0; tokens * expert.up.rows()];
-    expert.up.apply(x, &mut up);
-    let inner = match &expert.gate {
-        None => {
-            for up in &mut up {
-                *up = expert.activation.gated(0.0, *up);
-            }
-            up
+/// An expert's tokens.
+struct Share<'a> {
+    expert: &'a Expert<'a>,
+    /// `[tokens, hidden]`.
+    x: &'a [f32],
+    /// `[tokens, intermediate]`.
+    inner: Vec<f32>,
+    /// `[tokens, hidden]`.
+    out: &'a mut [f32],
+}
+
+impl<'a> Share<'a> {
+    /// Panics unless the weights fit together.
+    fn new(expert: &'a Expert<'a>, x: &'a [f32], hidden: usize, out: &'a mut [f32]) -> Self {
+        let width = expert.up.weights.rows();
+        let inner = vec![0.0; x.len() / hidden * width];
+        expert.up.weights.check(x, &inner);
+        if let Some(gate) = &expert.gate {
+            gate.weights.check(x, &inner);
         }
-        Some(gate) => {
-            let mut gated = vec![0.0; tokens * gate.rows()];
-            gate.apply(x, &mut gated);
-            for (gate, up) in gated.iter_mut().zip(&up) {
-                *gate = expert.activation.gated(*gate, *up);
-            }
-            gated
-        }
+        expert.down.weights.check(&inner, out);
+        Self { expert, x, inner, out }
+    }
+}
+
+/// Runs experts side by side.
+fn run(precision: Precision, mut shares: Vec<Share<'_>>, hidden: usize) {
+    let work = |share: &Share<'_>| 3 * share.x.len() * share.expert.up.weights.rows();
+    let parallel = shares.iter().map(work).sum::<usize>() >= PARALLEL_FROM;
+    let pack = |x, projection: &Projection<'_>| {
+        let weights = &projection.weights;
+        Activations::new(x, weights.columns(), weights.dtype(), precision, parallel)
     };
-    expert.down.apply(&inner, out);
+    let mut jobs = Vec::new();
+    for share in &mut shares {
+        let width = share.expert.up.weights.rows();
+        if width == 0 || hidden == 0 {
+            continue;
+        }
+        let inputs = std::sync::Arc::new(Inputs::new(share.x, share.expert, &pack));
+        let parts = Columns::new(&mut share.inner, width).chunks(rows_per_job(width));
+        jobs.extend(
+            parts
+                .into_iter()
+                .map(|(start, part)| (inputs.clone(), share.expert, start, part)),
+        );
+    }
+    each(parallel, jobs, |(inputs, expert, start, mut part)| {
+        inputs.gated(expert, start, &mut part);
+    });
+    let mut jobs = Vec::new();
+    for share in &mut shares {
+        let x = std::sync::Arc::new(pack(&share.inner, &share.expert.down));
+        let parts = Columns::new(share.out, hidden).chunks(rows_per_job(hidden));
+        jobs.extend(
+            parts
+                .into_iter()
+                .map(|(start, part)| (x.clone(), share.expert, start, part)),
+        );
+    }
+    each(parallel, jobs, |(x, expert, start, mut part)| {
+        expert.down.apply(&x, start, &mut part);
+    });
 }
 
-impl Activation {
-    fn gated(self, gate: f32, up: f32) -> f32 {
-        match self {
-            Self::SiluGated => silu(gate) * up,
-            Self::ClampedGated { alpha, limit } => {
-                let gate = gate.min(limit);
-                (up.clamp(-limit, limit) + 1.0) * (gate / (1.0 + (-alpha * gate).exp()))
-            }
-            Self::ReluSquared => up.max(0.0) * up.max(0.0),
-        }
-    }
+/// An expert's tokens as its first projections take them.
+struct Inputs<'a> {
+    up: Activations<'a>,
+    /// Where the gate has weights of another dtype.
+    gate: Option<Activations<'a>>,
 }
 
-impl Projection<'_> {
-    fn rows(&self) -> usize {
-        match &self.weights {
-            ProjectionWeights::Plain(weights) => weights.rows,
-            ProjectionWeights::Mxfp4(weights) => weights.rows,
+impl<'a> Inputs<'a> {
+    fn new(x: &'a [f32], expert: &Expert<'_>, pack: &impl Fn(&'a [f32], &Projection<'_>) -> Activations<'a>) -> Self {
+        let own = |gate: &&Projection<'_>| gate.weights.dtype() != expert.up.weights.dtype();
+        Self {
+            up: pack(x, &expert.up),
+            gate: expert.gate.as_ref().filter(own).map(|gate| pack(x, gate)),
         }
     }
 
-    fn apply(&self, x: &[f32], y: &mut [f32]) {
-        match self.weights {
-            ProjectionWeights::Plain(weights) => matmul_single(x, weights, y),
-            ProjectionWeights::Mxfp4(weights) => matmul_mxfp4_single(x, weights, y),
+    /// What the last projection takes, from row `start` on: `to` is `[tokens, some rows]`.
+    fn gated(&self, expert: &Expert<'_>, start: usize, to: &mut Columns<'_>) {
+        expert.up.apply(&self.up, start, to);
+        let (tokens, count) = (to.rows(), to.count());
+        let mut gates = Vec::new();
+        if let Some(gate) = &expert.gate {
+            gates.resize(tokens * count, 0.0);
+            let x = self.gate.as_ref().unwrap_or(&self.up);
+            gate.apply(x, start, &mut Columns::new(&mut gates, count));
         }
-        if let Some(bias) = self.bias {
-            assert_eq!(bias.len(), self.rows(), "one bias per row");
-            for row in y.chunks_exact_mut(bias.len()) {
-                row.iter_mut().zip(bias).for_each(|(y, bias)| *y += bias);
-            }
+        for token in 0..tokens {
+            let gates = gates.get(token * count..(token + 1) * count).unwrap_or_default();
+            expert.activation.apply(gates, to.row(token));
         }
     }
-}
-
-/// `x · sigmoid(x)`.
-fn silu(x: f32) -> f32 {
-    x / (1.0 + (-x).exp())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Activation, Expert, Projection, ProjectionWeights, experts};
+    use super::{Expert, experts};
+    use crate::activation::Activation;
+    use crate::projection::{Projection, ProjectionWeights};
     use crate::weights::{WeightDtype, Weights};
 
     fn bytes(values: &[f32]) -> Vec<u8> {

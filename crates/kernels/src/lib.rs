@@ -1,20 +1,37 @@
 //! CPU inner loops: matrix products on weights that stay in the mapped file. The only crate with `unsafe`; knows no burn.
 
+mod matmul;
+mod experts;
+mod activation;
+mod exp;
+mod projection;
+mod precision;
+mod weights;
+mod mxfp4;
+mod nibbles;
 mod activations;
+mod packed;
+mod columns;
+mod blocks;
+mod tile;
+mod vector;
+mod portable;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
-mod experts;
-mod matmul;
-mod mxfp4;
-mod portable;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::float_cmp)]
 mod tests;
-mod weights;
 
-pub use experts::{Activation, Expert, Projection, ProjectionWeights, experts};
+pub use activation::Activation;
+pub use activations::instructions;
+pub use experts::{Expert, experts};
 pub use matmul::{matmul, matmul_single};
 pub use mxfp4::{Mxfp4, matmul_mxfp4};
+pub use precision::Precision;
+pub use projection::{Projection, ProjectionWeights};
 pub use weights::{WeightDtype, Weights};
 pub mod mapped;

@@ -1,57 +1,82 @@
-//! The product for machines without known vector instructions, and the reference for the others.
+//! The path for machines without known vector instructions: four lanes that the compiler may turn into a register.
+
+#![allow(unsafe_code)]
+// Into whoever names the instructions, all of it must be inlined.
+#![allow(clippy::inline_always)]
 
 use half::{bf16, f16};
 
-use crate::weights::{WeightDtype, Weights};
+use crate::tile::{self, Rows};
+use crate::vector::{MOST_TOKENS, Vector};
+use crate::weights::{BF16, F16};
 
-/// Partial sums per output; the compiler turns them into vector registers.
-const LANES: usize = 8;
+/// Arrays of four f32.
+#[derive(Clone, Copy)]
+pub(crate) struct Portable;
 
-/// `out[r, t] = Σ_c x[t, c] · w[r, c]`.
-pub(crate) fn product(x: &[f32], w: Weights<'_>, out: &mut [f32]) {
-    let columns = w.columns;
-    let tokens = x.len() / columns;
-    let mut row = vec![0.0f32; columns];
-    for (r, out) in out.chunks_exact_mut(tokens.max(1)).enumerate() {
-        widen(w.slice_rows(r, 1), &mut row);
-        for (x, out) in x.chunks_exact(columns).zip(out) {
-            *out = dot(x, &row);
+const WIDTH: usize = 4;
+
+impl Vector for Portable {
+    type Value = f32;
+    type Factors = [f32; WIDTH];
+    type Sums = [f32; WIDTH];
+
+    const WIDTH: usize = WIDTH;
+    const PARTS: usize = 1;
+    const SPLITS: bool = false;
+    const TOKENS: usize = 4;
+    const ROWS: [usize; MOST_TOKENS] = [4, 3, 3, 3, 0, 0];
+    const SPAN: usize = 1024;
+    const PAIRS: bool = false;
+
+    fn available() -> bool {
+        true
+    }
+
+    #[inline(always)]
+    unsafe fn zero() -> Self::Sums {
+        [0.0; WIDTH]
+    }
+
+    #[inline(always)]
+    unsafe fn activations(from: *const f32) -> Self::Factors {
+        // SAFETY: the caller vouches for the values.
+        unsafe { from.cast::<[f32; WIDTH]>().read_unaligned() }
+    }
+
+    #[inline(always)]
+    unsafe fn weights<const DTYPE: u8>(from: *const u8, _: usize) -> Self::Factors {
+        // SAFETY: the caller vouches for the values.
+        unsafe {
+            match DTYPE {
+                BF16 => from
+                    .cast::<[[u8; 2]; WIDTH]>()
+                    .read_unaligned()
+                    .map(|bytes| bf16::from_le_bytes(bytes).to_f32()),
+                F16 => from
+                    .cast::<[[u8; 2]; WIDTH]>()
+                    .read_unaligned()
+                    .map(|bytes| f16::from_le_bytes(bytes).to_f32()),
+                _ => from.cast::<[[u8; 4]; WIDTH]>().read_unaligned().map(f32::from_le_bytes),
+            }
         }
     }
-}
 
-/// All values of `w` as f32.
-pub(crate) fn widen(w: Weights<'_>, to: &mut [f32]) {
-    let pairs = || w.bytes.chunks_exact(2).map(|b| u16::from_le_bytes([b[0], b[1]]));
-    match w.dtype {
-        WeightDtype::Bf16 => to
-            .iter_mut()
-            .zip(pairs())
-            .for_each(|(to, bits)| *to = bf16::from_bits(bits).to_f32()),
-        WeightDtype::F16 => to
-            .iter_mut()
-            .zip(pairs())
-            .for_each(|(to, bits)| *to = f16::from_bits(bits).to_f32()),
-        WeightDtype::F32 => to
-            .iter_mut()
-            .zip(w.bytes.chunks_exact(4))
-            .for_each(|(to, b)| *to = f32::from_le_bytes([b[0], b[1], b[2], b[3]])),
-    }
-}
-
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut sums = [0.0f32; LANES];
-    let (a_lanes, b_lanes) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
-    let tail: f32 = a_lanes
-        .remainder()
-        .iter()
-        .zip(b_lanes.remainder())
-        .map(|(a, b)| a * b)
-        .sum();
-    for (a, b) in a_lanes.zip(b_lanes) {
-        for lane in 0..LANES {
-            sums[lane] += a[lane] * b[lane];
+    #[inline(always)]
+    unsafe fn multiply_add(x: Self::Factors, w: Self::Factors, mut sums: Self::Sums) -> Self::Sums {
+        for lane in 0..WIDTH {
+            sums[lane] += x[lane] * w[lane];
         }
+        sums
     }
-    sums.iter().sum::<f32>() + tail
+
+    #[inline(always)]
+    unsafe fn totals(sums: [Self::Sums; 4]) -> [f32; 4] {
+        sums.map(|[a, b, c, d]| (a + b) + (c + d))
+    }
+
+    unsafe fn tile<const DTYPE: u8, const R: usize, const T: usize>(x: &[f32], w: Rows<'_>) -> [[f32; R]; T] {
+        // SAFETY: no particular instructions are needed.
+        unsafe { tile::run::<Self, DTYPE, R, T>(x, w) }
+    }
 }

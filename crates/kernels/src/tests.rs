@@ -1,12 +1,12 @@
-//! All paths that this machine has, against a sum in f64.
+//! All paths that this machine has, against a sum in f64, and each against itself however the work is cut.
 
-use crate::matmul::{matmul, matmul_single};
-use crate::portable;
+use crate::activations::{PATHS, Path};
+use crate::columns::Columns;
+use crate::precision::{Precision, to_bf16};
 use crate::weights::{WeightDtype, Weights};
-#[cfg(target_arch = "x86_64")]
-use crate::{avx2, avx512};
 
-type Product = fn(&[f32], Weights<'_>, &mut [f32]);
+const DTYPES: [WeightDtype; 3] = [WeightDtype::Bf16, WeightDtype::F16, WeightDtype::F32];
+const PRECISIONS: [Precision; 2] = [Precision::Exact, Precision::Fast];
 
 fn pseudo_random(n: usize, seed: u32) -> Vec<f32> {
     let mut state = seed.wrapping_mul(2_654_435_761).max(1);
@@ -19,147 +19,265 @@ fn pseudo_random(n: usize, seed: u32) -> Vec<f32> {
     (0..n).map(|_| next() as f32).collect()
 }
 
+/// The bytes of `values` behind one byte more, so that they are not aligned.
 fn stored(values: &[f32], dtype: WeightDtype) -> Vec<u8> {
-    values
-        .iter()
-        .flat_map(|&v| match dtype {
-            WeightDtype::Bf16 => half::bf16::from_f32(v).to_le_bytes().to_vec(),
-            WeightDtype::F16 => half::f16::from_f32(v).to_le_bytes().to_vec(),
-            WeightDtype::F32 => v.to_le_bytes().to_vec(),
-        })
-        .collect()
+    let value = |&v: &f32| match dtype {
+        WeightDtype::Bf16 => half::bf16::from_f32(v).to_le_bytes().to_vec(),
+        WeightDtype::F16 => half::f16::from_f32(v).to_le_bytes().to_vec(),
+        WeightDtype::F32 => v.to_le_bytes().to_vec(),
+    };
+    std::iter::once(0).chain(values.iter().flat_map(value)).collect()
 }
 
-/// Every tail of columns, rows and tokens, unaligned weights, against a sum in f64.
-fn check(product: Product) {
-    for dtype in [WeightDtype::Bf16, WeightDtype::F16, WeightDtype::F32] {
-        for columns in (1..=35).chain([64, 127, 256, 515]) {
-            for (rows, tokens) in [(1, 1), (2, 3), (3, 7), (4, 6), (5, 5), (9, 13)] {
-                let x = pseudo_random(tokens * columns, 7);
-                let mut bytes = vec![0u8];
-                bytes.extend(stored(&pseudo_random(rows * columns, 3), dtype));
-                let w = Weights {
-                    bytes: &bytes[1..],
-                    dtype,
-                    rows,
-                    columns,
-                };
-                let mut widened = vec![0.0; rows * columns];
-                portable::widen(w, &mut widened);
-                let mut out = vec![f32::NAN; rows * tokens];
-                product(&x, w, &mut out);
-                for r in 0..rows {
-                    for t in 0..tokens {
-                        let exact: f64 = (0..columns)
-                            .map(|c| f64::from(x[t * columns + c]) * f64::from(widened[r * columns + c]))
-                            .sum();
-                        let error = (f64::from(out[r * tokens + t]) - exact).abs();
-                        assert!(
-                            error < 2e-5,
-                            "{dtype:?} {rows}×{columns}, {tokens} tokens: off by {error}"
-                        );
-                    }
+fn widened(w: Weights<'_>) -> Vec<f32> {
+    let pairs = || w.bytes.chunks_exact(2).map(|b| [b[0], b[1]]);
+    match w.dtype {
+        WeightDtype::Bf16 => pairs().map(|b| half::bf16::from_le_bytes(b).to_f32()).collect(),
+        WeightDtype::F16 => pairs().map(|b| half::f16::from_le_bytes(b).to_f32()).collect(),
+        WeightDtype::F32 => (w.bytes.chunks_exact(4))
+            .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+            .collect(),
+    }
+}
+
+fn product(path: &Path, precision: Precision, x: &[f32], w: Weights<'_>) -> Vec<f32> {
+    let mut y = vec![f32::NAN; x.len() / w.columns * w.rows];
+    let packed = path.pack(x, w.columns, w.dtype, precision, false);
+    packed.product(w, &mut Columns::new(&mut y, w.rows));
+    y
+}
+
+fn bits(values: &[f32]) -> Vec<u32> {
+    values.iter().map(|value| value.to_bits()).collect()
+}
+
+/// Calls `check` with every path that fits weights of each dtype in each precision.
+fn each_path(mut check: impl FnMut(&Path, WeightDtype, Precision)) {
+    for path in PATHS {
+        if !(path.available)() {
+            println!("skipped: this machine has no {}", path.name);
+        }
+        for dtype in DTYPES {
+            for precision in PRECISIONS {
+                if path.fits(dtype, precision) {
+                    check(path, dtype, precision);
                 }
             }
         }
     }
 }
 
-fn check_not_finite(product: Product) {
-    for (bad, test) in [
-        (f32::NAN, f32::is_nan as fn(f32) -> bool),
-        (f32::INFINITY, f32::is_infinite),
-    ] {
-        for column in [0, 15, 16, 18] {
-            let mut weights = vec![1.0; 19];
-            weights[column] = bad;
-            let bytes = stored(&weights, WeightDtype::Bf16);
-            let w = Weights {
-                bytes: &bytes,
-                dtype: WeightDtype::Bf16,
-                rows: 1,
-                columns: 19,
+/// A product against its sum in f64: the error of sums in f32, beside that of activations.
+fn check_sums(path: &Path, precision: Precision, w: Weights<'_>, tokens: usize) {
+    let (rows, columns) = (w.rows, w.columns);
+    let x = pseudo_random(tokens * columns, 7);
+    let found = product(path, precision, &x, w);
+    let weights = widened(w);
+    for t in 0..tokens {
+        for r in 0..rows {
+            let of = |c: usize| {
+                let x = x[t * columns + c];
+                let x = if precision == Precision::Fast { to_bf16(x) } else { x };
+                f64::from(x) * f64::from(weights[r * columns + c])
             };
-            let mut out = vec![0.0; 1];
-            product(&[1.0; 19], w, &mut out);
-            assert!(test(out[0]), "{bad} in column {column} became {}", out[0]);
+            let (exact, size) = (0..columns).map(of).fold((0.0, 0.0), |(a, b), p| (a + p, b + p.abs()));
+            let error = (f64::from(found[t * rows + r]) - exact).abs();
+            assert!(
+                error <= 2e-7 * size + 1e-30,
+                "{}, {precision:?}, {:?} {rows}×{columns}, {tokens} tokens: {} at {t}, {r} is off by {error}",
+                path.name,
+                w.dtype,
+                found[t * rows + r],
+            );
         }
     }
 }
 
-#[cfg(target_arch = "x86_64")]
+/// Every tail of columns, rows and tokens, spans of columns, blocks of rows, weights that are not aligned.
 #[test]
-fn avx512_equals_f64() {
-    if avx512::available() {
-        check(avx512::product);
-        check_not_finite(avx512::product);
+fn sums_equal_those_in_f64() {
+    // Miri is a thousand times slower.
+    let (tails, long) = if cfg!(miri) {
+        (9, vec![33, 1030])
     } else {
-        println!("skipped: no AVX-512 here");
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[test]
-fn avx2_equals_f64() {
-    fn product(x: &[f32], w: Weights<'_>, out: &mut [f32]) {
-        avx2::product(&avx2::Packed::new(x, w.columns, false), w, out);
-    }
-    if avx2::available() {
-        check(product);
-        check_not_finite(product);
-    } else {
-        println!("skipped: no AVX2 here");
-    }
-}
-
-#[test]
-fn portable_equals_f64() {
-    check(portable::product);
-    check_not_finite(portable::product);
-}
-
-/// An output has the same bits whatever the batch that its token is in, the rows beside its row, and the threads.
-#[test]
-fn bits_do_not_depend_on_how_a_product_is_cut() {
-    let (tokens, rows) = (29, 83);
-    for dtype in [WeightDtype::Bf16, WeightDtype::F16, WeightDtype::F32] {
-        for columns in [13, 256, 640, 1031] {
-            let x = pseudo_random(tokens * columns, 5);
-            let bytes = stored(&pseudo_random(rows * columns, 9), dtype);
+        (67, vec![127, 256, 1023, 1025, 2049, 2880])
+    };
+    each_path(|path, dtype, precision| {
+        let check = |rows: usize, columns: usize, tokens: usize| {
+            let bytes = stored(&pseudo_random(rows * columns, 3), dtype);
             let w = Weights {
-                bytes: &bytes,
+                bytes: &bytes[1..],
                 dtype,
                 rows,
                 columns,
             };
-            let mut whole = vec![f32::NAN; tokens * rows];
-            matmul(&x, w, &mut whole);
-            let mut single = vec![f32::NAN; tokens * rows];
-            matmul_single(&x, w, &mut single);
-            assert_eq!(bits(&whole), bits(&single), "{dtype:?}, {columns} columns: threads");
-            for (token, count) in [(0, 1), (28, 1), (3, 2), (7, 3), (11, 17)] {
-                let mut part = vec![f32::NAN; count * rows];
-                matmul(&x[token * columns..][..count * columns], w, &mut part);
-                let expected = &whole[token * rows..][..count * rows];
+            check_sums(path, precision, w, tokens);
+        };
+        for columns in (1..=tails).chain(long.clone()) {
+            for (rows, tokens) in [(1, 1), (9, 1), (2, 3), (3, 7), (5, 5), (7, 2), (4, 6)] {
+                check(rows, columns, tokens);
+            }
+        }
+        if !cfg!(miri) {
+            for rows in 1..=26 {
+                for tokens in 1..=14 {
+                    check(rows, 37, tokens);
+                }
+            }
+            check(211, 520, 5);
+            check(150, 1100, 9);
+        }
+    });
+}
+
+/// NaN and infinity in a weight or an activation, in every column of a row with a tail, reach their outputs and no others.
+#[test]
+fn not_finite_stays_where_it_is() {
+    let (rows, columns, tokens) = (3, if cfg!(miri) { 7 } else { 45 }, 2);
+    each_path(|path, dtype, precision| {
+        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            for column in 0..columns {
+                for in_weights in [true, false] {
+                    let (mut values, mut x) = (vec![1.0; rows * columns], vec![1.0; tokens * columns]);
+                    if in_weights {
+                        values[columns + column] = bad;
+                    } else {
+                        x[columns + column] = bad;
+                    }
+                    let bytes = stored(&values, dtype);
+                    let w = Weights {
+                        bytes: &bytes[1..],
+                        dtype,
+                        rows,
+                        columns,
+                    };
+                    let y = product(path, precision, &x, w);
+                    for (i, &y) in y.iter().enumerate() {
+                        let expected = if in_weights { i % rows == 1 } else { i / rows == 1 };
+                        let right = match (expected, bad.is_nan()) {
+                            (false, _) => y == columns as f32,
+                            (true, true) => y.is_nan(),
+                            (true, false) => y == bad,
+                        };
+                        assert!(
+                            right,
+                            "{} {dtype:?} {precision:?}: {bad} in column {column}: output {i} is {y}",
+                            path.name
+                        );
+                    }
+                }
+            }
+        }
+    });
+}
+
+/// An output has the same bits whatever the batch that its token is in, and the rows beside its row.
+#[test]
+fn bits_do_not_depend_on_how_a_product_is_cut() {
+    let (tokens, rows) = if cfg!(miri) { (9, 11) } else { (29, 83) };
+    let widths: &[usize] = if cfg!(miri) { &[13] } else { &[13, 256, 640, 1031, 2050] };
+    each_path(|path, dtype, precision| {
+        for &columns in widths {
+            let x = pseudo_random(tokens * columns, 5);
+            let bytes = stored(&pseudo_random(rows * columns, 9), dtype);
+            let w = Weights {
+                bytes: &bytes[1..],
+                dtype,
+                rows,
+                columns,
+            };
+            let place = format!("{} {dtype:?} {precision:?}, {columns} columns", path.name);
+            let whole = product(path, precision, &x, w);
+            for (token, count) in [(0, 1), (tokens - 1, 1), (3, 2), (1, 3), (2, 4), (4, 5), (2, 6), (1, 7)] {
+                let part = product(path, precision, &x[token * columns..][..count * columns], w);
                 assert_eq!(
                     bits(&part),
-                    bits(expected),
-                    "{dtype:?}, {columns} columns: {count} tokens"
+                    bits(&whole[token * rows..][..count * rows]),
+                    "{place}: {count} tokens"
                 );
             }
-            for (row, count) in [(0, 1), (82, 1), (5, 2), (40, 43)] {
-                let mut part = vec![f32::NAN; count];
-                matmul(&x[..columns], w.slice_rows(row, count), &mut part);
-                assert_eq!(
-                    bits(&part),
-                    bits(&whole[row..][..count]),
-                    "{dtype:?}, {columns} columns: {count} rows"
-                );
+            for (row, count) in [(0, 1), (rows - 1, 1), (5, 2), (1, 3), (2, 4), (3, 5), (1, 7), (2, 8)] {
+                let part = product(path, precision, &x, w.slice_rows(row, count));
+                for (part, whole) in part.chunks_exact(count).zip(whole.chunks_exact(rows)) {
+                    assert_eq!(bits(part), bits(&whole[row..row + count]), "{place}: {count} rows");
+                }
+            }
+        }
+    });
+}
+
+/// Threads change no bit.
+#[test]
+fn bits_do_not_depend_on_threads() {
+    let (tokens, rows, columns) = if cfg!(miri) { (3, 30, 8) } else { (13, 301, 1031) };
+    let x = pseudo_random(tokens * columns, 5);
+    for dtype in DTYPES {
+        let bytes = stored(&pseudo_random(rows * columns, 9), dtype);
+        let w = Weights {
+            bytes: &bytes[1..],
+            dtype,
+            rows,
+            columns,
+        };
+        for precision in PRECISIONS {
+            let mut single = vec![f32::NAN; tokens * rows];
+            precision.matmul_single(&x, w, &mut single);
+            for threads in [1, 2, 7] {
+                let mut y = vec![f32::NAN; tokens * rows];
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                pool.install(|| precision.matmul(&x, w, &mut y));
+                assert_eq!(bits(&y), bits(&single), "{dtype:?} {precision:?}: {threads} threads");
             }
         }
     }
 }
 
-fn bits(values: &[f32]) -> Vec<u32> {
-    values.iter().map(|value| value.to_bits()).collect()
+/// What `fast` rounds away is no more than bf16 does, and it does round.
+#[test]
+fn fast_is_off_by_the_rounding_of_activations() {
+    let (tokens, rows, columns) = (3, 5, 300);
+    let x = pseudo_random(tokens * columns, 5);
+    let bytes = stored(&pseudo_random(rows * columns, 9), WeightDtype::Bf16);
+    let w = Weights {
+        bytes: &bytes[1..],
+        dtype: WeightDtype::Bf16,
+        rows,
+        columns,
+    };
+    let (mut exact, mut fast) = (vec![0.0; tokens * rows], vec![0.0; tokens * rows]);
+    Precision::Exact.matmul(&x, w, &mut exact);
+    Precision::Fast.matmul(&x, w, &mut fast);
+    let weights = widened(w);
+    assert_ne!(bits(&exact), bits(&fast));
+    for (i, (exact, fast)) in exact.iter().zip(&fast).enumerate() {
+        let (t, r) = (i / rows, i % rows);
+        let size: f32 = (0..columns)
+            .map(|c| (x[t * columns + c] * weights[r * columns + c]).abs())
+            .sum();
+        assert!((exact - fast).abs() <= size / 256.0, "{exact} became {fast}");
+    }
+}
+
+#[test]
+fn no_tokens_and_no_rows_are_no_work() {
+    let w = |rows| Weights {
+        bytes: &[0; 24][..rows * 8],
+        dtype: WeightDtype::F32,
+        rows,
+        columns: 2,
+    };
+    Precision::Exact.matmul(&[], w(3), &mut []);
+    Precision::Fast.matmul(&[1.0, 2.0], w(0), &mut []);
+}
+
+#[test]
+fn the_best_path_is_told_by_name() {
+    for dtype in DTYPES {
+        for precision in PRECISIONS {
+            let name = crate::instructions(dtype, precision);
+            let first = PATHS.iter().find(|path| path.fits(dtype, precision)).unwrap();
+            assert_eq!(name, first.name);
+            println!("{dtype:?} {precision:?}: {name}");
+        }
+    }
 }

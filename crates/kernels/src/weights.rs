@@ -22,6 +22,16 @@ impl WeightDtype {
     }
 }
 
+/// [`WeightDtype`] as a parameter of a function.
+pub(crate) const BF16: u8 = WeightDtype::Bf16 as u8;
+pub(crate) const F16: u8 = WeightDtype::F16 as u8;
+pub(crate) const F32: u8 = WeightDtype::F32 as u8;
+
+/// [`WeightDtype::size`] of such a parameter.
+pub(crate) const fn dtype_size(dtype: u8) -> usize {
+    if dtype == F32 { 4 } else { 2 }
+}
+
 /// `[rows, columns]` little-endian values in row-major order; `bytes` need not be aligned.
 #[derive(Debug, Clone, Copy)]
 pub struct Weights<'a> {

@@ -52,7 +52,7 @@ struct Work {
 /// Rows to decode `waiting` in, at least one.
 pub(crate) fn rows(model: &Model, waiting: &[Running<'_>]) -> usize {
     let width = match model.device().precision() {
-        Precision::F32 => 4,
+        Precision::F32 | Precision::Fast => 4,
         Precision::F64 => 8,
     };
     let prompt = waiting.iter().map(|sequence| sequence.options.prompt.len()).max();

@@ -62,6 +62,8 @@ pub enum Precision {
     /// What evaluation runs in.
     #[default]
     F32,
+    /// As f32, but activations are rounded to bf16 where they are multiplied with weights: what inference in bf16 does elsewhere. cpu only.
+    Fast,
     /// For comparing with references to the last digit; cpu and ndarray only.
     F64,
 }
@@ -72,14 +74,23 @@ impl Precision {
     pub fn name(self) -> &'static str {
         match self {
             Self::F32 => "f32",
+            Self::Fast => "fast",
             Self::F64 => "f64",
         }
     }
 
     pub(crate) fn dtype(self) -> DType {
         match self {
-            Self::F32 => DType::F32,
+            Self::F32 | Self::Fast => DType::F32,
             Self::F64 => DType::F64,
+        }
+    }
+
+    /// How the CPU kernels multiply.
+    pub(crate) fn of_products(self) -> secateur_kernels::Precision {
+        match self {
+            Self::F32 | Self::F64 => secateur_kernels::Precision::Exact,
+            Self::Fast => secateur_kernels::Precision::Fast,
         }
     }
 }
@@ -99,6 +110,13 @@ impl Device {
     /// # Errors
     /// If the build does not contain it, no adapter is found, or it cannot compute in `precision`.
     pub fn open(kind: DeviceKind, precision: Precision) -> Result<Self, ModelError> {
+        if precision == Precision::Fast && kind != DeviceKind::Cpu {
+            return Err(ModelError::Device {
+                device: kind.name().to_owned(),
+                reason: "cannot compute in fast, which is a precision of the CPU kernels; use --device cpu or f32"
+                    .to_owned(),
+            });
+        }
         let (burn, description) = match kind {
             DeviceKind::Cpu => (BurnDevice::flex(), "burn-flex".to_owned()),
             DeviceKind::Ndarray => open_ndarray()?,

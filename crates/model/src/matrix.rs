@@ -47,7 +47,7 @@ impl Stored {
     /// As a tensor of `shape` in the device's precision.
     pub(crate) fn tensor<const D: usize>(&self, shape: [usize; D], device: &Device) -> Tensor<D> {
         let data = match device.precision() {
-            Precision::F32 => TensorData::new(self.to_f32(), shape),
+            Precision::F32 | Precision::Fast => TensorData::new(self.to_f32(), shape),
             Precision::F64 => TensorData::new(self.to_f32().into_iter().map(f64::from).collect::<Vec<_>>(), shape),
         };
         Tensor::from_data(data, device.options())
@@ -69,9 +69,11 @@ pub enum Matrix {
         outputs: usize,
         /// Number of columns.
         inputs: usize,
+        /// Of products.
+        precision: secateur_kernels::Precision,
     },
-    /// 4-bit blocks in the mapped file, unpacked a few rows at a time at each product.
-    Packed(Packed),
+    /// 4-bit blocks in the mapped file, unpacked a few rows at a time at each product, and the precision of products.
+    Packed(Packed, secateur_kernels::Precision),
 }
 
 /// Rows of an MXFP4 matrix: `first`, `first + step`, …
@@ -118,6 +120,7 @@ impl Matrix {
                 stored,
                 outputs,
                 inputs,
+                precision: device.precision().of_products(),
             }
         } else {
             Self::Dense(stored.tensor([outputs, inputs], device))
@@ -127,7 +130,7 @@ impl Matrix {
     /// The same for packed weights.
     pub(crate) fn new_packed(packed: Packed, device: &Device) -> Self {
         if reads_in_place(device) {
-            return Self::Packed(packed);
+            return Self::Packed(packed, device.precision().of_products());
         }
         let bytes: Vec<u8> = packed.to_f32().into_iter().flat_map(f32::to_le_bytes).collect();
         let stored = Stored {
@@ -146,12 +149,13 @@ impl Matrix {
                 stored,
                 outputs,
                 inputs,
-            } => apply_stored(x, stored, *outputs, *inputs),
-            Self::Packed(packed) => {
+                precision,
+            } => apply_stored(x, stored, *outputs, *inputs, *precision),
+            Self::Packed(packed, precision) => {
                 let tokens = x.dims()[0];
                 let mut y = vec![0.0f32; tokens * packed.outputs];
                 let x = host_f32(x);
-                secateur_kernels::matmul_mxfp4(x.as_slice::<f32>().unwrap_or_default(), packed.view(), &mut y);
+                precision.matmul_mxfp4(x.as_slice::<f32>().unwrap_or_default(), packed.view(), &mut y);
                 from_f32(y, [tokens, packed.outputs])
             }
         }
@@ -163,7 +167,7 @@ impl Matrix {
         match self {
             Self::Dense(weight) => weight.to_data().convert::<f32>().try_into_vec().unwrap_or_default(),
             Self::Stored { stored, .. } => stored.to_f32(),
-            Self::Packed(packed) => packed.to_f32(),
+            Self::Packed(packed, _) => packed.to_f32(),
         }
     }
 
@@ -179,26 +183,40 @@ impl Matrix {
         rows.iter().flat_map(row).collect()
     }
 
+    /// Of products by the CPU kernels.
+    pub(crate) fn precision(&self) -> secateur_kernels::Precision {
+        match self {
+            Self::Dense(_) => secateur_kernels::Precision::Exact,
+            Self::Stored { precision, .. } | Self::Packed(_, precision) => *precision,
+        }
+    }
+
     /// `[outputs, inputs]`.
     pub(crate) fn shape(&self) -> [usize; 2] {
         match self {
             Self::Dense(weight) => weight.dims(),
             Self::Stored { outputs, inputs, .. } => [*outputs, *inputs],
-            Self::Packed(packed) => [packed.outputs, packed.inputs],
+            Self::Packed(packed, _) => [packed.outputs, packed.inputs],
         }
     }
 }
 
 /// Whether products are taken by the CPU kernels, on weights where they lie.
 pub(crate) fn reads_in_place(device: &Device) -> bool {
-    device.kind() == DeviceKind::Cpu && device.precision() == Precision::F32 && !device.burn().is_autodiff()
+    device.kind() == DeviceKind::Cpu && device.precision() != Precision::F64 && !device.burn().is_autodiff()
 }
 
-fn apply_stored(x: Tensor<2>, stored: &Stored, outputs: usize, inputs: usize) -> Tensor<2> {
+fn apply_stored(
+    x: Tensor<2>,
+    stored: &Stored,
+    outputs: usize,
+    inputs: usize,
+    precision: secateur_kernels::Precision,
+) -> Tensor<2> {
     let tokens = x.dims()[0];
     let x = host_f32(x);
     let mut y = vec![0.0f32; tokens * outputs];
-    secateur_kernels::matmul(
+    precision.matmul(
         x.as_slice::<f32>().unwrap_or_default(),
         weights(stored, outputs, inputs),
         &mut y,

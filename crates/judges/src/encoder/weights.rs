@@ -42,7 +42,7 @@ impl<'a> Weights<'a> {
     /// Whether products are f32 tensors of the flex backend.
     #[must_use]
     pub fn host(&self) -> bool {
-        self.device.kind() == DeviceKind::Cpu && self.device.precision() == Precision::F32
+        self.device.kind() == DeviceKind::Cpu && self.device.precision() != Precision::F64
     }
 
     /// Whether there is such a tensor.
@@ -199,7 +199,9 @@ impl<'a> Weights<'a> {
 #[must_use]
 pub fn tensor<const D: usize>(values: Vec<f32>, shape: [usize; D], device: &Device) -> Tensor<D> {
     match device.precision() {
-        Precision::F32 => Tensor::from_data(TensorData::new(values, shape), (device.burn(), DType::F32)),
+        Precision::F32 | Precision::Fast => {
+            Tensor::from_data(TensorData::new(values, shape), (device.burn(), DType::F32))
+        }
         Precision::F64 => tensor_f64(values.into_iter().map(f64::from).collect(), shape, device),
     }
 }
@@ -208,7 +210,9 @@ pub fn tensor<const D: usize>(values: Vec<f32>, shape: [usize; D], device: &Devi
 #[must_use]
 pub fn tensor_f64<const D: usize>(values: Vec<f64>, shape: [usize; D], device: &Device) -> Tensor<D> {
     match device.precision() {
-        Precision::F32 => tensor(values.into_iter().map(|value| value as f32).collect(), shape, device),
+        Precision::F32 | Precision::Fast => {
+            tensor(values.into_iter().map(|value| value as f32).collect(), shape, device)
+        }
         Precision::F64 => Tensor::from_data(TensorData::new(values, shape), (device.burn(), DType::F64)),
     }
 }

@@ -7,7 +7,9 @@ use secateur_model::{Device, ModelError, Precision};
 /// Values in the device's precision.
 pub(super) fn tensor<const D: usize>(values: Vec<f32>, shape: [usize; D], device: &Device) -> Tensor<D> {
     match device.precision() {
-        Precision::F32 => Tensor::from_data(TensorData::new(values, shape), (device.burn(), DType::F32)),
+        Precision::F32 | Precision::Fast => {
+            Tensor::from_data(TensorData::new(values, shape), (device.burn(), DType::F32))
+        }
         Precision::F64 => {
             let values: Vec<f64> = values.into_iter().map(f64::from).collect();
             Tensor::from_data(TensorData::new(values, shape), (device.burn(), DType::F64))
@@ -38,7 +40,7 @@ pub(super) fn rows(matrix: &Matrix, wanted: &[usize], device: &Device) -> Tensor
             }
             tensor(values, [wanted.len(), *inputs], device)
         }
-        Matrix::Packed(packed) => {
+        Matrix::Packed(packed, _) => {
             let all = matrix.to_f32();
             let row = |&row: &usize| all[row * packed.inputs..(row + 1) * packed.inputs].to_vec();
             tensor(

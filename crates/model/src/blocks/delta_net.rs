@@ -96,7 +96,7 @@ impl DeltaNet {
         let state = state.unwrap_or(&mut fresh);
         let shape = [timeline.cells(), self.spec.values()];
         let mixed = match device.precision() {
-            Precision::F32 => write(self.mix::<f32>(x, timeline, state)?, shape, device),
+            Precision::F32 | Precision::Fast => write(self.mix::<f32>(x, timeline, state)?, shape, device),
             Precision::F64 => write(self.mix::<f64>(x, timeline, state)?, shape, device),
         };
         Ok(self.output.apply(mixed))

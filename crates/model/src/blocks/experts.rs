@@ -124,7 +124,10 @@ impl Experts {
                 let [rows, hidden] = grouped.dims();
                 let x = host_f32(grouped);
                 let mut out = vec![0.0f32; rows * hidden];
-                secateur_kernels::experts(x.as_slice().unwrap_or_default(), hidden, &groups, &mut out);
+                let precision = here
+                    .first()
+                    .map_or_else(Default::default, |(_, expert, _)| expert.up.weight.precision());
+                precision.experts(x.as_slice().unwrap_or_default(), hidden, &groups, &mut out);
                 return from_f32(out, [rows, hidden]);
             }
         }
@@ -239,8 +242,9 @@ fn projection<'a>(linear: &'a Linear, bias: Option<&'a FlexTensor>) -> Option<Pr
             stored,
             outputs,
             inputs,
+            ..
         } => ProjectionWeights::Plain(weights(stored, *outputs, *inputs)),
-        Matrix::Packed(packed) => ProjectionWeights::Mxfp4(packed.view()),
+        Matrix::Packed(packed, _) => ProjectionWeights::Mxfp4(packed.view()),
         Matrix::Dense(_) => return None,
     };
     Some(Projection { weights, bias })

@@ -83,7 +83,7 @@ impl Mamba2 {
         let projected = self.input.apply(x);
         let shape = [timeline.cells(), self.spec.inner()];
         let mixed = match device.precision() {
-            Precision::F32 => write(self.mix::<f32>(projected, timeline, state)?, shape, device),
+            Precision::F32 | Precision::Fast => write(self.mix::<f32>(projected, timeline, state)?, shape, device),
             Precision::F64 => write(self.mix::<f64>(projected, timeline, state)?, shape, device),
         };
         Ok(self.output.apply(mixed))

@@ -241,7 +241,7 @@ impl Angles {
                 for &frequency in &frequencies {
                     // The reference multiplies in the precision of arithmetic: an f32 product differs in its last digits.
                     let angle = match device.precision() {
-                        Precision::F32 => f64::from(position as f32 * frequency),
+                        Precision::F32 | Precision::Fast => f64::from(position as f32 * frequency),
                         Precision::F64 => position as f64 * f64::from(frequency),
                     };
                     cosine.push(angle.cos() * factor);
@@ -290,7 +290,9 @@ impl Angles {
 /// Host values as a tensor in the device's precision.
 pub(crate) fn host<const D: usize>(values: Vec<f64>, shape: [usize; D], device: &Device) -> Tensor<D> {
     let data = match device.precision() {
-        Precision::F32 => TensorData::new(values.into_iter().map(|v| v as f32).collect::<Vec<_>>(), shape),
+        Precision::F32 | Precision::Fast => {
+            TensorData::new(values.into_iter().map(|v| v as f32).collect::<Vec<_>>(), shape)
+        }
         Precision::F64 => TensorData::new(values, shape),
     };
     Tensor::from_data(data, device.options())

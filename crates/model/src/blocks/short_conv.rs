@@ -64,7 +64,7 @@ impl ShortConv {
         let inputs = gate_in * x;
         let shape = [timeline.cells(), hidden];
         let mixed = match device.precision() {
-            Precision::F32 => write(self.convolved::<f32>(inputs, timeline, state)?, shape, device),
+            Precision::F32 | Precision::Fast => write(self.convolved::<f32>(inputs, timeline, state)?, shape, device),
             Precision::F64 => write(self.convolved::<f64>(inputs, timeline, state)?, shape, device),
         };
         Ok(self.output.apply(gate_out * mixed))

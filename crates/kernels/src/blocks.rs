@@ -1,0 +1,151 @@
+//! In which order tiles are taken, so that what they read is in a cache.
+//!
+//! Weights are read where they lie. Columns are summed in spans that depend on their number alone, and the sums of spans are added in order.
+//! A span of a block of weight rows stays in the second cache while all tokens pass by; that of a tile of tokens stays in the first while the rows of
+//! the block pass by.
+
+#![allow(unsafe_code)]
+
+use std::ops::Range;
+
+use crate::columns::Columns;
+use crate::packed::Packed;
+use crate::tile::Rows;
+use crate::vector::Vector;
+use crate::weights::{BF16, F16, F32, WeightDtype, Weights};
+
+/// Bytes of weights that stay in the second cache: a part of it, since rows that lie a power of two apart reach only a part.
+const BLOCK: usize = 144 << 10;
+
+/// How far ahead weights are fetched, in bytes: of a block, and of each of a few streams.
+const BLOCK_AHEAD: usize = 32 << 10;
+const STREAM_AHEAD: usize = 8 << 10;
+
+/// Calls a function for a tile of so many rows and tokens, which are parameters of its type.
+macro_rules! for_tile {
+    ($v:ty, $rows:expr, $tokens:expr, $r:ident, $t:ident => $call:expr) => {
+        for_tile!(@ $v, $rows, $tokens, $r, $t => $call;
+            1 1, 1 2, 1 3, 1 4, 1 5, 1 6, 2 1, 2 2, 2 3, 2 4, 2 5, 2 6, 3 1, 3 2, 3 3, 3 4, 3 5, 3 6, 4 1, 4 2, 4 3, 4 4, 4 5, 4 6)
+    };
+    (@ $v:ty, $rows:expr, $tokens:expr, $r:ident, $t:ident => $call:expr; $($rr:literal $tt:literal),*) => {
+        match ($rows, $tokens) {
+            // The condition is known to the compiler, and leaves only those tiles in the program that the path has.
+            $(($rr, $tt) if const { $tt <= <$v>::TOKENS && $rr <= <$v>::ROWS[$tt - 1] } => {
+                const $r: usize = $rr;
+                const $t: usize = $tt;
+                $call
+            })*
+            _ => unreachable!("no path has tiles of {} rows and {} tokens", $rows, $tokens),
+        }
+    };
+}
+
+/// `out[t, r] = Σ_c x[t, c] · w[r, c]`: `out` is `[tokens, rows]`.
+///
+/// # Panics
+/// If this machine cannot run the path, or if the lengths do not fit together.
+pub(crate) fn product<V: Vector>(x: &Packed<'_, V>, w: Weights<'_>, out: &mut Columns<'_>) {
+    assert!(V::available());
+    assert!(w.columns == x.columns && w.dtype == x.dtype && out.count() == w.rows && out.rows() == x.tokens);
+    w.check();
+    match w.dtype {
+        WeightDtype::Bf16 => blocks::<V, BF16>(x, w, out),
+        WeightDtype::F16 if const { !V::PAIRS } => blocks::<V, F16>(x, w, out),
+        WeightDtype::F32 if const { !V::PAIRS } => blocks::<V, F32>(x, w, out),
+        other => unreachable!("no path multiplies {other:?} in pairs"),
+    }
+}
+
+/// [`product`] for one dtype, on a machine that can run it.
+fn blocks<V: Vector, const DTYPE: u8>(x: &Packed<'_, V>, w: Weights<'_>, out: &mut Columns<'_>) {
+    if x.tokens == 0 {
+        return;
+    }
+    if x.tokens <= V::TOKENS {
+        return stream::<V, DTYPE>(x, w, out);
+    }
+    let span = span::<V>(w.columns);
+    let most = V::ROWS[V::TOKENS - 1];
+    let block = (BLOCK / (span * w.dtype.size()) / most).max(1) * most;
+    for first in (0..w.rows).step_by(block) {
+        let end = w.rows.min(first + block);
+        for start in (0..w.columns).step_by(span) {
+            for token in (0..x.tokens).step_by(V::TOKENS) {
+                let at_once = V::ROWS[V::TOKENS.min(x.tokens - token) - 1];
+                for row in (first..end).step_by(at_once) {
+                    let place = Place {
+                        row,
+                        rows: at_once.min(end - row),
+                        apart: 1,
+                        columns: start..w.columns.min(start + span),
+                        token,
+                        ahead: if token == 0 { BLOCK_AHEAD } else { 0 },
+                    };
+                    tile::<V, DTYPE>(x, w, &place, out);
+                }
+            }
+        }
+    }
+}
+
+/// [`blocks`] for the tokens of one tile. Weights are looked at once, as they come from memory: rows far apart side by side, so that each of
+/// a few streams goes on where it was.
+fn stream<V: Vector, const DTYPE: u8>(x: &Packed<'_, V>, w: Weights<'_>, out: &mut Columns<'_>) {
+    let span = span::<V>(w.columns);
+    let rows = V::ROWS[x.tokens - 1];
+    let apart = w.rows / rows;
+    let (streams, rest) = ((0..apart).map(|row| (row, rows, apart)), apart * rows..w.rows);
+    for (row, rows, apart) in streams.chain(rest.map(|row| (row, 1, 1))) {
+        for start in (0..w.columns).step_by(span) {
+            let place = Place {
+                row,
+                rows,
+                apart,
+                columns: start..w.columns.min(start + span),
+                token: 0,
+                ahead: STREAM_AHEAD,
+            };
+            tile::<V, DTYPE>(x, w, &place, out);
+        }
+    }
+}
+
+/// Where a tile is.
+struct Place {
+    /// Its first row, how many it has, and the distance from one to the next.
+    row: usize,
+    rows: usize,
+    apart: usize,
+    columns: Range<usize>,
+    /// Its first token.
+    token: usize,
+    /// As in [`Rows`].
+    ahead: usize,
+}
+
+/// Writes a tile's sums to `out`, or adds them to what previous columns left there.
+fn tile<V: Vector, const DTYPE: u8>(x: &Packed<'_, V>, w: Weights<'_>, place: &Place, out: &mut Columns<'_>) {
+    let size = w.dtype.size();
+    let (activations, tokens) = x.tile(place.token, place.columns.clone());
+    let rows = Rows {
+        bytes: &w.bytes[(place.row * w.columns + place.columns.start) * size..],
+        stride: place.apart * w.columns * size,
+        columns: place.columns.len(),
+        ahead: place.ahead,
+    };
+    for_tile!(V, place.rows, tokens, R, T => {
+        // SAFETY: `product` has asked whether the machine has the instructions.
+        let totals = unsafe { V::tile::<DTYPE, R, T>(activations, rows) };
+        for (t, totals) in totals.iter().enumerate() {
+            let to = &mut out.row(place.token + t)[place.row..];
+            for (to, total) in to.iter_mut().step_by(place.apart).zip(totals) {
+                *to = if place.columns.start > 0 { *to + total } else { *total };
+            }
+        }
+    });
+}
+
+/// Columns that are summed at a time, all about as many.
+fn span<V: Vector>(columns: usize) -> usize {
+    columns.div_ceil(columns.div_ceil(V::SPAN)).next_multiple_of(V::WIDTH)
+}

@@ -1,0 +1,112 @@
+//! A matrix that several threads fill, each its own columns.
+
+#![allow(unsafe_code)]
+
+use std::marker::PhantomData;
+
+/// Consecutive columns of a row-major matrix, exclusively.
+pub(crate) struct Columns<'a> {
+    /// The first of them in the first row.
+    first: *mut f32,
+    /// How many.
+    count: usize,
+    /// Values from one row to the next.
+    stride: usize,
+    rows: usize,
+    matrix: PhantomData<&'a mut [f32]>,
+}
+
+// SAFETY: as `&mut [f32]`, it lends out values that nobody else can reach.
+unsafe impl Send for Columns<'_> {}
+
+impl<'a> Columns<'a> {
+    /// All of a matrix `[rows, columns]`.
+    ///
+    /// # Panics
+    /// If the last row is not whole.
+    pub(crate) fn new(matrix: &'a mut [f32], columns: usize) -> Self {
+        assert!(columns > 0 && matrix.len().is_multiple_of(columns));
+        Self {
+            first: matrix.as_mut_ptr(),
+            count: columns,
+            stride: columns,
+            rows: matrix.len() / columns,
+            matrix: PhantomData,
+        }
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// These columns of one row.
+    pub(crate) fn row(&mut self, row: usize) -> &mut [f32] {
+        assert!(row < self.rows);
+        // SAFETY: the row is one of the matrix, which is borrowed exclusively for 'a; `split_at` gives each column to one value, and this one
+        // is borrowed exclusively while the slice lives.
+        unsafe { std::slice::from_raw_parts_mut(self.first.add(row * self.stride), self.count) }
+    }
+
+    /// The same while `self` is not used.
+    pub(crate) fn borrow(&mut self) -> Columns<'_> {
+        Columns { ..*self }
+    }
+
+    /// The first `count` columns, and the others.
+    ///
+    /// # Panics
+    /// If there are fewer.
+    pub(crate) fn split_at(self, count: usize) -> (Self, Self) {
+        assert!(count <= self.count);
+        let first = self.first.wrapping_add(count);
+        let rest = Self {
+            first,
+            count: self.count - count,
+            ..self
+        };
+        (Self { count, ..self }, rest)
+    }
+
+    /// Parts of `count` columns, and a last one of what remains, with the first column of each.
+    pub(crate) fn chunks(self, count: usize) -> Vec<(usize, Self)> {
+        let mut chunks = Vec::with_capacity(self.count.div_ceil(count));
+        let (mut rest, mut start) = (self, 0);
+        while rest.count > 0 {
+            let (chunk, others) = {
+                let here = count.min(rest.count);
+                rest.split_at(here)
+            };
+            let next = start + chunk.count;
+            chunks.push((start, chunk));
+            (rest, start) = (others, next);
+        }
+        chunks
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Columns;
+
+    #[test]
+    fn threads_fill_their_own_columns() {
+        let mut matrix = vec![0.0; 3 * 7];
+        std::thread::scope(|scope| {
+            for (start, mut chunk) in Columns::new(&mut matrix, 7).chunks(3) {
+                scope.spawn(move || {
+                    for row in 0..chunk.rows() {
+                        for (offset, value) in chunk.row(row).iter_mut().enumerate() {
+                            *value = (10 * row + start + offset) as f32;
+                        }
+                    }
+                });
+            }
+        });
+        let expected: Vec<f32> = (0..3).flat_map(|r| (0..7).map(move |c| (10 * r + c) as f32)).collect();
+        assert_eq!(matrix, expected);
+    }
+}

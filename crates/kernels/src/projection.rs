@@ -1,0 +1,118 @@
+//! `x Wᵀ + b`, and some of its outputs at a time.
+
+use rayon::prelude::*;
+
+use crate::activations::Activations;
+use crate::columns::Columns;
+use crate::mxfp4::Mxfp4;
+use crate::weights::{WeightDtype, Weights};
+
+/// Rows that one thread works on at a time, at most and at least: multiples of what any tile has.
+const MOST_ROWS: usize = 72;
+const FEWEST_ROWS: usize = 24;
+
+/// Parts of the rows per thread, so that threads which are done early find something to do.
+const PARTS: usize = 4;
+
+/// `x Wᵀ + b`.
+#[derive(Debug, Clone, Copy)]
+pub struct Projection<'a> {
+    /// The matrix.
+    pub weights: ProjectionWeights<'a>,
+    /// One value per row.
+    pub bias: Option<&'a [f32]>,
+}
+
+/// A matrix as it lies in the file.
+#[derive(Debug, Clone, Copy)]
+pub enum ProjectionWeights<'a> {
+    /// Values.
+    Plain(Weights<'a>),
+    /// 4-bit blocks.
+    Mxfp4(Mxfp4<'a>),
+}
+
+impl Projection<'_> {
+    /// Outputs from row `start` on into `out`, `[tokens, some rows]`.
+    ///
+    /// # Panics
+    /// If the lengths do not fit together.
+    pub(crate) fn apply(&self, x: &Activations<'_>, start: usize, out: &mut Columns<'_>) {
+        self.weights.product(x, start, out);
+        if let Some(bias) = self.bias {
+            assert_eq!(bias.len(), self.weights.rows(), "one bias per row");
+            let bias = &bias[start..start + out.count()];
+            for token in 0..out.rows() {
+                out.row(token).iter_mut().zip(bias).for_each(|(y, bias)| *y += bias);
+            }
+        }
+    }
+}
+
+impl ProjectionWeights<'_> {
+    /// Outputs.
+    pub(crate) fn rows(&self) -> usize {
+        match self {
+            Self::Plain(weights) => weights.rows,
+            Self::Mxfp4(weights) => weights.rows,
+        }
+    }
+
+    /// Inputs.
+    pub(crate) fn columns(&self) -> usize {
+        match self {
+            Self::Plain(weights) => weights.columns,
+            Self::Mxfp4(weights) => weights.columns,
+        }
+    }
+
+    /// What activations are multiplied with.
+    pub(crate) fn dtype(&self) -> WeightDtype {
+        match self {
+            Self::Plain(weights) => weights.dtype,
+            Self::Mxfp4(_) => WeightDtype::Bf16,
+        }
+    }
+
+    /// `out[t, r] = Σ_c x[t, c] · w[start + r, c]`, with `x` packed for [`Self::dtype`].
+    ///
+    /// # Panics
+    /// If the lengths do not fit together.
+    pub(crate) fn product(&self, x: &Activations<'_>, start: usize, out: &mut Columns<'_>) {
+        match self {
+            Self::Plain(weights) => x.product(weights.slice_rows(start, out.count()), out),
+            Self::Mxfp4(weights) => weights.product(x, start, out),
+        }
+    }
+
+    /// Panics unless `x` is `[tokens, columns]` and `y` is `[tokens, rows]`; the number of tokens.
+    pub(crate) fn check(&self, x: &[f32], y: &[f32]) -> usize {
+        match self {
+            Self::Plain(weights) => weights.check(),
+            Self::Mxfp4(weights) => weights.check(),
+        }
+        let (rows, columns) = (self.rows(), self.columns());
+        assert!(
+            columns > 0 && x.len().is_multiple_of(columns),
+            "x is not [tokens, {columns}]"
+        );
+        let tokens = x.len() / columns;
+        assert_eq!(y.len(), tokens * rows, "y is not [{tokens}, {rows}]");
+        tokens
+    }
+}
+
+/// Rows of a matrix that one thread works on at a time, if all threads share them.
+pub(crate) fn rows_per_job(rows: usize) -> usize {
+    let fair = rows / (PARTS * rayon::current_num_threads());
+    fair.clamp(FEWEST_ROWS, MOST_ROWS).next_multiple_of(FEWEST_ROWS)
+}
+
+/// Does all jobs, on all threads if `parallel`.
+pub(crate) fn each<T: Send>(parallel: bool, jobs: Vec<T>, run: impl Fn(T) + Send + Sync) {
+    if parallel {
+        jobs.into_par_iter().for_each(run);
+    } else {
+        jobs.into_iter().for_each(run);
+    }
+}

@@ -1,0 +1,118 @@
+//! The innermost loop: a few weight rows × a few tokens, all of whose sums are in registers.
+//!
+//! Every weight vector is loaded and widened once per tile, every activation vector serves all rows of the tile. Whatever the shape of its
+//! tile, an output is the sum over lanes of one chain of multiply–adds per lane, in the order of columns.
+
+#![allow(unsafe_code)]
+
+use crate::vector::Vector;
+use crate::weights::dtype_size;
+
+/// Bytes that are fetched together.
+const LINE: usize = 64;
+
+/// Bytes of the longest step of weights.
+const STEP: usize = 128;
+
+/// The same columns of some weight rows.
+#[derive(Clone, Copy)]
+pub(crate) struct Rows<'a> {
+    /// From the first value of the first row to the last value of the last row at least.
+    pub bytes: &'a [u8],
+    /// Bytes from one row to the next.
+    pub stride: usize,
+    /// Values per row.
+    pub columns: usize,
+    /// How far ahead weights are fetched from memory, in bytes; 0 where these have been looked at before. Rows are too short, and too many at a
+    /// time, for the machine to see where they lead.
+    pub ahead: usize,
+}
+
+/// `[t][r] = Σ_c x[t, c] · w[r, c]`; `x` is `[columns / WIDTH, PARTS, T, lanes]`, with zeros behind the last column.
+///
+/// # Safety
+/// The machine must have the instructions of `V`.
+///
+/// # Panics
+/// If `x` and `w` do not hold what is read of them.
+#[inline(always)]
+// Indices that count up to constants are what becomes registers. Into whoever names the instructions, the loop must be inlined.
+#[allow(clippy::needless_range_loop, clippy::inline_always)]
+pub(crate) unsafe fn run<V: Vector, const DTYPE: u8, const R: usize, const T: usize>(
+    x: &[V::Value],
+    w: Rows<'_>,
+) -> [[f32; R]; T] {
+    let size = const { dtype_size(DTYPE) };
+    let lanes = const { V::WIDTH / V::PARTS };
+    // Columns for which weights are fetched together: more where registers are all taken, since the compiler needs some for it.
+    let chunk = const { if T < V::TOKENS { 32 } else { 128 } };
+    let whole = w.columns / V::WIDTH * V::WIDTH;
+    assert!(w.bytes.len() >= (R - 1) * w.stride + w.columns * size);
+    assert!(x.len() == w.columns.next_multiple_of(V::WIDTH) * T);
+    let (weights_from, activations_from) = (w.bytes.as_ptr(), x.as_ptr());
+    // SAFETY: the caller vouches for the instructions. `column + WIDTH ≤ columns` in every round, so that a step of weights is there in
+    // each of `R` rows, and one of activations for each of `T` tokens: the lengths were checked above. So it is for the last columns, whose
+    // weights are copied to where there is room for a step.
+    unsafe {
+        let mut sums = [[V::zero(); R]; T];
+        for first in (0..whole).step_by(chunk) {
+            if w.ahead > 0 {
+                for r in 0..R {
+                    let ahead = weights_from.wrapping_add(r * w.stride + first * size + w.ahead);
+                    for line in (0..chunk * size).step_by(LINE) {
+                        V::prefetch::<T>(ahead.wrapping_add(line));
+                    }
+                }
+            }
+            for mut column in (first..whole.min(first + chunk)).step_by(V::WIDTH) {
+                for part in 0..V::PARTS {
+                    if part > 0 {
+                        column = V::again(column);
+                    }
+                    let from = weights_from.add(column * size);
+                    let mut weights = [V::weights::<DTYPE>(from, part); R];
+                    for r in 1..R {
+                        weights[r] = V::weights::<DTYPE>(from.add(r * w.stride), part);
+                    }
+                    for t in 0..T {
+                        let activations = V::activations(activations_from.add(column * T + (part * T + t) * lanes));
+                        for r in 0..R {
+                            sums[t][r] = V::multiply_add(activations, weights[r], sums[t][r]);
+                        }
+                    }
+                }
+            }
+        }
+        if whole < w.columns {
+            for r in 0..R {
+                // Zeros are zeros in every dtype.
+                let mut padded = [0u8; STEP];
+                let last = &w.bytes[r * w.stride..][whole * size..w.columns * size];
+                padded[..last.len()].copy_from_slice(last);
+                for part in 0..V::PARTS {
+                    let weights = V::weights::<DTYPE>(padded.as_ptr(), part);
+                    for t in 0..T {
+                        let activations = V::activations(activations_from.add(whole * T + (part * T + t) * lanes));
+                        sums[t][r] = V::multiply_add(activations, weights, sums[t][r]);
+                    }
+                }
+            }
+        }
+        let mut totals = [[0.0; R]; T];
+        for first in (0..R * T).step_by(4) {
+            let mut four = [V::zero(); 4];
+            for (i, sums_of_one) in four.iter_mut().enumerate() {
+                if first + i < R * T {
+                    *sums_of_one = sums[(first + i) / R][(first + i) % R];
+                }
+            }
+            let four = V::totals(four);
+            for (i, total) in four.iter().enumerate() {
+                if first + i < R * T {
+                    totals[(first + i) / R][(first + i) % R] = *total;
+                }
+            }
+        }
+        totals
+    }
+}

@@ -1,0 +1,103 @@
+//! What a machine's vector instructions have to offer: all that differs between the paths.
+
+#![allow(unsafe_code)]
+
+use crate::precision::bf16_bits;
+
+/// Most tokens of a tile.
+pub(crate) const MOST_TOKENS: usize = 6;
+
+/// Weights and activations are multiplied a step of `WIDTH` columns at a time, in one or more parts of as many lanes, and summed lane by lane.
+///
+/// Two bf16 lie in 32 bits: a shift makes the even ones f32, a mask the odd ones. Where these are a path's parts ([`Vector::SPLITS`]), activations
+/// are packed to match.
+///
+/// The functions are inlined into [`Vector::tile`], which says what instructions the compiler may use for them.
+///
+/// # Safety of the functions
+/// The machine must have the instructions, as [`Vector::available`] tells. Where a pointer comes in, all that is read from there must be readable: a
+/// part of activations, a step of weights. They need not be aligned.
+pub(crate) trait Vector: Copy + Send + Sync {
+    /// An activation as it is multiplied: f32, or the bits of a bf16.
+    type Value: Value;
+    /// Weights or activations.
+    type Factors: Copy;
+    /// Sums of products.
+    type Sums: Copy;
+
+    /// Columns of a step.
+    const WIDTH: usize;
+    /// Parts of a step.
+    const PARTS: usize;
+    /// Of bf16 weights, the first part has the even columns of a step and the second the odd ones.
+    const SPLITS: bool;
+    /// Tokens of a tile, at most [`MOST_TOKENS`].
+    const TOKENS: usize;
+    /// Rows of a tile by its tokens, less one; 4 at most. What a tile needs should fit into registers.
+    const ROWS: [usize; MOST_TOKENS];
+    /// Most columns that are summed at a time: those of a tile's tokens should fill about half of the first cache.
+    const SPAN: usize;
+    /// bf16 weights are multiplied as they are, and no others.
+    const PAIRS: bool;
+
+    /// Whether this machine has the instructions.
+    fn available() -> bool;
+
+    /// Sums of nothing.
+    unsafe fn zero() -> Self::Sums;
+
+    /// A part of activations.
+    unsafe fn activations(from: *const Self::Value) -> Self::Factors;
+
+    /// A part of the step of weights that begins there; `DTYPE` is a [`crate::weights::WeightDtype`].
+    unsafe fn weights<const DTYPE: u8>(from: *const u8, part: usize) -> Self::Factors;
+
+    /// `column`, without the compiler's knowing: it loads weights again for the next part where it would run out of registers to keep them in.
+    fn again(column: usize) -> usize {
+        column
+    }
+
+    /// Has the bytes there, which need not exist, brought into a cache: the first, unless activations of many tokens need it.
+    fn prefetch<const T: usize>(_: *const u8) {}
+
+    /// `sums + x · w`.
+    unsafe fn multiply_add(x: Self::Factors, w: Self::Factors, sums: Self::Sums) -> Self::Sums;
+
+    /// Each vector's lanes added up, in an order that does not depend on the other vectors.
+    unsafe fn totals(sums: [Self::Sums; 4]) -> [f32; 4];
+
+    /// [`crate::tile::run`], compiled for these instructions.
+    unsafe fn tile<const DTYPE: u8, const R: usize, const T: usize>(
+        x: &[Self::Value],
+        w: crate::tile::Rows<'_>,
+    ) -> [[f32; R]; T];
+}
+
+/// An activation as it is multiplied.
+pub(crate) trait Value: bytemuck::Pod + Send + Sync {
+    /// Of an activation, which is rounded to bf16 if `Self` has no other form.
+    fn of(x: f32) -> Self;
+
+    /// The same values without a copy.
+    fn same(x: &[f32]) -> Option<&[Self]>;
+}
+
+impl Value for f32 {
+    fn of(x: f32) -> Self {
+        x
+    }
+
+    fn same(x: &[f32]) -> Option<&[Self]> {
+        Some(x)
+    }
+}
+
+impl Value for u16 {
+    fn of(x: f32) -> Self {
+        bf16_bits(x)
+    }
+
+    fn same(_: &[f32]) -> Option<&[Self]> {
+        None
+    }
+}
