@@ -146,6 +146,40 @@ def kernels(page):
     ]
 
 
+def precision(page):
+    """What bf16 activations do to a sweep's metrics."""
+    compared, moved = page["compared"], page["safe_fractions_that_move"]
+    body = [
+        [
+            row["metric"] + (f" ({row['scorer']})" if row["scorer"] else ""),
+            row["unit"],
+            f"{row['cells_that_move']} of {row['cells']}",
+            f"{row['mean']:+.2g}",
+            f"{row['mean_size']:.2g}",
+            f"{row['largest']:.2g}",
+            f"{row['there_in_f32']:.3g}",
+        ]
+        for row in page["metrics"]
+    ]
+    names = "; ".join(f"{one['model']}, {one['method']}, {one['domain']}: {one['f32']} → {one['fast']}" for one in moved)
+    worse = compared["metrics_that_differ"]
+    return [
+        f"## What `precision = \"fast\"` does to the {page['sweep']} sweep",
+        "",
+        about(page),
+        "",
+        f"The sweep once in `f32` and once in `fast`: {compared['cells_a']} cells, {compared['answers']} greedy answers, of which "
+        f"{compared['answers_that_differ']} differ; {compared['metrics']} paired tests, of which {len(worse)} find a difference at 0.05 for all "
+        f"together. {len(moved)} of {page['safe_fractions']} safe fractions move{': ' + names if names else ''}.",
+        "",
+        *table(
+            ["metric of a cell", "unit", "cells that move", "mean of `fast` − `f32`", "mean size", "largest size", "there, in `f32`"],
+            body,
+        ),
+        "",
+    ]
+
+
 def single(page):
     machine, versions = page["machine"], page["versions"]
     body = [
@@ -163,7 +197,7 @@ def single(page):
     ]
 
 
-SECTIONS = {"compare": compare, "grid": grid, "kernels": kernels, "bench": single}
+SECTIONS = {"compare": compare, "grid": grid, "kernels": kernels, "precision": precision, "bench": single}
 
 
 def kind(page):
