@@ -135,8 +135,17 @@ impl Decoder {
         x: Tensor<2>,
         watch: &mut Watch<'_>,
     ) -> Result<Tensor<2>, ModelError> {
-        let mut pass = Pass::new(batch, batch.slots(None), &self.device);
-        self.layers[index].forward(index, x, &mut pass, None, watch)
+        self.layers[index].forward(index, x, &mut self.pass(batch), None, watch)
+    }
+
+    /// What the layers of a pass without a cache share.
+    pub(crate) fn pass<'a>(&'a self, batch: &'a Batch) -> Pass<'a> {
+        Pass::new(batch, batch.slots(None), &self.device)
+    }
+
+    /// One layer of such a pass, which nobody watches.
+    pub(crate) fn run(&self, index: usize, x: Tensor<2>, pass: &mut Pass<'_>) -> Result<Tensor<2>, ModelError> {
+        self.layers[index].forward(index, x, pass, None, &mut Watch::Nobody)
     }
 
     /// The norm behind the last layer.

@@ -13,7 +13,6 @@ use burn::tensor::Tensor;
 use crate::batch::Batch;
 use crate::blocks::experts::indices;
 use crate::blocks::router::host_f64;
-use crate::decoder::Watch;
 use crate::error::ModelError;
 use crate::kept_states::Place;
 use crate::model::Model;
@@ -90,7 +89,7 @@ impl Model {
 
     /// Final hidden states of some cells of a batch, `[cells, hidden]`.
     fn states(&self, (batch, cells): &Place) -> Result<Tensor<2>, ModelError> {
-        let hidden = self.decoder.forward(batch, None, &mut Watch::Nobody)?;
+        let hidden = self.final_states(batch)?;
         Ok(hidden.select(0, indices(cells, self.device())))
     }
 

@@ -21,6 +21,7 @@ pub mod mask;
 pub mod observe;
 pub mod cache;
 pub mod decoder;
+mod kept_layers;
 mod kept_states;
 pub mod model;
 pub mod layerwise;

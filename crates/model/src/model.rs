@@ -12,6 +12,7 @@ use crate::decoder::{Decoder, Watch};
 use crate::device::Device;
 use crate::error::ModelError;
 use crate::families::{self, Family};
+use crate::kept_layers::KeptLayers;
 use crate::kept_states::KeptStates;
 use crate::layerwise::{Needs, Visits, memory_limit};
 use crate::mask::{ExpertId, ExpertMask};
@@ -85,6 +86,7 @@ pub struct Model {
     pub(crate) visits: Visits,
     /// Of earlier comparisons with it.
     pub(crate) unpruned: KeptStates,
+    pub(crate) kept_layers: KeptLayers,
 }
 
 impl std::fmt::Debug for dyn Family {
@@ -133,6 +135,7 @@ impl Model {
             regions,
             visits,
             unpruned: KeptStates::default(),
+            kept_layers: KeptLayers::default(),
         })
     }
 
@@ -150,6 +153,7 @@ impl Model {
             regions: Vec::new(),
             visits: Visits::PassByPass,
             unpruned: KeptStates::default(),
+            kept_layers: KeptLayers::default(),
         }
     }
 

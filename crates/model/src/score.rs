@@ -96,7 +96,7 @@ impl Model {
         rows: &[SharedRow],
     ) -> Result<BTreeMap<usize, ContinuationScore>, ModelError> {
         let batch = Batch::shared(rows);
-        let hidden = self.decoder.forward(&batch, None, &mut Watch::Nobody)?;
+        let hidden = self.final_states(&batch)?;
         self.scores(reading, rows, batch.length, &hidden)
     }
 
