@@ -42,7 +42,7 @@ pub(crate) const PATHS: &[Path] = &[
     path::<Portable>("portable"),
 ];
 
-const fn path<V: Vector + 'static>(name: &'static str) -> Path {
+pub(crate) const fn path<V: Vector + 'static>(name: &'static str) -> Path {
     Path {
         name,
         pairs: V::PAIRS,

@@ -12,6 +12,7 @@ use std::arch::x86_64::{
     _mm512_slli_epi32,
 };
 
+use crate::avx2::Avx2;
 use crate::tile::{self, Rows};
 use crate::vector::{MOST_TOKENS, Vector};
 use crate::weights::{BF16, F16};
@@ -39,7 +40,8 @@ impl Vector for Avx512 {
     const PAIRS: bool = false;
 
     fn available() -> bool {
-        is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx2")
+        // The compiler takes all of AVX2's path for granted where it may use AVX-512.
+        Avx2::available() && is_x86_feature_detected!("avx512f")
     }
 
     #[inline(always)]
@@ -75,7 +77,7 @@ impl Vector for Avx512 {
 
     #[inline(always)]
     fn prefetch<const T: usize>(at: *const u8) {
-        crate::avx2::Avx2::prefetch::<T>(at);
+        Avx2::prefetch::<T>(at);
     }
 
     #[inline(always)]
@@ -90,7 +92,7 @@ impl Vector for Avx512 {
         unsafe { totals(sums) }
     }
 
-    #[target_feature(enable = "avx512f,avx2")]
+    #[target_feature(enable = "avx512f,avx2,fma,f16c")]
     unsafe fn tile<const DTYPE: u8, const R: usize, const T: usize>(x: &[f32], w: Rows<'_>) -> [[f32; R]; T] {
         // SAFETY: the caller vouches for the instructions.
         unsafe { tile::run::<Self, DTYPE, R, T>(x, w) }
@@ -115,7 +117,8 @@ impl Vector for Avx512Bf16 {
     const PAIRS: bool = true;
 
     fn available() -> bool {
-        Avx512::available() && is_x86_feature_detected!("avx512bf16")
+        // With BF16, the compiler takes BW for granted.
+        Avx512::available() && is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("avx512bf16")
     }
 
     #[inline(always)]
@@ -138,7 +141,7 @@ impl Vector for Avx512Bf16 {
 
     #[inline(always)]
     fn prefetch<const T: usize>(at: *const u8) {
-        crate::avx2::Avx2::prefetch::<T>(at);
+        Avx2::prefetch::<T>(at);
     }
 
     #[inline(always)]
@@ -159,7 +162,7 @@ impl Vector for Avx512Bf16 {
         unsafe { totals(sums) }
     }
 
-    #[target_feature(enable = "avx512f,avx512bf16,avx2")]
+    #[target_feature(enable = "avx512f,avx512bw,avx512bf16,avx2,fma,f16c")]
     unsafe fn tile<const DTYPE: u8, const R: usize, const T: usize>(x: &[u16], w: Rows<'_>) -> [[f32; R]; T] {
         // SAFETY: the caller vouches for the instructions.
         unsafe { tile::run::<Self, DTYPE, R, T>(x, w) }

@@ -23,6 +23,9 @@ mod avx512;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 #[cfg(test)]
+#[allow(clippy::float_cmp)]
+mod wide;
+#[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::float_cmp)]
 mod tests;
 

@@ -34,7 +34,8 @@ impl Vector for Neon {
     const PAIRS: bool = false;
 
     fn available() -> bool {
-        is_aarch64_feature_detected!("neon")
+        // Bytes are reinterpreted, not turned around.
+        cfg!(target_endian = "little") && is_aarch64_feature_detected!("neon")
     }
 
     #[inline(always)]
@@ -155,13 +156,13 @@ impl Vector for NeonBf16 {
 #[inline(always)]
 unsafe fn widen(halves: uint16x4_t) -> float32x4_t {
     let wide: float32x4_t;
-    // SAFETY: the caller vouches for the instruction, which reads and writes the named registers alone.
+    // SAFETY: the caller vouches for the instruction, which reads and writes the named registers, and the flags of exceptions.
     unsafe {
         asm!(
             "fcvtl {wide:v}.4s, {halves:v}.4h",
             wide = lateout(vreg) wide,
             halves = in(vreg) halves,
-            options(pure, nomem, nostack, preserves_flags),
+            options(pure, nomem, nostack),
         );
     }
     wide

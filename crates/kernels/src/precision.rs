@@ -9,7 +9,7 @@ pub enum Precision {
     /// Activations are rounded to bf16, as inference in bf16 does elsewhere: a product is off by up to 2⁻⁸ of Σ |x · w|.
     ///
     /// Faster on bf16 weights where the machine multiplies pairs of bf16 (AVX-512 BF16; BF16 of Arm). Elsewhere it takes as long as
-    /// [`Precision::Exact`], and differs from those machines by the rounding of sums alone.
+    /// [`Precision::Exact`], and differs from those machines by the rounding of sums, and by values below 2⁻¹²⁶, which they take for zero.
     Fast,
 }
 

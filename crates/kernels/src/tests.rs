@@ -1,14 +1,15 @@
-//! All paths that this machine has, against a sum in f64, and each against itself however the work is cut.
+//! All paths that this machine has, and models of some, against a sum in f64, and each against itself however the work is cut.
 
 use crate::activations::{PATHS, Path};
 use crate::columns::Columns;
 use crate::precision::{Precision, to_bf16};
 use crate::weights::{WeightDtype, Weights};
+use crate::wide::MODELS;
 
-const DTYPES: [WeightDtype; 3] = [WeightDtype::Bf16, WeightDtype::F16, WeightDtype::F32];
+pub(crate) const DTYPES: [WeightDtype; 3] = [WeightDtype::Bf16, WeightDtype::F16, WeightDtype::F32];
 const PRECISIONS: [Precision; 2] = [Precision::Exact, Precision::Fast];
 
-fn pseudo_random(n: usize, seed: u32) -> Vec<f32> {
+pub(crate) fn pseudo_random(n: usize, seed: u32) -> Vec<f32> {
     let mut state = seed.wrapping_mul(2_654_435_761).max(1);
     let mut next = || {
         state ^= state << 13;
@@ -20,7 +21,7 @@ fn pseudo_random(n: usize, seed: u32) -> Vec<f32> {
 }
 
 /// The bytes of `values` behind one byte more, so that they are not aligned.
-fn stored(values: &[f32], dtype: WeightDtype) -> Vec<u8> {
+pub(crate) fn stored(values: &[f32], dtype: WeightDtype) -> Vec<u8> {
     let value = |&v: &f32| match dtype {
         WeightDtype::Bf16 => half::bf16::from_f32(v).to_le_bytes().to_vec(),
         WeightDtype::F16 => half::f16::from_f32(v).to_le_bytes().to_vec(),
@@ -40,20 +41,20 @@ fn widened(w: Weights<'_>) -> Vec<f32> {
     }
 }
 
-fn product(path: &Path, precision: Precision, x: &[f32], w: Weights<'_>) -> Vec<f32> {
+pub(crate) fn product(path: &Path, precision: Precision, x: &[f32], w: Weights<'_>) -> Vec<f32> {
     let mut y = vec![f32::NAN; x.len() / w.columns * w.rows];
     let packed = path.pack(x, w.columns, w.dtype, precision, false);
     packed.product(w, &mut Columns::new(&mut y, w.rows));
     y
 }
 
-fn bits(values: &[f32]) -> Vec<u32> {
+pub(crate) fn bits(values: &[f32]) -> Vec<u32> {
     values.iter().map(|value| value.to_bits()).collect()
 }
 
 /// Calls `check` with every path that fits weights of each dtype in each precision.
 fn each_path(mut check: impl FnMut(&Path, WeightDtype, Precision)) {
-    for path in PATHS {
+    for path in PATHS.iter().chain(&MODELS) {
         if !(path.available)() {
             println!("skipped: this machine has no {}", path.name);
         }

@@ -62,10 +62,36 @@ impl<'a> Weights<'a> {
 
     /// Panics unless the bytes are exactly those of the matrix: everything after relies on it.
     pub(crate) fn check(&self) {
-        assert_eq!(
-            self.bytes.len(),
-            self.rows * self.columns * self.dtype.size(),
-            "weight bytes do not match their shape"
-        );
+        // A product that wraps around could equal any length.
+        let bytes = (self.rows.checked_mul(self.columns)).and_then(|values| values.checked_mul(self.dtype.size()));
+        assert_eq!(bytes, Some(self.bytes.len()), "weight bytes do not match their shape");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{WeightDtype, Weights};
+
+    fn check(bytes: &[u8], rows: usize, columns: usize) {
+        let dtype = WeightDtype::F32;
+        Weights {
+            bytes,
+            dtype,
+            rows,
+            columns,
+        }
+        .check();
+    }
+
+    #[test]
+    fn bytes_of_the_shape_are_accepted() {
+        check(&[0; 24], 3, 2);
+        check(&[], 0, 2);
+    }
+
+    #[test]
+    #[should_panic(expected = "weight bytes do not match their shape")]
+    fn a_shape_beyond_all_memory_has_no_bytes() {
+        check(&[], usize::MAX / 4 + 1, 4);
     }
 }
