@@ -5,6 +5,7 @@ use crate::columns::Columns;
 use crate::packed::Packed;
 use crate::portable::Portable;
 use crate::precision::Precision;
+use crate::tokens::Tokens;
 use crate::vector::Vector;
 use crate::weights::{WeightDtype, Weights};
 
@@ -24,8 +25,8 @@ pub(crate) struct Path {
     pack: Pack,
 }
 
-/// Packs activations, `[tokens, columns]`, for weights of a dtype, on all threads if the last argument says so.
-type Pack = for<'a> fn(&'a [f32], usize, WeightDtype, Precision, bool) -> Box<dyn Product + 'a>;
+/// Packs activations for weights of a dtype, on all threads if the last argument says so.
+type Pack = for<'a> fn(Tokens<'a>, WeightDtype, Precision, bool) -> Box<dyn Product + 'a>;
 
 /// The first that fits is taken.
 pub(crate) const PATHS: &[Path] = &[
@@ -47,9 +48,7 @@ pub(crate) const fn path<V: Vector + 'static>(name: &'static str) -> Path {
         name,
         pairs: V::PAIRS,
         available: V::available,
-        pack: |x, columns, dtype, precision, parallel| {
-            Box::new(Packed::<V>::new(x, columns, dtype, precision, parallel))
-        },
+        pack: |x, dtype, precision, parallel| Box::new(Packed::<V>::new(x, dtype, precision, parallel)),
     }
 }
 
@@ -68,13 +67,12 @@ impl Path {
     /// Activations for products with weights of `dtype`.
     pub(crate) fn pack<'a>(
         &self,
-        x: &'a [f32],
-        columns: usize,
+        x: Tokens<'a>,
         dtype: WeightDtype,
         precision: Precision,
         parallel: bool,
     ) -> Activations<'a> {
-        Activations((self.pack)(x, columns, dtype, precision, parallel))
+        Activations((self.pack)(x, dtype, precision, parallel))
     }
 }
 
@@ -82,9 +80,9 @@ impl Path {
 pub(crate) struct Activations<'a>(Box<dyn Product + 'a>);
 
 impl<'a> Activations<'a> {
-    /// `x` is `[tokens, columns]`; it is packed on all threads if `parallel`.
-    pub(crate) fn new(x: &'a [f32], columns: usize, dtype: WeightDtype, precision: Precision, parallel: bool) -> Self {
-        Path::best(dtype, precision).pack(x, columns, dtype, precision, parallel)
+    /// Packs rows, on all threads if `parallel`.
+    pub(crate) fn new(x: Tokens<'a>, dtype: WeightDtype, precision: Precision, parallel: bool) -> Self {
+        Path::best(dtype, precision).pack(x, dtype, precision, parallel)
     }
 
     /// `out[t, r] = Σ_c x[t, c] · w[r, c]`: `out` is `[tokens, rows]`.

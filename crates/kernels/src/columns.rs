@@ -46,7 +46,7 @@ impl<'a> Columns<'a> {
     /// These columns of one row.
     pub(crate) fn row(&mut self, row: usize) -> &mut [f32] {
         assert!(row < self.rows);
-        // SAFETY: the row is one of the matrix, which is borrowed exclusively for 'a; `split_at` gives each column to one value, and this one
+        // SAFETY: the row is one of the matrix, which is borrowed exclusively for 'a; splitting gives each value to one part, and this one
         // is borrowed exclusively while the slice lives.
         unsafe { std::slice::from_raw_parts_mut(self.first.add(row * self.stride), self.count) }
     }
@@ -69,6 +69,20 @@ impl<'a> Columns<'a> {
             ..self
         };
         (Self { count, ..self }, rest)
+    }
+
+    /// The first `count` rows, and the others.
+    ///
+    /// # Panics
+    /// If there are fewer.
+    pub(crate) fn split_rows_at(self, count: usize) -> (Self, Self) {
+        assert!(count <= self.rows);
+        let rest = Self {
+            first: self.first.wrapping_add(count * self.stride),
+            rows: self.rows - count,
+            ..self
+        };
+        (Self { rows: count, ..self }, rest)
     }
 
     /// Parts of `count` columns, and a last one of what remains, with the first column of each.
@@ -106,6 +120,8 @@ mod tests {
                 });
             }
         });
+        let (_, mut last) = Columns::new(&mut matrix, 7).split_rows_at(2);
+        assert_eq!((last.rows(), last.row(0)[6]), (1, 26.0));
         let expected: Vec<f32> = (0..3).flat_map(|r| (0..7).map(move |c| (10 * r + c) as f32)).collect();
         assert_eq!(matrix, expected);
     }

@@ -9,12 +9,13 @@ use crate::activations::Activations;
 use crate::columns::Columns;
 use crate::precision::Precision;
 use crate::projection::{Projection, each, rows_per_job};
+use crate::tokens::Tokens;
 
 /// Multiply–adds from which a layer's experts are worth more than one thread.
 const PARALLEL_FROM: usize = 1 << 18;
 
 /// Values of scratch from which experts wait for those before them.
-const SCRATCH: usize = 4 << 20;
+pub(crate) const SCRATCH: usize = 4 << 20;
 
 /// `down(activation(gate x, up x))`.
 #[derive(Debug, Clone, Copy)]
@@ -54,9 +55,8 @@ impl Precision {
             let (here, rest) = x.split_at(rows * hidden);
             let (to, rest_out) = out.split_at_mut(rows * hidden);
             (x, out) = (rest, rest_out);
-            wave.push(Share::new(expert, here, hidden, to));
-            // Both inputs packed, and what is between.
-            scratch += rows * (hidden + 2 * expert.up.weights.rows());
+            wave.push(Share::new(expert, Tokens::all(here, hidden), to));
+            scratch += Share::scratch(expert, *rows, hidden);
             if scratch >= SCRATCH {
                 run(self, std::mem::take(&mut wave), hidden);
                 scratch = 0;
@@ -67,10 +67,10 @@ impl Precision {
 }
 
 /// An expert's tokens.
-struct Share<'a> {
+pub(crate) struct Share<'a> {
     expert: &'a Expert<'a>,
     /// `[tokens, hidden]`.
-    x: &'a [f32],
+    x: Tokens<'a>,
     /// `[tokens, intermediate]`.
     inner: Vec<f32>,
     /// `[tokens, hidden]`.
@@ -79,33 +79,39 @@ struct Share<'a> {
 
 impl<'a> Share<'a> {
     /// Panics unless the weights fit together.
-    fn new(expert: &'a Expert<'a>, x: &'a [f32], hidden: usize, out: &'a mut [f32]) -> Self {
-        let width = expert.up.weights.rows();
-        let inner = vec![0.0; x.len() / hidden * width];
-        expert.up.weights.check(x, &inner);
-        if let Some(gate) = &expert.gate {
-            gate.weights.check(x, &inner);
+    pub(crate) fn new(expert: &'a Expert<'a>, x: Tokens<'a>, out: &'a mut [f32]) -> Self {
+        let (tokens, width) = (x.count(), expert.up.weights.rows());
+        let inner = vec![0.0; tokens * width];
+        for projection in expert.gate.iter().chain([&expert.up]) {
+            let weights = &projection.weights;
+            weights.check();
+            assert!(
+                weights.columns() == x.columns() && weights.rows() == width,
+                "gate and up are not [{width}, {}]",
+                x.columns()
+            );
         }
-        expert.down.weights.check(&inner, out);
+        expert.down.weights.check_product(&inner, out);
         Self { expert, x, inner, out }
+    }
+
+    /// Values of scratch: both inputs packed, and what is between.
+    pub(crate) fn scratch(expert: &Expert<'_>, rows: usize, hidden: usize) -> usize {
+        rows * (hidden + 2 * expert.up.weights.rows())
     }
 }
 
 /// Runs experts side by side.
-fn run(precision: Precision, mut shares: Vec<Share<'_>>, hidden: usize) {
-    let work = |share: &Share<'_>| 3 * share.x.len() * share.expert.up.weights.rows();
+pub(crate) fn run(precision: Precision, mut shares: Vec<Share<'_>>, hidden: usize) {
+    let work = |share: &Share<'_>| 3 * share.out.len() * share.expert.up.weights.rows();
     let parallel = shares.iter().map(work).sum::<usize>() >= PARALLEL_FROM;
-    let pack = |x, projection: &Projection<'_>| {
-        let weights = &projection.weights;
-        Activations::new(x, weights.columns(), weights.dtype(), precision, parallel)
-    };
     let mut jobs = Vec::new();
     for share in &mut shares {
         let width = share.expert.up.weights.rows();
         if width == 0 || hidden == 0 {
             continue;
         }
-        let inputs = std::sync::Arc::new(Inputs::new(share.x, share.expert, &pack));
+        let inputs = std::sync::Arc::new(Inputs::new(share.x, share.expert, precision, parallel));
         let parts = Columns::new(&mut share.inner, width).chunks(rows_per_job(width));
         jobs.extend(
             parts
@@ -118,7 +124,12 @@ fn run(precision: Precision, mut shares: Vec<Share<'_>>, hidden: usize) {
     });
     let mut jobs = Vec::new();
     for share in &mut shares {
-        let x = std::sync::Arc::new(pack(&share.inner, &share.expert.down));
+        let weights = &share.expert.down.weights;
+        if hidden == 0 {
+            continue;
+        }
+        let x = Tokens::all(&share.inner, weights.columns());
+        let x = std::sync::Arc::new(Activations::new(x, weights.dtype(), precision, parallel));
         let parts = Columns::new(share.out, hidden).chunks(rows_per_job(hidden));
         jobs.extend(
             parts
@@ -139,11 +150,12 @@ struct Inputs<'a> {
 }
 
 impl<'a> Inputs<'a> {
-    fn new(x: &'a [f32], expert: &Expert<'_>, pack: &impl Fn(&'a [f32], &Projection<'_>) -> Activations<'a>) -> Self {
+    fn new(x: Tokens<'a>, expert: &Expert<'_>, precision: Precision, parallel: bool) -> Self {
+        let pack = |projection: &Projection<'_>| Activations::new(x, projection.weights.dtype(), precision, parallel);
         let own = |gate: &&Projection<'_>| gate.weights.dtype() != expert.up.weights.dtype();
         Self {
-            up: pack(x, &expert.up),
-            gate: expert.gate.as_ref().filter(own).map(|gate| pack(x, gate)),
+            up: pack(&expert.up),
+            gate: expert.gate.as_ref().filter(own).map(pack),
         }
     }
 

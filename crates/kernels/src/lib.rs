@@ -1,14 +1,22 @@
 //! CPU inner loops: matrix products on weights that stay in the mapped file. The only crate with `unsafe`; knows no burn.
 
 mod matmul;
+mod mixture;
 mod experts;
 mod activation;
+mod attention;
+mod heads;
+mod seen;
+mod outer;
+mod norm;
+mod rotate;
 mod exp;
 mod projection;
 mod precision;
 mod weights;
 mod mxfp4;
 mod nibbles;
+mod tokens;
 mod activations;
 mod packed;
 mod columns;
@@ -31,10 +39,17 @@ mod tests;
 
 pub use activation::Activation;
 pub use activations::instructions;
+pub use attention::Attention;
 pub use experts::{Expert, experts};
+pub use heads::Heads;
 pub use matmul::{matmul, matmul_single};
+pub use mixture::{Loudness, Mixture};
 pub use mxfp4::{Mxfp4, matmul_mxfp4};
+pub use norm::rms_norm;
 pub use precision::Precision;
 pub use projection::{Projection, ProjectionWeights};
+pub use rotate::{Pairs, rotate};
+pub use seen::Seen;
+pub use tokens::Visit;
 pub use weights::{WeightDtype, Weights};
 pub mod mapped;

@@ -8,6 +8,7 @@ use crate::columns::Columns;
 use crate::mxfp4::Mxfp4;
 use crate::precision::Precision;
 use crate::projection::{ProjectionWeights, each, rows_per_job};
+use crate::tokens::Tokens;
 use crate::weights::Weights;
 
 /// Multiply–adds from which a product is worth more than one thread.
@@ -39,12 +40,12 @@ impl Precision {
     }
 
     fn product(self, x: &[f32], w: ProjectionWeights<'_>, parallel: bool, y: &mut [f32]) {
-        let tokens = w.check(x, y);
+        let tokens = w.check_product(x, y);
         if y.is_empty() {
             return;
         }
         let parallel = parallel && tokens * w.rows() * w.columns() >= PARALLEL_FROM;
-        let x = Activations::new(x, w.columns(), w.dtype(), self, parallel);
+        let x = Activations::new(Tokens::all(x, w.columns()), w.dtype(), self, parallel);
         let mut y = Columns::new(y, w.rows());
         if parallel {
             let jobs = y.chunks(rows_per_job(w.rows()));

@@ -6,6 +6,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use crate::precision::{Precision, to_bf16};
+use crate::tokens::Tokens;
 use crate::vector::{Value, Vector};
 use crate::weights::WeightDtype;
 
@@ -26,14 +27,14 @@ pub(crate) struct Packed<'a, V: Vector> {
 }
 
 impl<'a, V: Vector> Packed<'a, V> {
-    /// Packs `[tokens, columns]`, on all threads if `parallel`.
-    pub(crate) fn new(x: &'a [f32], columns: usize, dtype: WeightDtype, precision: Precision, parallel: bool) -> Self {
+    /// Packs rows, on all threads if `parallel`.
+    pub(crate) fn new(x: Tokens<'a>, dtype: WeightDtype, precision: Precision, parallel: bool) -> Self {
         let splits = V::SPLITS && dtype == WeightDtype::Bf16;
-        let tokens = x.len() / columns;
+        let (tokens, columns) = (x.count(), x.columns());
         let padded = columns.next_multiple_of(V::WIDTH);
         // A single row is in order as it is.
-        let in_order = tokens == 1 && padded == columns && precision == Precision::Exact && !splits;
-        if let Some(values) = V::Value::same(x).filter(|_| in_order) {
+        let in_order = padded == columns && precision == Precision::Exact && !splits;
+        if let Some(values) = x.single().filter(|_| in_order).and_then(V::Value::same) {
             return Self {
                 values: Cow::Borrowed(values),
                 tokens,
@@ -42,16 +43,14 @@ impl<'a, V: Vector> Packed<'a, V> {
             };
         }
         let mut values = vec![bytemuck::Zeroable::zeroed(); tokens * padded];
-        let pack = |(to, from): (&mut [V::Value], &[f32])| match precision {
-            Precision::Exact => pack::<V>(from, columns, splits, V::Value::of, to),
-            Precision::Fast => pack::<V>(from, columns, splits, |x| V::Value::of(to_bf16(x)), to),
+        let pack = |(tile, to): (usize, &mut [V::Value])| match precision {
+            Precision::Exact => pack::<V>(&x, tile, splits, V::Value::of, to),
+            Precision::Fast => pack::<V>(&x, tile, splits, |x| V::Value::of(to_bf16(x)), to),
         };
-        if parallel && x.len() >= PARALLEL_FROM {
-            let tiles = values.par_chunks_mut(V::TOKENS * padded);
-            tiles.zip(x.par_chunks(V::TOKENS * columns)).for_each(pack);
+        if parallel && values.len() >= PARALLEL_FROM {
+            values.par_chunks_mut(V::TOKENS * padded).enumerate().for_each(pack);
         } else {
-            let tiles = values.chunks_mut(V::TOKENS * padded);
-            tiles.zip(x.chunks(V::TOKENS * columns)).for_each(pack);
+            values.chunks_mut(V::TOKENS * padded).enumerate().for_each(pack);
         }
         Self {
             values: Cow::Owned(values),
@@ -72,10 +71,12 @@ impl<'a, V: Vector> Packed<'a, V> {
 }
 
 /// One tile.
-fn pack<V: Vector>(from: &[f32], columns: usize, splits: bool, value: impl Fn(f32) -> V::Value, to: &mut [V::Value]) {
-    let count = from.len() / columns;
+fn pack<V: Vector>(x: &Tokens<'_>, tile: usize, splits: bool, value: impl Fn(f32) -> V::Value, to: &mut [V::Value]) {
+    let first = tile * V::TOKENS;
+    let count = V::TOKENS.min(x.count() - first);
     let lanes = V::WIDTH / V::PARTS;
-    for (token, row) in from.chunks_exact(columns).enumerate() {
+    for token in 0..count {
+        let (row, weight) = x.row(first + token);
         let steps = row.chunks_exact(V::WIDTH);
         let mut last = [0.0; WIDEST];
         last[..steps.remainder().len()].copy_from_slice(steps.remainder());
@@ -86,11 +87,11 @@ fn pack<V: Vector>(from: &[f32], columns: usize, splits: bool, value: impl Fn(f3
                 // Loops whose ends and strides the compiler knows become vectors.
                 if splits {
                     for lane in 0..lanes {
-                        to[lane] = value(columns[lane * V::PARTS + part]);
+                        to[lane] = value(weight * columns[lane * V::PARTS + part]);
                     }
                 } else {
                     for lane in 0..lanes {
-                        to[lane] = value(columns[part * lanes + lane]);
+                        to[lane] = value(weight * columns[part * lanes + lane]);
                     }
                 }
             }

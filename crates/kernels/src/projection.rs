@@ -85,12 +85,17 @@ impl ProjectionWeights<'_> {
         }
     }
 
-    /// Panics unless `x` is `[tokens, columns]` and `y` is `[tokens, rows]`; the number of tokens.
-    pub(crate) fn check(&self, x: &[f32], y: &[f32]) -> usize {
+    /// Panics unless the bytes are those of the matrix.
+    pub(crate) fn check(&self) {
         match self {
             Self::Plain(weights) => weights.check(),
             Self::Mxfp4(weights) => weights.check(),
         }
+    }
+
+    /// Panics unless `x` is `[tokens, columns]` and `y` is `[tokens, rows]`; the number of tokens.
+    pub(crate) fn check_product(&self, x: &[f32], y: &[f32]) -> usize {
+        self.check();
         let (rows, columns) = (self.rows(), self.columns());
         assert!(
             columns > 0 && x.len().is_multiple_of(columns),

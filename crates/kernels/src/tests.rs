@@ -3,6 +3,7 @@
 use crate::activations::{PATHS, Path};
 use crate::columns::Columns;
 use crate::precision::{Precision, to_bf16};
+use crate::tokens::Tokens;
 use crate::weights::{WeightDtype, Weights};
 use crate::wide::MODELS;
 
@@ -43,7 +44,7 @@ fn widened(w: Weights<'_>) -> Vec<f32> {
 
 pub(crate) fn product(path: &Path, precision: Precision, x: &[f32], w: Weights<'_>) -> Vec<f32> {
     let mut y = vec![f32::NAN; x.len() / w.columns * w.rows];
-    let packed = path.pack(x, w.columns, w.dtype, precision, false);
+    let packed = path.pack(Tokens::all(x, w.columns), w.dtype, precision, false);
     packed.product(w, &mut Columns::new(&mut y, w.rows));
     y
 }

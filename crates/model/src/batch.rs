@@ -1,6 +1,7 @@
 //! Sequences side by side, padded to one length.
 
 use burn::tensor::Tensor;
+use secateur_kernels::Seen;
 
 use crate::blocks::rope::host;
 use crate::cache::Cache;
@@ -194,15 +195,38 @@ pub(crate) fn attention_mask(batch: &Batch, slots: &[Vec<Option<Slot>>], sight: 
         for (query, &slot) in slots.iter().enumerate().skip(past) {
             let documents = slot.map(|slot| batch.lineage(row, slot.document)).unwrap_or_default();
             mask.extend(slots.iter().enumerate().map(|(key, &key_slot)| {
-                let near = match (slot, key_slot) {
-                    (Some(q), Some(k)) => documents.contains(&k.document) && sight.reaches(q.position, k.position),
-                    _ => false,
-                };
+                let near = sees(slot, &documents, key_slot, sight);
                 if key <= query && near { 0.0 } else { UNSEEN }
             }));
         }
     }
     host(mask, [slots.len(), 1, batch.length, keys], device)
+}
+
+/// The same as a list of keys for each token.
+pub(crate) fn seen(batch: &Batch, slots: &[Vec<Option<Slot>>], sight: Sight) -> Seen {
+    let past = slots.first().map_or(0, Vec::len) - batch.length;
+    let mut seen = Seen::default();
+    for (row, slots) in slots.iter().enumerate() {
+        for (query, &slot) in slots.iter().enumerate().skip(past) {
+            let documents = slot.map(|slot| batch.lineage(row, slot.document)).unwrap_or_default();
+            for (key, &key_slot) in slots[..=query].iter().enumerate() {
+                if sees(slot, &documents, key_slot, sight) {
+                    seen.key(key);
+                }
+            }
+            seen.close();
+        }
+    }
+    seen
+}
+
+/// Whether a query, whose document and those before it are `documents`, sees a key that is not behind it.
+fn sees(query: Option<Slot>, documents: &[u32], key: Option<Slot>, sight: Sight) -> bool {
+    match (query, key) {
+        (Some(q), Some(k)) => documents.contains(&k.document) && sight.reaches(q.position, k.position),
+        _ => false,
+    }
 }
 
 #[cfg(test)]

@@ -227,7 +227,8 @@ impl Layer {
                 }
                 Block::Dense(mlp) => mlp.apply(input),
                 Block::Moe(moe) => {
-                    let outputs = moe.apply(input.clone(), pass.device, &format!("layer {index}"))?;
+                    let listens = matches!(watch, Watch::Observer(_));
+                    let outputs = moe.apply(input.clone(), pass.device, &format!("layer {index}"), listens)?;
                     self.watched(index, moe, [&x, &input], outputs, pass, watch)?
                 }
             };

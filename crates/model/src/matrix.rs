@@ -4,6 +4,7 @@ use burn::backend::flex::{Flex, FlexTensor};
 use burn::tensor::{DType, Shape, Tensor, TensorData};
 use bytes::Bytes;
 use half::{bf16, f16};
+use secateur_kernels::Heads;
 pub use secateur_kernels::WeightDtype;
 
 use crate::device::{Device, DeviceKind, Precision};
@@ -222,6 +223,27 @@ fn apply_stored(
         &mut y,
     );
     from_f32(y, [tokens, outputs])
+}
+
+/// A tensor's values where they lie, if the flex backend has them in f32 and records nothing.
+pub(crate) fn in_place<const D: usize>(x: &Tensor<D>) -> Option<FlexTensor> {
+    let x: FlexTensor = x.clone().try_into_primitive::<Flex>().ok()?;
+    (x.dtype() == DType::F32).then_some(x)
+}
+
+/// Vectors of `[batch, heads, positions, width]`, read where they lie; `None` where their own values are not in order.
+pub(crate) fn heads(x: &FlexTensor) -> Option<Heads<'_>> {
+    let layout = x.layout();
+    let &[batch, heads, positions, width] = layout.shape().as_slice() else {
+        return None;
+    };
+    let step = |dimension: usize| usize::try_from(layout.strides()[dimension]).ok();
+    (step(3)? == 1 || width == 1).then_some(Heads {
+        values: x.storage::<f32>().get(layout.start_offset()..)?,
+        strides: [step(0)?, step(1)?, step(2)?],
+        shape: [batch, heads, positions],
+        width,
+    })
 }
 
 /// A contiguous f32 tensor of the flex backend, whose values can be read as a slice.

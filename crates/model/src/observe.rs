@@ -5,7 +5,7 @@ use std::cell::OnceCell;
 use burn::tensor::Tensor;
 
 use crate::batch::Batch;
-use crate::blocks::experts::{ExpertOutputs, Experts};
+use crate::blocks::experts::{ExpertOutputs, Experts, Said};
 use crate::blocks::moe::{Moe, MoeOutputs};
 use crate::blocks::router::{Routing, host_f64};
 use crate::device::Device;
@@ -68,7 +68,7 @@ impl LayerPass<'_> {
                 residual: part(self.residual),
                 input: part(self.input),
                 said: ExpertOutputs {
-                    outputs: routed.outputs.clone().narrow(0, first * top_k, tokens * top_k),
+                    said: routed.said.part(first * top_k..(first + tokens) * top_k),
                     combined: part(&routed.combined),
                 },
                 experts: &self.moe.experts,
@@ -170,7 +170,20 @@ impl MoeObservation<'_> {
     /// # Errors
     /// If the device fails.
     pub fn outputs(&self) -> Result<Vec<f64>, ModelError> {
-        host_f64(self.said.outputs.clone(), &self.place)
+        let outputs = match &self.said.said {
+            Said::Outputs(outputs) => outputs.clone(),
+            // The kernels tell how loud an expert was and keep no outputs: nobody but a test asks for them.
+            Said::Loudness(_) | Said::Nothing => {
+                let grouped = self
+                    .experts
+                    .apply_grouped(self.input.clone(), &self.routing, self.device);
+                return match grouped.said {
+                    Said::Outputs(outputs) => host_f64(outputs, &self.place),
+                    Said::Loudness(_) | Said::Nothing => Err(self.unheard()),
+                };
+            }
+        };
+        host_f64(outputs, &self.place)
     }
 
     /// `[tokens * top_k]`: ‖E(x)‖₂ of the unweighted outputs.
@@ -178,7 +191,7 @@ impl MoeObservation<'_> {
     /// # Errors
     /// If the device fails.
     pub fn output_norms(&self) -> Result<Vec<f64>, ModelError> {
-        host_f64(norms(self.said.outputs.clone()), &self.place)
+        self.norms_of(&self.said.said)
     }
 
     /// `[tokens * top_k]`: largest absolute value of each output.
@@ -186,7 +199,11 @@ impl MoeObservation<'_> {
     /// # Errors
     /// If the device fails.
     pub fn output_max_abs(&self) -> Result<Vec<f64>, ModelError> {
-        host_f64(self.said.outputs.clone().abs().max_dim(1), &self.place)
+        match &self.said.said {
+            Said::Outputs(outputs) => host_f64(outputs.clone().abs().max_dim(1), &self.place),
+            Said::Loudness(loudness) => Ok(loudness.iter().map(|said| f64::from(said.largest)).collect()),
+            Said::Nothing => Err(self.unheard()),
+        }
     }
 
     /// `[tokens]`: cos(z, z + Σ g E(x)), where z is the residual stream before the norm. Shared experts are left out; where what a
@@ -204,7 +221,7 @@ impl MoeObservation<'_> {
     /// # Errors
     /// If the device fails.
     pub fn misread_output_norms(&self) -> Result<Vec<f64>, ModelError> {
-        host_f64(norms(self.misread().outputs.clone()), &self.place)
+        self.norms_of(&self.misread().said)
     }
 
     /// `[tokens]`: the cosine with the normed input in place of the residual stream, of outputs misread as above.
@@ -236,6 +253,21 @@ impl MoeObservation<'_> {
             self.experts
                 .apply_misread(self.input.clone(), &self.routing, self.device)
         })
+    }
+
+    fn norms_of(&self, said: &Said) -> Result<Vec<f64>, ModelError> {
+        match said {
+            Said::Outputs(outputs) => host_f64(norms(outputs.clone()), &self.place),
+            Said::Loudness(loudness) => Ok(loudness.iter().map(|said| said.norm).collect()),
+            Said::Nothing => Err(self.unheard()),
+        }
+    }
+
+    fn unheard(&self) -> ModelError {
+        ModelError::Execution {
+            place: self.place.clone(),
+            reason: "what experts said was not kept".to_owned(),
+        }
     }
 
     /// Cosine with ε 1e-8 on the product of the norms, as torch's `cosine_similarity`. Taken in f64 on the host: `1 − cos`

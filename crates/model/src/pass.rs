@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use burn::tensor::Tensor;
+use secateur_kernels::Seen;
 
-use crate::batch::{Batch, Slot, attention_mask};
+use crate::batch::{Batch, Slot, attention_mask, seen};
 use crate::blocks::rope::{Angles, RopeSpec};
 use crate::blocks::timeline::Timeline;
 use crate::device::Device;
@@ -21,6 +22,7 @@ pub struct Pass<'a> {
     slots: Vec<Vec<Option<Slot>>>,
     angles: Vec<(RopeSpec, Angles)>,
     masks: Vec<(Sight, Tensor<4>)>,
+    seen: Vec<(Sight, Arc<Seen>)>,
     timeline: Option<Arc<Timeline>>,
 }
 
@@ -32,6 +34,7 @@ impl<'a> Pass<'a> {
             slots,
             angles: Vec::new(),
             masks: Vec::new(),
+            seen: Vec::new(),
             timeline: None,
         }
     }
@@ -54,6 +57,16 @@ impl<'a> Pass<'a> {
         let mask = attention_mask(self.batch, &self.slots, sight, self.device);
         self.masks.push((sight, mask.clone()));
         mask
+    }
+
+    /// The keys that each token sees, as the CPU kernels take them.
+    pub(crate) fn seen(&mut self, sight: Sight) -> Arc<Seen> {
+        if let Some((_, seen)) = self.seen.iter().find(|(known, _)| *known == sight) {
+            return Arc::clone(seen);
+        }
+        let seen = Arc::new(seen(self.batch, &self.slots, sight));
+        self.seen.push((sight, Arc::clone(&seen)));
+        seen
     }
 
     /// Which tokens follow which, and which go on from the cache.

@@ -1,6 +1,11 @@
 //! The core of attention: scores, softmax, mixture of values.
 
 use burn::tensor::{Tensor, activation};
+use secateur_kernels::Attention;
+
+use crate::matrix::{from_f32, heads, host_f32, in_place, reads_in_place};
+use crate::pass::Pass;
+use crate::spec::Sight;
 
 /// What keys and queries are weighed with besides their product.
 #[derive(Debug, Clone)]
@@ -38,4 +43,55 @@ pub fn attend(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>, weighing: &Wei
     let shares = shares.reshape([batch, key_value_heads, group * length, keys]);
     let mixed = shares.matmul(value).reshape([batch, heads, length, value_width]);
     mixed.swap_dims(1, 2).reshape([batch * length, heads * value_width])
+}
+
+/// [`attend`] in a pass, whose tokens see what `sight` says. On the CPU device by its kernel, which reads keys where the cache has them, and
+/// computes nothing of those that are not seen.
+#[must_use]
+pub fn attend_in_pass(
+    [query, key, value]: [Tensor<4>; 3],
+    scale: f64,
+    sight: Sight,
+    sinks: Option<&Tensor<1>>,
+    pass: &mut Pass<'_>,
+) -> Tensor<2> {
+    if reads_in_place(pass.device)
+        && let Some(mixed) = attend_in_place([&query, &key, &value], scale, sight, sinks, pass)
+    {
+        return mixed;
+    }
+    let weighing = Weighing {
+        scale,
+        mask: &pass.mask(sight),
+        sinks,
+    };
+    attend(query, key, value, &weighing)
+}
+
+fn attend_in_place(
+    [query, key, value]: [&Tensor<4>; 3],
+    scale: f64,
+    sight: Sight,
+    sinks: Option<&Tensor<1>>,
+    pass: &mut Pass<'_>,
+) -> Option<Tensor<2>> {
+    let [batch, query_heads, length, _] = query.dims();
+    let width = query_heads * value.dims()[3];
+    let (query, key, value) = (in_place(query)?, in_place(key)?, in_place(value)?);
+    let sinks = sinks.map(|sinks| host_f32(sinks.clone()));
+    let seen = pass.seen(sight);
+    let attention = Attention {
+        query: heads(&query)?,
+        key: heads(&key)?,
+        value: heads(&value)?,
+        seen: &seen,
+        scale: scale as f32,
+        sinks: match &sinks {
+            Some(sinks) => Some(sinks.as_slice::<f32>()?),
+            None => None,
+        },
+    };
+    let mut mixed = vec![0.0f32; batch * length * width];
+    attention.run(&mut mixed);
+    Some(from_f32(mixed, [batch * length, width]))
 }

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Tensor, activation};
 
-use super::attend::{Weighing, attend};
+use super::attend::attend_in_pass;
 use super::linear::Linear;
 use super::norm::Norm;
 use super::rope::host;
@@ -94,12 +94,8 @@ impl Attention {
             None => query,
         };
         let (key, value) = remembered(state, key, split(value, key_value_heads));
-        let weighing = Weighing {
-            scale: self.spec.scale,
-            mask: &pass.mask(self.spec.sight),
-            sinks: self.sinks.as_ref(),
-        };
-        let mixed = attend(query, key, value, &weighing);
+        let (scale, sight) = (self.spec.scale, self.spec.sight);
+        let mixed = attend_in_pass([query, key, value], scale, sight, self.sinks.as_ref(), pass);
         self.output.apply(match gate {
             Some(gate) => mixed * activation::sigmoid(gate),
             None => mixed,

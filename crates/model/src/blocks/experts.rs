@@ -1,17 +1,19 @@
 //! Routed experts: each token through its own few, grouped so that an expert's weights are read once.
 
-use burn::backend::flex::FlexTensor;
-use burn::tensor::{Int, Tensor, TensorData};
-use secateur_kernels::{Expert, Projection, ProjectionWeights};
+use std::ops::Range;
 
+use burn::tensor::{Int, Tensor, TensorData};
+use secateur_kernels::Loudness;
+
+use super::dispatch::Dispatch;
 use super::linear::Linear;
 use super::mlp::Mlp;
 use super::router::Routing;
 use crate::device::Device;
 use crate::error::ModelError;
 use crate::mask::ExpertId;
-use crate::matrix::{Matrix, from_f32, host_f32, weights};
-use crate::spec::{Activation, ExpertLayout, FusedNames, MoeSpec, Scoring};
+use crate::matrix::reads_in_place;
+use crate::spec::{ExpertLayout, FusedNames, MoeSpec, Scoring};
 use crate::weights::{ExpertSlice, WeightSource};
 
 /// All experts of a layer.
@@ -20,7 +22,7 @@ pub struct Experts {
     /// In the checkpoint's order.
     pub experts: Vec<Mlp>,
     /// The router's weight multiplies an expert's input, not its output.
-    weighs_input: bool,
+    pub(super) weighs_input: bool,
     /// Gate and up rows lie alternately in the file.
     pub(crate) interleaved: bool,
 }
@@ -28,10 +30,32 @@ pub struct Experts {
 /// What the selected experts said.
 #[derive(Debug, Clone)]
 pub struct ExpertOutputs {
-    /// `[tokens * top_k, hidden]`, not yet multiplied by the router's weights.
-    pub outputs: Tensor<2>,
+    /// Each by itself, not yet multiplied by the router's weights.
+    pub said: Said,
     /// `[tokens, hidden]`: Σ weight × output.
     pub combined: Tensor<2>,
+}
+
+/// What is known of each selected expert's output, `[tokens * top_k]`.
+#[derive(Debug, Clone)]
+pub enum Said {
+    /// All, `[tokens * top_k, hidden]`.
+    Outputs(Tensor<2>),
+    /// Norms and largest values.
+    Loudness(Vec<Loudness>),
+    /// Nothing: nobody listened.
+    Nothing,
+}
+
+impl Said {
+    /// Of some tokens' experts.
+    pub(crate) fn part(&self, slots: Range<usize>) -> Self {
+        match self {
+            Self::Outputs(outputs) => Self::Outputs(outputs.clone().narrow(0, slots.start, slots.len())),
+            Self::Loudness(loudness) => Self::Loudness(loudness[slots].to_vec()),
+            Self::Nothing => Self::Nothing,
+        }
+    }
 }
 
 impl Experts {
@@ -55,10 +79,23 @@ impl Experts {
         })
     }
 
-    /// Runs every token of `x`, `[tokens, hidden]`, through its selected experts.
+    /// Runs every token of `x`, `[tokens, hidden]`, through its selected experts. If `listens`, what each said is kept as well.
     #[must_use]
-    pub fn apply(&self, x: Tensor<2>, routing: &Routing, device: &Device) -> ExpertOutputs {
-        self.dispatch(x, routing, device, &|grouped, counts| self.run_groups(grouped, counts))
+    pub fn apply(&self, x: Tensor<2>, routing: &Routing, device: &Device, listens: bool) -> ExpertOutputs {
+        if reads_in_place(device)
+            && let Some(outputs) = self.apply_in_place(&x, routing, listens)
+        {
+            return outputs;
+        }
+        self.apply_grouped(x, routing, device)
+    }
+
+    /// [`Experts::apply`] with all outputs, which are computed where the tokens of an expert are grouped in a tensor.
+    #[must_use]
+    pub fn apply_grouped(&self, x: Tensor<2>, routing: &Routing, device: &Device) -> ExpertOutputs {
+        self.dispatch(x, routing, device, &|grouped, counts| {
+            self.each_group(&grouped, counts, &Mlp::apply)
+        })
     }
 
     /// The same with gate and up taken for halves, see [`Mlp::apply_misread`].
@@ -90,7 +127,7 @@ impl Experts {
             weighted = weighted * routing.weights.clone().unsqueeze_dim::<3>(2);
         }
         ExpertOutputs {
-            outputs,
+            said: Said::Outputs(outputs),
             combined: weighted.sum_dim(1).reshape([tokens, hidden]),
         }
     }
@@ -107,33 +144,6 @@ impl Experts {
     }
 
     /// `grouped` holds `counts[e]` consecutive rows for expert `e`.
-    fn run_groups(&self, grouped: Tensor<2>, counts: &[usize]) -> Tensor<2> {
-        let here: Option<Vec<(Biases, &Mlp, usize)>> = self
-            .experts
-            .iter()
-            .zip(counts)
-            .filter(|&(_, &rows)| rows > 0)
-            .map(|(expert, &rows)| Some((Biases::of(expert)?, expert, rows)))
-            .collect();
-        if let Some(here) = here {
-            let groups: Option<Vec<_>> = here
-                .iter()
-                .map(|(biases, expert, rows)| Some((kernel_view(expert, biases)?, *rows)))
-                .collect();
-            if let Some(groups) = groups {
-                let [rows, hidden] = grouped.dims();
-                let x = host_f32(grouped);
-                let mut out = vec![0.0f32; rows * hidden];
-                let precision = here
-                    .first()
-                    .map_or_else(Default::default, |(_, expert, _)| expert.up.weight.precision());
-                precision.experts(x.as_slice().unwrap_or_default(), hidden, &groups, &mut out);
-                return from_f32(out, [rows, hidden]);
-            }
-        }
-        self.each_group(&grouped, counts, &Mlp::apply)
-    }
-
     fn each_group(
         &self,
         grouped: &Tensor<2>,
@@ -192,123 +202,8 @@ fn fused(
     })
 }
 
-/// An expert's biases as host values: gate, up, down.
-struct Biases([Option<FlexTensor>; 3]);
-
-impl Biases {
-    /// `None` where the weights are not in the file.
-    fn of(expert: &Mlp) -> Option<Self> {
-        let bias = |linear: &Linear| linear.bias.clone().map(host_f32);
-        let in_place = |linear: &Linear| !matches!(linear.weight, Matrix::Dense(_));
-        let all = expert.gate.iter().chain([&expert.up, &expert.down]).all(in_place);
-        all.then(|| {
-            Self([
-                expert.gate.as_ref().and_then(bias),
-                bias(&expert.up),
-                bias(&expert.down),
-            ])
-        })
-    }
-}
-
-/// An expert as the kernels run it, on weights in the file.
-fn kernel_view<'a>(expert: &'a Mlp, biases: &'a Biases) -> Option<Expert<'a>> {
-    let gate = match &expert.gate {
-        Some(gate) => Some(projection(gate, biases.0[0].as_ref())?),
-        None => None,
-    };
-    Some(Expert {
-        gate,
-        up: projection(&expert.up, biases.0[1].as_ref())?,
-        down: projection(&expert.down, biases.0[2].as_ref())?,
-        activation: match expert.activation {
-            Activation::SiluGated => secateur_kernels::Activation::SiluGated,
-            Activation::ReluSquared => secateur_kernels::Activation::ReluSquared,
-            Activation::ClampedGated { alpha, limit } => secateur_kernels::Activation::ClampedGated {
-                alpha: alpha as f32,
-                limit: limit as f32,
-            },
-        },
-    })
-}
-
-fn projection<'a>(linear: &'a Linear, bias: Option<&'a FlexTensor>) -> Option<Projection<'a>> {
-    let bias = match bias {
-        Some(bias) => Some(bias.as_slice::<f32>()?),
-        None => None,
-    };
-    let weights = match &linear.weight {
-        Matrix::Stored {
-            stored,
-            outputs,
-            inputs,
-            ..
-        } => ProjectionWeights::Plain(weights(stored, *outputs, *inputs)),
-        Matrix::Packed(packed, _) => ProjectionWeights::Mxfp4(packed.view()),
-        Matrix::Dense(_) => return None,
-    };
-    Some(Projection { weights, bias })
-}
-
-/// The order in which rows are grouped by expert, and back.
-struct Dispatch {
-    /// Token of each grouped row.
-    rows: Vec<usize>,
-    /// `token * top_k + slot` of each grouped row.
-    slots: Vec<usize>,
-    /// Grouped row of each `token * top_k + slot`.
-    back: Vec<usize>,
-    /// Rows per expert.
-    counts: Vec<usize>,
-}
-
-impl Dispatch {
-    fn new(selected: &[ExpertId], top_k: usize, experts: usize) -> Self {
-        let mut counts = vec![0; experts];
-        for id in selected {
-            counts[id.0] += 1;
-        }
-        let mut next: Vec<usize> = counts
-            .iter()
-            .scan(0, |start, &n| Some(std::mem::replace(start, *start + n)))
-            .collect();
-        let mut rows = vec![0; selected.len()];
-        let mut slots = vec![0; selected.len()];
-        let mut back = vec![0; selected.len()];
-        for (slot, id) in selected.iter().enumerate() {
-            let row = next[id.0];
-            next[id.0] += 1;
-            rows[row] = slot / top_k;
-            slots[row] = slot;
-            back[slot] = row;
-        }
-        Self {
-            rows,
-            slots,
-            back,
-            counts,
-        }
-    }
-}
-
 pub(crate) fn indices(values: &[usize], device: &Device) -> Tensor<1, Int> {
     let values: Vec<i64> = values.iter().map(|&v| v as i64).collect();
     let n = values.len();
     Tensor::from_data(TensorData::new(values, [n]), device.burn())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Dispatch;
-    use crate::mask::ExpertId;
-
-    #[test]
-    fn rows_are_grouped_and_found_again() {
-        let selected = [2, 0, 0, 2, 1, 2].map(ExpertId);
-        let plan = Dispatch::new(&selected, 2, 4);
-        assert_eq!(plan.counts, [2, 1, 3, 0]);
-        assert_eq!(plan.rows, [0, 1, 2, 0, 1, 2]);
-        assert_eq!(plan.slots, [1, 2, 4, 0, 3, 5]);
-        assert_eq!(plan.back, [3, 0, 1, 4, 2, 5]);
-    }
 }

@@ -5,7 +5,7 @@
 
 use burn::tensor::Tensor;
 
-use super::attend::{Weighing, attend};
+use super::attend::attend_in_pass;
 use super::linear::Linear;
 use super::norm::Norm;
 use super::state::{LayerState, remembered};
@@ -109,12 +109,8 @@ impl LatentAttention {
         let key = Tensor::cat(vec![both.narrow(3, 0, plain_dim), shared], 3);
 
         let (key, value) = remembered(state, key, value);
-        let weighing = Weighing {
-            scale: self.spec.scale,
-            mask: &pass.mask(Sight::Full),
-            sinks: None,
-        };
-        self.output.apply(attend(query, key, value, &weighing))
+        let mixed = attend_in_pass([query, key, value], self.spec.scale, Sight::Full, None, pass);
+        self.output.apply(mixed)
     }
 }
 

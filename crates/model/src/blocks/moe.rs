@@ -56,13 +56,13 @@ impl Moe {
         })
     }
 
-    /// `[tokens, hidden]` → the same.
+    /// `[tokens, hidden]` → the same. If `listens`, what each expert said is kept.
     ///
     /// # Errors
     /// If a router score is not finite, or the device fails.
-    pub fn apply(&self, x: Tensor<2>, device: &Device, place: &str) -> Result<MoeOutputs, ModelError> {
+    pub fn apply(&self, x: Tensor<2>, device: &Device, place: &str, listens: bool) -> Result<MoeOutputs, ModelError> {
         let routing = self.router.route(x.clone(), device, place)?;
-        let routed = self.experts.apply(x.clone(), &routing, device);
+        let routed = self.experts.apply(x.clone(), &routing, device, listens);
         let all = match &self.shared {
             Some(shared) => routed.combined.clone() + shared.apply(x),
             None => routed.combined.clone(),

@@ -3,6 +3,7 @@
 use burn::tensor::Tensor;
 
 use crate::error::ModelError;
+use crate::matrix::{from_f32, host_f32, in_place};
 use crate::spec::{NormKind, NormSpec};
 use crate::weights::WeightSource;
 
@@ -39,6 +40,9 @@ impl Norm {
     /// Normalises the last dimension.
     #[must_use]
     pub fn apply<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        if let Some(y) = self.apply_in_place(&x) {
+            return y;
+        }
         let x = match self.spec.kind {
             NormKind::Layer => x.clone() - x.mean_dim(D - 1),
             _ => x,
@@ -53,5 +57,28 @@ impl Norm {
             Some(bias) => y + bias.clone().unsqueeze(),
             None => y,
         }
+    }
+
+    /// [`Norm::apply`] by the CPU kernel; `None` where values are elsewhere or the kind is another.
+    fn apply_in_place<const D: usize>(&self, x: &Tensor<D>) -> Option<Tensor<D>> {
+        if self.spec.kind == NormKind::Layer {
+            return None;
+        }
+        let (shape, values) = (x.dims(), in_place(x)?.to_contiguous());
+        let weight = match &self.weight {
+            Some(weight) => {
+                in_place(weight)?;
+                Some(host_f32(weight.clone()))
+            }
+            None => None,
+        };
+        let weight = match &weight {
+            Some(weight) => Some(weight.as_slice::<f32>()?),
+            None => None,
+        };
+        let values = values.as_slice::<f32>()?;
+        let mut y = vec![0.0; values.len()];
+        secateur_kernels::rms_norm(values, shape[D - 1], weight, self.spec.epsilon as f32, &mut y);
+        Some(from_f32(y, shape))
     }
 }

@@ -6,9 +6,11 @@
 use std::f64::consts::PI;
 
 use burn::tensor::{Tensor, TensorData};
+use secateur_kernels::Pairs;
 use serde::Serialize;
 
 use crate::device::{Device, Precision};
+use crate::matrix::{from_f32, heads, in_place};
 
 /// How far and how the angles grow with position.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -259,6 +261,9 @@ impl Angles {
     /// Rotates the leading dimensions of `[batch, heads, length, head_dim]`.
     #[must_use]
     pub fn rotate(&self, x: Tensor<4>) -> Tensor<4> {
+        if let Some(turned) = self.rotate_in_place(&x) {
+            return turned;
+        }
         let half = self.cosine.dims()[3];
         let [batch, heads, length, head_dim] = x.dims();
         let rest = (head_dim > 2 * half).then(|| x.clone().narrow(3, 2 * half, head_dim - 2 * half));
@@ -284,6 +289,22 @@ impl Angles {
             Some(rest) => Tensor::cat(vec![turned, rest], 3),
             None => turned,
         }
+    }
+}
+
+impl Angles {
+    /// [`Angles::rotate`] by the CPU kernel; `None` where values are elsewhere.
+    fn rotate_in_place(&self, x: &Tensor<4>) -> Option<Tensor<4>> {
+        let [batch, heads_of, length, width] = x.dims();
+        let (x, cosine, sine) = (in_place(x)?, in_place(&self.cosine)?, in_place(&self.sine)?);
+        let pairs = match self.pairing {
+            Pairing::Halves => Pairs::Halves,
+            Pairing::Pairs => Pairs::Neighbours,
+        };
+        let mut turned = vec![0.0; batch * heads_of * length * width];
+        let angles = [cosine.as_slice::<f32>()?, sine.as_slice::<f32>()?];
+        secateur_kernels::rotate(&heads(&x)?, angles, pairs, &mut turned);
+        Some(from_f32(turned, [batch, length, heads_of, width]).swap_dims(1, 2))
     }
 }
 
