@@ -42,6 +42,7 @@ def tokenizer(folder):
         "model": {"type": "WordLevel", "vocab": words, "unk_token": "w0"},
     }
     (folder / "tokenizer.json").write_text(json.dumps(whole))
+    (folder / "tokenizer_config.json").write_text(json.dumps({"eos_token": "w1"}))
 
 
 def shards(folder):
@@ -131,6 +132,8 @@ def phase(begun, done, tokens):
 
 
 def summary(taken):
+    if taken.status:
+        print(f"exit status {taken.status}:\n{taken.errors[-3000:]}", file=sys.stderr)
     return {"seconds": taken.seconds, "read_bytes": taken.read_bytes, "status": taken.status, "memory": taken.memory}
 
 
@@ -156,9 +159,6 @@ def all_work(options, folder, around, name):
     if out.exists():
         found["export"]["written_bytes"] = sum(path.stat().st_size for path in shards(out))
         shutil.rmtree(out)
-    for part in ("sweep", "export"):
-        if found[part]["status"]:
-            print(f"{name}: {part} ended with {found[part]['status']}", file=sys.stderr)
     return found
 
 

@@ -112,7 +112,7 @@ fn what_is_stopped_goes_on_to_the_same_bytes() {
 #[test]
 fn both_orders_give_the_same_statistics() {
     let scratch = tempfile::tempdir().unwrap();
-    let mut run = |visits| {
+    let run = |visits| {
         let mut model = model(visits);
         let sequences = sequences(model.vocabulary());
         let statistics = calibrate(&mut model, &sequences, Provenance::default(), &wanted(), &mut |_| {}).unwrap();
