@@ -197,7 +197,49 @@ def single(page):
     ]
 
 
-SECTIONS = {"compare": compare, "grid": grid, "kernels": kernels, "precision": precision, "bench": single}
+def larger_than_memory(page):
+    total, gb = page["checkpoint_bytes"], lambda value: f"{value / 1e9:.2f}"
+    ways = {f"{page['limit_bytes'] / 1e9:.0f} GB": page["limited"], "no limit": page["unlimited"]}
+    rows, parts = [], page["limited"]["phases"]
+    for name in parts:
+        both = [way["phases"][name] for way in ways.values()]
+        if "tokens" in parts[name]:
+            rows.append([f"{name}: tokens per second", *(number(one["tokens_per_second"]) for one in both)])
+        rows.append([f"{name}: seconds", *(number(one["seconds"]) for one in both)])
+        rows.append([f"{name}: read, of the checkpoint", *(number(one["read_bytes"] / total) for one in both)])
+    both = [way["export"] for way in ways.values()]
+    rows.append(["export of a quarter of the experts: seconds", *(number(one["seconds"]) for one in both)])
+    rows.append(["export: read, of the checkpoint", *(number(one["read_bytes"] / total) for one in both)])
+    for part in ("sweep", "export"):
+        both = [way[part]["memory"] for way in ways.values()]
+        rows.append([f"{part}: memory outside of files, at most, GB", *(gb(one["anonymous_at_most_bytes"]) for one in both)])
+        at_most = [gb(one["group_at_most_bytes"]) if "group_at_most_bytes" in one else "–" for one in both]
+        rows.append([f"{part}: memory as the limit counts it, at most, GB", *at_most])
+    plan = page["limited"]["planned"]["plan"]
+    planned = plan["anonymous_bytes"] + page["calibration_tokens"] * plan["waiting_token_bytes"]
+    return [
+        f"## Larger than memory: a checkpoint of {total / 1e9:.1f} GB under a limit of {page['limit_bytes'] / 1e9:.0f} GB",
+        "",
+        about(page | {"threads": page["machine"]["cores"]}),
+        "",
+        f"OLMoE-1B-7B's shape, random weights, bf16. The limit: {page['limited']['limit']}. Calibration for REAP on {page['calibration_tokens']} tokens, "
+        f"{page['items']} questions of four choices, each step from a cold file; the disk reads {page['disk_bytes_per_second'] / 1e9:.2f} GB/s in order. "
+        f"Answers and metrics of both ways are {'the same' if page['answers_equal'] else 'NOT the same'}. Said beforehand under the limit: layer by layer, up to "
+        f"{plan['tokens']} tokens at a time, {gb(plan['resident_file_bytes'])} GB of weights and at most {gb(planned)} GB besides.",
+        "",
+        *table(["", *ways], rows),
+        "",
+    ]
+
+
+SECTIONS = {
+    "compare": compare,
+    "grid": grid,
+    "kernels": kernels,
+    "larger_than_memory": larger_than_memory,
+    "precision": precision,
+    "bench": single,
+}
 
 
 def kind(page):

@@ -20,7 +20,7 @@ use crate::score::{self, Scorer};
 use crate::summary::{self, Bootstrap, Metric};
 
 /// Chunks of items that are asked at once where the engine wants large calls.
-const CHUNKS_PER_LARGE_CALL: usize = 16;
+pub const CHUNKS_PER_LARGE_CALL: usize = 16;
 
 /// How a task is put to a model.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,5 +1,7 @@
 //! The one forward loop.
 
+use std::sync::Arc;
+
 use burn::tensor::Tensor;
 
 use crate::batch::Batch;
@@ -17,6 +19,7 @@ use crate::blocks::state::{KeyValueCache, LayerState};
 use crate::cache::Cache;
 use crate::device::Device;
 use crate::error::ModelError;
+use crate::layerwise::LayerFiles;
 use crate::matrix::{Matrix, from_f32};
 use crate::observe::{LayerPass, MoeObserver};
 use crate::pass::Pass;
@@ -33,6 +36,8 @@ pub struct Decoder {
     pub(crate) layers: Vec<Layer>,
     norm: Norm,
     output: Linear,
+    /// Where its weights lie, if they are read from files while it computes.
+    pub(crate) files: Option<Arc<LayerFiles>>,
 }
 
 #[derive(Debug, Clone)]
@@ -97,6 +102,7 @@ impl Decoder {
             layers,
             norm: Norm::new(weights, &spec.names.final_norm, spec.hidden, spec.final_norm)?,
             output,
+            files: None,
             spec,
         })
     }
@@ -106,7 +112,7 @@ impl Decoder {
     /// With a cache the batch continues the sequences in it.
     ///
     /// # Errors
-    /// If a token is out of range, a value is not finite, the observer refuses, or the device fails.
+    /// If a token is out of range, a weight or a value is not finite, the observer refuses, or the device fails.
     pub fn forward(
         &self,
         batch: &Batch,
@@ -121,6 +127,7 @@ impl Decoder {
             cache.layers = self.layers.iter().map(Layer::fresh_states).collect();
         }
         for (index, layer) in self.layers.iter().enumerate() {
+            self.check(index)?;
             let states = cache.as_deref_mut().map(|cache| cache.layers[index].as_mut_slice());
             x = layer.forward(index, x, &mut pass, states, watch)?;
         }
@@ -135,6 +142,7 @@ impl Decoder {
         x: Tensor<2>,
         watch: &mut Watch<'_>,
     ) -> Result<Tensor<2>, ModelError> {
+        self.check(index)?;
         self.layers[index].forward(index, x, &mut self.pass(batch), None, watch)
     }
 
@@ -145,7 +153,13 @@ impl Decoder {
 
     /// One layer of such a pass, which nobody watches.
     pub(crate) fn run(&self, index: usize, x: Tensor<2>, pass: &mut Pass<'_>) -> Result<Tensor<2>, ModelError> {
+        self.check(index)?;
         self.layers[index].forward(index, x, pass, None, &mut Watch::Nobody)
+    }
+
+    /// Checks a layer's weights to be finite, if that was left for when they are first read.
+    pub(crate) fn check(&self, layer: usize) -> Result<(), ModelError> {
+        self.files.as_ref().map_or(Ok(()), |files| files.check(layer))
     }
 
     /// The norm behind the last layer.

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Both models run over the same batch; what the unpruned one says of it is kept for other masks while there is room
-//! (`crate::kept_states`). Logits are made for a few rows at a time and summed in f64, so that no tensor of
+//! (`crate::kept_states`). Where weights do not fit into memory, both go through each layer together. Logits are made for a few rows at a time and summed in f64, so that no tensor of
 //! `[batch, length, vocabulary]` is ever there.
 
 use burn::tensor::Tensor;
@@ -15,8 +15,9 @@ use crate::blocks::experts::indices;
 use crate::blocks::router::host_f64;
 use crate::error::ModelError;
 use crate::kept_states::Place;
+use crate::layerwise::Visits;
 use crate::model::Model;
-use crate::reading::{Reading, rows_per_projection};
+use crate::reading::{Reading, Target, rows_per_projection};
 use crate::score::{argmax, log_sum_exp};
 use crate::shared::SharedRow;
 
@@ -37,6 +38,9 @@ pub struct ContinuationDivergence {
     pub unpruned_log_probability: f64,
 }
 
+/// Cells of a batch with the tokens that are asked for there.
+type Targets = [(usize, Vec<Target>)];
+
 impl Model {
     /// Compares the masked with the unpruned model at every token of each `(context, continuation)`'s continuation. The mask
     /// is the same afterwards, also where this fails.
@@ -50,6 +54,10 @@ impl Model {
     ) -> Result<Vec<ContinuationDivergence>, ModelError> {
         let reading = Reading::new(self, requests)?;
         let mut found = vec![ContinuationDivergence::default(); requests.len()];
+        if matches!(self.visits(), Visits::LayerByLayer { .. }) {
+            self.compare_by_layer(&reading, &mut found, progress)?;
+            return Ok(found);
+        }
         for rows in reading.batches() {
             self.compare_batch(&reading, rows, &mut found)?;
             progress(reading.answered(rows));
@@ -69,6 +77,59 @@ impl Model {
         let place = (batch, cells);
         let pruned = self.states(&place)?;
         let unpruned = self.unpruned_states(place, &pruned)?;
+        self.compare(&targets, &unpruned, &pruned, found)
+    }
+
+    /// All batches of a wave through each layer, for models larger than memory.
+    fn compare_by_layer(
+        &mut self,
+        reading: &Reading<'_>,
+        found: &mut [ContinuationDivergence],
+        progress: &mut dyn FnMut(usize),
+    ) -> Result<(), ModelError> {
+        let rows = reading.batches();
+        let batches: Vec<Batch> = rows.iter().map(|rows| Batch::shared(rows)).collect();
+        let mut rows = rows.into_iter();
+        // Each token waits twice: masked and not.
+        for wave in self.waves_of(&batches, 2) {
+            let targets: Vec<_> = wave
+                .iter()
+                .zip(&mut rows)
+                .map(|(batch, rows)| (rows, reading.targets(rows, batch.length)))
+                .collect();
+            let cells = |targets: &Targets| targets.iter().map(|(cell, _)| *cell).collect();
+            let places: Vec<Place> = wave
+                .iter()
+                .zip(&targets)
+                .map(|(batch, (_, targets))| (batch.clone(), cells(targets)))
+                .collect();
+            let kept: Vec<Option<Tensor<2>>> = places.iter().map(|place| self.unpruned.get(place)).collect();
+            let wanted: Vec<bool> = kept.iter().map(Option::is_none).collect();
+            let both = self.visit_both(wave, &wanted)?;
+            for (((place, (rows, targets)), kept), both) in places.into_iter().zip(targets).zip(kept).zip(both) {
+                let chosen = |states: Tensor<2>| states.select(0, indices(&place.1, self.device()));
+                let pruned = chosen(both.masked);
+                let new = both.unpruned.map(chosen);
+                if let Some(unpruned) = kept.as_ref().or(new.as_ref()) {
+                    self.compare(&targets, unpruned, &pruned, found)?;
+                }
+                if let (None, Some(new)) = (kept, new) {
+                    self.unpruned.keep(place, &new);
+                }
+                progress(reading.answered(rows));
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds what both models say at some targets: states `[targets, hidden]`.
+    fn compare(
+        &self,
+        targets: &Targets,
+        unpruned: &Tensor<2>,
+        pruned: &Tensor<2>,
+        found: &mut [ContinuationDivergence],
+    ) -> Result<(), ModelError> {
         let width = self.vocabulary();
         let at_once = rows_per_projection(width);
         for (chunk, first) in targets.chunks(at_once).zip((0..).step_by(at_once)) {
@@ -76,7 +137,7 @@ impl Model {
                 let some = states.clone().narrow(0, first, chunk.len());
                 host_f64(self.decoder.logits(some), "logits")
             };
-            let (unpruned, pruned) = (logits(&unpruned)?, logits(&pruned)?);
+            let (unpruned, pruned) = (logits(unpruned)?, logits(pruned)?);
             let pairs = unpruned.chunks_exact(width).zip(pruned.chunks_exact(width));
             for ((_, targets), (unpruned, pruned)) in chunk.iter().zip(pairs) {
                 for target in targets {

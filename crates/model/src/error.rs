@@ -44,13 +44,15 @@ pub enum ModelError {
     },
     /// The model does not fit into memory, not even a layer at a time.
     #[error(
-        "memory: {limit:.1} GB are allowed, but weights of {weights:.1} GB need {needed:.1} GB, layer by layer; allow more, or take a smaller model"
+        "memory: {limit:.1} GB are allowed ({said_by}), but weights of {weights:.1} GB need {needed:.1} GB, layer by layer; allow more, or take a smaller model"
     )]
     Memory {
         /// What it takes, in 10⁹ bytes.
         needed: f64,
         /// What there is.
         limit: f64,
+        /// Where that is said.
+        said_by: String,
         /// What all weights take.
         weights: f64,
     },

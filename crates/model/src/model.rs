@@ -1,24 +1,24 @@
 //! A loaded checkpoint: one set of weights, a switchable mask.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::batch::Batch;
 use crate::blocks::linear::Linear;
 use crate::blocks::moe::Moe;
 use crate::blocks::router::{Router, host_f64};
 use crate::cache::Cache;
-use crate::checkpoint::{Checkpoint, Region};
+use crate::checkpoint::Checkpoint;
 use crate::decoder::{Decoder, Watch};
 use crate::device::Device;
 use crate::error::ModelError;
 use crate::families::{self, Family};
 use crate::kept_layers::KeptLayers;
 use crate::kept_states::KeptStates;
-use crate::layerwise::{Needs, Visits, memory_limit};
+use crate::layerwise::{LayerFiles, Resumed, Visits, memory_limits, memory_plan};
 use crate::mask::{ExpertId, ExpertMask};
 use crate::matrix::reads_in_place;
 use crate::observe::MoeObserver;
-use crate::reading::LARGEST_PASS;
 use crate::spec::{DecoderSpec, ExpertLayout, LayerSpec};
 use crate::weights::{CheckpointWeights, expected};
 
@@ -81,8 +81,6 @@ pub struct Model {
     unread: Vec<String>,
     moe_layers: Vec<MoeLayer>,
     pub(crate) decoder: Decoder,
-    /// Where each layer's weights lie; none where they are on a device.
-    regions: Vec<Vec<Region>>,
     pub(crate) visits: Visits,
     /// Of earlier comparisons with it.
     pub(crate) unpruned: KeptStates,
@@ -96,34 +94,45 @@ impl std::fmt::Debug for dyn Family {
 }
 
 impl Model {
-    /// Loads a checkpoint: config and shapes are checked before any weight is read, every weight is checked to be finite.
+    /// Loads a checkpoint: config and shapes are checked before any weight is read, every weight is checked to be finite. Where the
+    /// weights do not fit into memory ([`crate::layerwise`]), a layer's are checked when they are first read.
     ///
     /// # Errors
-    /// If anything about the checkpoint is missing, malformed or unsupported, or the device fails.
+    /// If anything about the checkpoint is missing, malformed or unsupported, there is too little memory, or the device fails.
     pub fn load(checkpoint: &Checkpoint, device: &Device) -> Result<Self, ModelError> {
+        let visits = if reads_in_place(device) {
+            let (_, spec, _) = inspect(checkpoint)?;
+            memory_plan(checkpoint, &spec, &memory_limits())?.visits
+        } else {
+            Visits::PassByPass
+        };
+        Self::load_visiting(checkpoint, device, visits)
+    }
+
+    /// The same in a given order.
+    ///
+    /// # Errors
+    /// As [`Model::load`], whatever memory there is.
+    pub fn load_visiting(checkpoint: &Checkpoint, device: &Device, visits: Visits) -> Result<Self, ModelError> {
         let (family, spec, unused) = inspect(checkpoint)?;
         let skipped: Vec<String> = checkpoint
             .names()
             .filter(|name| spec.is_skipped(name))
             .map(str::to_owned)
             .collect();
-        checkpoint.verify_finite(&|name| spec.is_skipped(name) || unused.iter().any(|u| u == name))?;
-        for name in packed_scales(&spec) {
-            checkpoint
-                .tensor(&name)
-                .map_or(Ok(()), |tensor| checkpoint.verify_scales(tensor))?;
+        let scales = packed_scales(&spec);
+        // All at once, or layer by layer when they are read.
+        let at_once = visits == Visits::PassByPass || !reads_in_place(device);
+        let later = |name: &str| !at_once && spec.layers.iter().any(|layer| name.starts_with(&layer.prefix));
+        checkpoint.verify_finite(&|name| spec.is_skipped(name) || unused.iter().any(|u| u == name) || later(name))?;
+        for tensor in scales.iter().filter_map(|name| checkpoint.tensor(name)) {
+            if at_once {
+                checkpoint.verify_scales(tensor)?;
+            }
         }
-        let (visits, regions) = if reads_in_place(device) {
-            let visits =
-                memory_limit().map(|limit| Needs::new(&spec, checkpoint, LARGEST_PASS).plan(limit, LARGEST_PASS));
-            (
-                visits.transpose()?.unwrap_or(Visits::PassByPass),
-                regions(&spec, checkpoint),
-            )
-        } else {
-            (Visits::PassByPass, Vec::new())
-        };
-        let decoder = Decoder::new(spec, &CheckpointWeights { checkpoint, device }, device)?;
+        let files = LayerFiles::new(&spec, checkpoint, &scales, at_once);
+        let mut decoder = Decoder::new(spec, &CheckpointWeights { checkpoint, device }, device)?;
+        decoder.files = reads_in_place(device).then(|| Arc::new(files));
         Ok(Self {
             family,
             directory: checkpoint.directory().to_path_buf(),
@@ -132,7 +141,6 @@ impl Model {
             unread: checkpoint.config().unread(),
             moe_layers: moe_layers(&decoder.spec),
             decoder,
-            regions,
             visits,
             unpruned: KeptStates::default(),
             kept_layers: KeptLayers::default(),
@@ -150,7 +158,6 @@ impl Model {
             unread: Vec::new(),
             moe_layers: moe_layers(&decoder.spec),
             decoder,
-            regions: Vec::new(),
             visits: Visits::PassByPass,
             unpruned: KeptStates::default(),
             kept_layers: KeptLayers::default(),
@@ -311,21 +318,21 @@ impl Model {
         if sequences.is_empty() || sequences.iter().any(|tokens| tokens.is_empty()) {
             return Err(ModelError::Tokens("an empty sequence has nothing to observe".into()));
         }
-        self.observe_wave(&[Batch::right_padded(sequences)], observer, &mut |_| {})
+        self.observe_wave(&[Batch::right_padded(sequences)], None, observer)
     }
 
     /// Runs the batches of one of [`Model::waves`], padded behind their tokens: the observer sees layer by layer and, within a layer, batch
-    /// by batch. `visited` is told how many layers are done.
+    /// by batch, and what is between layers. The wave goes on where it was left, if it was.
     ///
     /// # Errors
     /// As [`Model::observe`]; which sequence it arose in is not told.
     pub fn observe_wave(
         &self,
         wave: &[Batch],
+        from: Option<Resumed>,
         observer: &mut dyn MoeObserver,
-        visited: &mut dyn FnMut(usize),
     ) -> Result<(), ModelError> {
-        self.visit(wave, &mut Watch::Observer(observer), visited).map(drop)
+        self.visit(wave, from, &mut Watch::Observer(observer)).map(drop)
     }
 
     /// Logits of every position of one sequence, `[tokens, vocabulary]`.
@@ -425,12 +432,8 @@ impl Model {
         })
     }
 
-    /// Where a layer's weights lie.
-    pub(crate) fn regions(&self, layer: usize) -> &[Region] {
-        self.regions.get(layer).map_or(&[], Vec::as_slice)
-    }
-
     fn moe(&self, layer: usize) -> Result<&Moe, ModelError> {
+        self.decoder.check(layer)?;
         let layers = &self.decoder.layers;
         layers
             .get(layer)
@@ -477,17 +480,6 @@ pub fn inspect(checkpoint: &Checkpoint) -> Result<(&'static dyn Family, DecoderS
     family.adapt(&mut spec, &|name| checkpoint.tensor(name).is_some());
     let unused = checkpoint.check(&expected(&spec), &|name| spec.is_skipped(name))?;
     Ok((family, spec, unused))
-}
-
-/// Where each layer's weights lie.
-fn regions(spec: &DecoderSpec, checkpoint: &Checkpoint) -> Vec<Vec<Region>> {
-    let names: Vec<String> = expected(spec).into_iter().map(|tensor| tensor.name).collect();
-    let of = |layer: &LayerSpec| -> Vec<Region> {
-        let own = names.iter().filter(|name| name.starts_with(&layer.prefix));
-        own.filter_map(|name| Some(checkpoint.region(checkpoint.tensor(name)?)))
-            .collect()
-    };
-    spec.layers.iter().map(of).collect()
 }
 
 /// Names of the tensors that hold the exponents of packed experts.

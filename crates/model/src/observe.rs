@@ -10,6 +10,7 @@ use crate::blocks::moe::{Moe, MoeOutputs};
 use crate::blocks::router::{Routing, host_f64};
 use crate::device::Device;
 use crate::error::ModelError;
+use crate::layerwise::Between;
 use crate::mask::ExpertId;
 
 /// Looks at every `MoE` layer of a forward pass: layer by layer and, within a layer, sequence by sequence.
@@ -22,6 +23,15 @@ pub trait MoeObserver {
     /// # Errors
     /// If it cannot use what it sees; the forward pass stops.
     fn observe(&mut self, moe: &MoeObservation<'_>) -> Result<(), ModelError>;
+
+    /// Called when all passes of a wave have gone through a layer, of whichever kind, where they go together ([`crate::layerwise`]).
+    ///
+    /// # Errors
+    /// If it cannot go on; the wave stops.
+    fn between_layers(&mut self, between: &Between<'_>) -> Result<(), ModelError> {
+        let _ = between;
+        Ok(())
+    }
 }
 
 /// What one `MoE` layer did with the tokens of one sequence.

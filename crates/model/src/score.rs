@@ -111,7 +111,7 @@ impl Model {
         let batches: Vec<Batch> = rows.iter().map(|rows| Batch::shared(rows)).collect();
         let mut rows = rows.into_iter();
         for wave in self.waves(&batches) {
-            let hidden = self.visit(wave, &mut Watch::Nobody, &mut |_| {})?;
+            let hidden = self.visit(wave, None, &mut Watch::Nobody)?;
             for ((batch, hidden), rows) in wave.iter().zip(&hidden).zip(&mut rows) {
                 for (request, score) in self.scores(reading, rows, batch.length, hidden)? {
                     scores[request] = score;

@@ -3,21 +3,46 @@
 
 mod fixtures;
 
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
 use secateur_model::batch::Batch;
 use secateur_model::checkpoint::Checkpoint;
-use secateur_model::layerwise::Visits;
+use secateur_model::divergence::ContinuationDivergence;
+use secateur_model::layerwise::{Between, Visits};
+use secateur_model::mask::{ExpertId, ExpertMask};
 use secateur_model::observe::{MoeObservation, MoeObserver};
 use secateur_model::{Device, DeviceKind, Model, ModelError, Precision};
 
-/// Layers and norms of what experts said, in the order in which they are shown.
+const BY_LAYER: Visits = Visits::LayerByLayer { tokens: usize::MAX };
+
+/// Layers and norms of what experts said, in the order in which they are shown, and waves between layers.
 #[derive(Default)]
-struct Norms(Vec<(usize, Vec<u64>)>);
+struct Norms {
+    seen: Vec<(usize, Vec<u64>)>,
+    visits: usize,
+    /// Streams behind this many layers.
+    keep: usize,
+    kept: Vec<u8>,
+}
 
 impl MoeObserver for Norms {
     fn observe(&mut self, moe: &MoeObservation<'_>) -> Result<(), ModelError> {
         let norms = moe.output_norms()?;
-        self.0
-            .push((moe.layer(), norms.into_iter().map(f64::to_bits).collect()));
+        let norms = norms.into_iter().map(f64::to_bits).collect();
+        self.seen.push((moe.layer(), norms));
+        Ok(())
+    }
+
+    fn between_layers(&mut self, between: &Between<'_>) -> Result<(), ModelError> {
+        self.visits += 1;
+        if between.layers_done == self.keep {
+            for stream in between.streams() {
+                self.kept.extend(stream?);
+            }
+        }
         Ok(())
     }
 }
@@ -27,22 +52,39 @@ fn text(seed: usize, length: usize, vocabulary: usize) -> Vec<u32> {
     (0..length).map(token).collect()
 }
 
-fn load(checkpoint: &std::path::Path) -> Model {
-    let device = Device::open(DeviceKind::Cpu, Precision::F32).unwrap();
-    Model::load(&Checkpoint::open(checkpoint).unwrap(), &device).unwrap()
+fn device() -> Device {
+    Device::open(DeviceKind::Cpu, Precision::F32).unwrap()
+}
+
+fn load(checkpoint: &Path, visits: Visits) -> Model {
+    Model::load_visiting(&Checkpoint::open(checkpoint).unwrap(), &device(), visits).unwrap()
+}
+
+/// Contexts and continuations, too many for one pass.
+fn pairs(vocabulary: usize) -> Vec<(Vec<u32>, Vec<u32>)> {
+    (0..30)
+        .map(|n| (text(n, 60 + n, vocabulary), text(100 + n, 1 + n % 3, vocabulary)))
+        .collect()
+}
+
+fn requests(pairs: &[(Vec<u32>, Vec<u32>)]) -> Vec<(&[u32], &[u32])> {
+    pairs.iter().map(|(a, b)| (&a[..], &b[..])).collect()
+}
+
+#[test]
+fn a_small_model_stays_in_memory() {
+    for checkpoint in fixtures::checkpoints() {
+        let model = Model::load(&Checkpoint::open(checkpoint).unwrap(), &device()).unwrap();
+        assert_eq!(model.visits(), Visits::PassByPass);
+    }
 }
 
 #[test]
 fn scores_are_the_same() {
     for checkpoint in fixtures::checkpoints() {
-        let mut model = load(&checkpoint);
-        assert_eq!(model.visits(), Visits::PassByPass);
-        let vocabulary = model.vocabulary();
-        // Too many for one pass.
-        let pairs: Vec<(Vec<u32>, Vec<u32>)> = (0..30)
-            .map(|n| (text(n, 60 + n, vocabulary), text(100 + n, 1 + n % 3, vocabulary)))
-            .collect();
-        let requests: Vec<(&[u32], &[u32])> = pairs.iter().map(|(a, b)| (&a[..], &b[..])).collect();
+        let mut model = load(&checkpoint, Visits::PassByPass);
+        let pairs = pairs(model.vocabulary());
+        let requests = requests(&pairs);
         let expected = model.score(&requests, &mut |_| {}).unwrap();
         for tokens in [0, 2000, usize::MAX] {
             model.set_visits(Visits::LayerByLayer { tokens });
@@ -50,13 +92,55 @@ fn scores_are_the_same() {
             let found = model.score(&requests, &mut |n| answered += n).unwrap();
             assert_eq!((found, answered), (expected.clone(), 30), "{}", checkpoint.display());
         }
+        // Weights that nobody has looked at before.
+        let fresh = load(&checkpoint, BY_LAYER);
+        assert_eq!(fresh.score(&requests, &mut |_| {}).unwrap(), expected);
+    }
+}
+
+#[test]
+fn divergence_is_the_same() {
+    for checkpoint in fixtures::checkpoints() {
+        // The last layer alone, all layers, none.
+        let masks = |model: &Model| {
+            let layers = model.moe_layers();
+            let of = |layers: &[secateur_model::MoeLayer]| ExpertMask {
+                kept: layers
+                    .iter()
+                    .filter(|moe| moe.groups == 1 && moe.top_k < moe.experts)
+                    .map(|moe| (moe.layer, (1..moe.experts).map(ExpertId).collect()))
+                    .collect::<BTreeMap<_, _>>(),
+            };
+            [of(&layers[layers.len() - 1..]), of(layers), of(&[])]
+        };
+        let run = |visits: Visits| -> Vec<Vec<ContinuationDivergence>> {
+            let mut model = load(&checkpoint, visits);
+            let pairs = pairs(model.vocabulary());
+            let requests = requests(&pairs);
+            let mut compare = |mask: ExpertMask| {
+                model.set_mask(Some(&mask)).unwrap();
+                let mut answered = 0;
+                let found = model.divergence(&requests, &mut |n| answered += n).unwrap();
+                assert_eq!((answered, model.mask()), (30, mask));
+                found
+            };
+            // The first again: what the unpruned model said is known by then.
+            let [last, all, none] = masks(&load(&checkpoint, BY_LAYER));
+            [last.clone(), all, none, last].into_iter().map(&mut compare).collect()
+        };
+        let expected = run(Visits::PassByPass);
+        assert_eq!(expected[0], expected[3]);
+        for tokens in [0, 2000, usize::MAX] {
+            let found = run(Visits::LayerByLayer { tokens });
+            assert_eq!(found, expected, "{}", checkpoint.display());
+        }
     }
 }
 
 #[test]
 fn observers_see_the_same_layer_by_layer() {
     for checkpoint in fixtures::checkpoints() {
-        let mut model = load(&checkpoint);
+        let mut model = load(&checkpoint, Visits::PassByPass);
         let vocabulary = model.vocabulary();
         let sequences: Vec<Vec<u32>> = (0..5).map(|n| text(n, 9 + n, vocabulary)).collect();
         let batches: Vec<Batch> = sequences.iter().map(|tokens| Batch::single(tokens)).collect();
@@ -66,10 +150,11 @@ fn observers_see_the_same_layer_by_layer() {
             let (mut seen, mut visited) = (Vec::new(), 0);
             for wave in model.waves(&batches) {
                 let mut norms = Norms::default();
-                model.observe_wave(wave, &mut norms, &mut |_| visited += 1).unwrap();
+                model.observe_wave(wave, None, &mut norms).unwrap();
+                visited += norms.visits;
                 // Back to sequence by sequence.
                 for sequence in 0..wave.len() {
-                    seen.extend(norms.0.iter().skip(sequence).step_by(wave.len()).cloned());
+                    seen.extend(norms.seen.iter().skip(sequence).step_by(wave.len()).cloned());
                 }
             }
             (seen, visited)
@@ -79,7 +164,90 @@ fn observers_see_the_same_layer_by_layer() {
         // Two waves: of three and of two sequences.
         let some = run(Visits::LayerByLayer { tokens: 9 + 10 + 11 });
         assert_eq!(some, (expected.clone(), 2 * layers), "{}", checkpoint.display());
-        let all = run(Visits::LayerByLayer { tokens: usize::MAX });
+        let all = run(BY_LAYER);
         assert_eq!(all, (expected, layers), "{}", checkpoint.display());
+    }
+}
+
+#[test]
+fn a_wave_goes_on_where_it_was_left() {
+    for checkpoint in fixtures::checkpoints() {
+        let model = load(&checkpoint, BY_LAYER);
+        let sequences: Vec<Vec<u32>> = (0..4).map(|n| text(n, 5 + n, model.vocabulary())).collect();
+        let batches: Vec<Batch> = sequences.iter().map(|tokens| Batch::single(tokens)).collect();
+        let layers = model.spec().layers.len();
+        let run = |from, keep| {
+            let mut norms = Norms {
+                keep,
+                ..Norms::default()
+            };
+            model.observe_wave(&batches, from, &mut norms).unwrap();
+            norms
+        };
+        let whole = run(None, layers);
+        for done in 1..layers {
+            let left = run(None, done).kept;
+            let resumed = |bytes: &[u8]| model.resumed(&batches, done, bytes);
+            let rest = run(Some(resumed(&left).unwrap()), layers);
+            assert_eq!(rest.visits, layers - done);
+            assert_eq!(rest.kept, whole.kept, "{}", checkpoint.display());
+            assert!(whole.seen.ends_with(&rest.seen));
+            assert!(resumed(&left[1..]).is_err() && resumed(&[&left[..], &[0]].concat()).is_err());
+        }
+    }
+}
+
+/// A copy of a checkpoint in which an element of a tensor is NaN.
+fn broken(checkpoint: &Path, tensor: &str, element: usize) -> tempfile::TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    for entry in fs::read_dir(checkpoint).unwrap() {
+        let path = entry.unwrap().path();
+        fs::copy(&path, copy.path().join(path.file_name().unwrap())).unwrap();
+    }
+    let opened = Checkpoint::open(copy.path()).unwrap();
+    let entry = opened.tensor(tensor).unwrap();
+    let size = entry.dtype.bits() / 8;
+    let ones = vec![0xff; size];
+    let at = (entry.range.start + element * size) as u64;
+    let file = File::options().write(true).open(&entry.file).unwrap();
+    file.write_all_at(&ones, at).unwrap();
+    copy
+}
+
+#[test]
+fn a_weight_that_is_no_number_is_found_when_its_layer_is_read() {
+    for checkpoint in fixtures::checkpoints() {
+        let whole = Checkpoint::open(&checkpoint).unwrap();
+        let (_, spec, _) = secateur_model::model::inspect(&whole).unwrap();
+        let (last, layer) = spec
+            .layers
+            .iter()
+            .enumerate()
+            .rfind(|(_, layer)| layer.moe().is_some())
+            .unwrap();
+        let name = whole.names().find(|name| {
+            let weight = whole.tensor(name).is_some_and(|tensor| tensor.dtype.is_weight());
+            weight && name.starts_with(&layer.prefix) && name.contains("expert")
+        });
+        let name = name.unwrap();
+        let copy = broken(&checkpoint, name, 7);
+        let opened = Checkpoint::open(copy.path()).unwrap();
+        let told = format!("{name}` in ");
+        let check = |error: ModelError| {
+            let message = error.to_string();
+            assert!(message.contains(&told) && message.contains("element 7"), "{message}");
+        };
+        check(Model::load_visiting(&opened, &device(), Visits::PassByPass).unwrap_err());
+        // Whoever is the first to read it.
+        let fresh = || load(copy.path(), BY_LAYER);
+        let model = fresh();
+        let pairs = pairs(model.vocabulary());
+        check(model.score(&requests(&pairs), &mut |_| {}).unwrap_err());
+        check(fresh().divergence(&requests(&pairs), &mut |_| {}).unwrap_err());
+        check(fresh().logits(&[1, 2]).unwrap_err());
+        check(fresh().observe(&[1, 2], &mut Norms::default()).unwrap_err());
+        check(fresh().expert_matrices(last, ExpertId(0)).unwrap_err());
+        // And again: it has not been seen to be finite.
+        check(model.logits(&[1, 2]).unwrap_err());
     }
 }

@@ -1,15 +1,21 @@
 //! One pass over a corpus: every statistic that the asked-for methods need, and no other.
+//!
+//! A model larger than memory goes through it layer by layer, and may leave what it has between two layers ([`crate::partial`]).
 
 use std::collections::BTreeSet;
 
 use secateur_model::batch::Batch;
-use secateur_model::mask::ExpertId;
-use secateur_model::{MatrixValues, Model, ModelError, MoeLayer};
+use secateur_model::layerwise::{Between, Visits};
+use secateur_model::{Model, ModelError, MoeLayer};
+use sha2::{Digest, Sha256};
 
-use crate::collector::Collector;
+use crate::collector::{Collector, Wave};
 use crate::error::PruningError;
+use crate::partial::{Found, Partial, Place};
 use crate::shape::LayerShape;
 use crate::statistics::{LayerStatistics, Provenance, Statistic, Statistics};
+use crate::statistics_file::hex;
+use crate::weights::read_weights;
 
 /// Padded tokens of a forward pass, unless one sequence has more.
 const TOKENS_PER_PASS: usize = 2048;
@@ -63,57 +69,200 @@ pub fn calibrate(
     wanted: &BTreeSet<Statistic>,
     progress: &mut dyn FnMut(CalibrationProgress),
 ) -> Result<Statistics, PruningError> {
+    run(model, sequences, origin, wanted, None, progress)
+}
+
+/// The same, kept between layers where it goes layer by layer, and gone on with where an earlier process was stopped: the statistics are
+/// those of a run in one piece, to the last bit.
+///
+/// # Errors
+///
+/// As [`calibrate`]. What was kept and is of no use is no error.
+pub fn calibrate_in_parts(
+    model: &mut Model,
+    sequences: &[Vec<u32>],
+    origin: Provenance,
+    wanted: &BTreeSet<Statistic>,
+    partial: &mut Partial<'_>,
+    progress: &mut dyn FnMut(CalibrationProgress),
+) -> Result<Statistics, PruningError> {
+    run(model, sequences, origin, wanted, Some(partial), progress)
+}
+
+fn run(
+    model: &mut Model,
+    sequences: &[Vec<u32>],
+    origin: Provenance,
+    wanted: &BTreeSet<Statistic>,
+    partial: Option<&mut Partial<'_>>,
+    progress: &mut dyn FnMut(CalibrationProgress),
+) -> Result<Statistics, PruningError> {
     model.set_mask(None)?;
     let shapes = layer_shapes(model);
     shapes.iter().try_for_each(LayerShape::check)?;
-    let mut provenance = Provenance {
+    let of_tokens = wanted.iter().any(|s| !s.is_of_weights());
+    let of_weights = wanted.iter().any(|s| s.is_of_weights());
+    let tokens = if of_tokens { sequences } else { &[] };
+    let provenance = Provenance {
         family: model.family().into(),
         precision: model.device().precision().name().into(),
-        samples: 0,
-        tokens: 0,
+        samples: tokens.len() as u64,
+        tokens: tokens.iter().map(Vec::len).sum::<usize>() as u64,
         ..origin
     };
     let mut layers: Vec<_> = shapes
         .iter()
         .map(|&shape| LayerStatistics::zeros(shape, wanted))
         .collect();
-    if wanted.iter().any(|s| !s.is_of_weights()) {
+    let by_layer = matches!(model.visits(), Visits::LayerByLayer { .. });
+    if of_tokens {
         check_corpus(sequences, &provenance.corpus)?;
-        let mut collector = Collector::new(layers, wanted);
-        let (mut samples_done, mut tokens_done) = (0, 0);
-        let batches: Vec<Batch> = passes(sequences).into_iter().map(batch).collect();
-        for wave in model.waves(&batches) {
-            let samples = wave.iter().map(|batch| batch.batch).sum::<usize>();
-            let some = &sequences[samples_done..samples_done + samples];
-            let tokens = some.iter().map(Vec::len).sum::<usize>();
-            collector.run(
-                model,
-                wave,
-                some,
-                &provenance.corpus,
-                samples_done,
-                &mut |done, layers| {
-                    let of = |all: usize| all * done / layers.max(1);
-                    progress(CalibrationProgress {
-                        samples_done: samples_done + of(samples),
-                        samples: sequences.len(),
-                        tokens_done: tokens_done + of(tokens),
-                    });
-                },
-            )?;
-            samples_done += samples;
-            tokens_done += tokens;
-        }
-        provenance.samples = sequences.len() as u64;
-        provenance.tokens = tokens_done as u64;
-        layers = collector.layers;
+        let corpus = Corpus {
+            model,
+            sequences,
+            wanted,
+            provenance: &provenance,
+        };
+        layers = corpus.collect(layers, partial.filter(|_| by_layer), progress)?;
     }
-    if wanted.iter().any(|s| s.is_of_weights()) {
-        layers.iter_mut().try_for_each(|layer| read_weights(model, layer))?;
+    // In the other order they were read while their layer was there.
+    if of_weights && !(by_layer && of_tokens) {
+        for layer in &mut layers {
+            read_weights(model, layer)?;
+            model.release_layer(layer.shape.layer);
+        }
     }
     let statistics = Statistics { provenance, layers };
     statistics.check()?;
     Ok(statistics)
+}
+
+/// What goes through a model.
+struct Corpus<'a> {
+    model: &'a Model,
+    sequences: &'a [Vec<u32>],
+    wanted: &'a BTreeSet<Statistic>,
+    provenance: &'a Provenance,
+}
+
+impl Corpus<'_> {
+    /// Runs all waves and adds what the layers show.
+    fn collect(
+        &self,
+        layers: Vec<LayerStatistics>,
+        mut partial: Option<&mut Partial<'_>>,
+        progress: &mut dyn FnMut(CalibrationProgress),
+    ) -> Result<Vec<LayerStatistics>, PruningError> {
+        let Self { model, sequences, .. } = *self;
+        let by_layer = matches!(model.visits(), Visits::LayerByLayer { .. });
+        let batches: Vec<Batch> = passes(sequences).into_iter().map(batch).collect();
+        let waves = model.waves(&batches);
+        let work = self.digest(&waves);
+        let found = partial.as_mut().and_then(|partial| partial.find(&work, model, &waves));
+        let (from, layers, mut left) = match found {
+            Some(Found {
+                place,
+                statistics,
+                wave,
+            }) => (place, statistics.layers, wave),
+            None => (Place::default(), layers, None),
+        };
+        let mut collector = Collector::new(layers, self.wanted);
+        let (mut samples_done, mut tokens_done) = (0, 0);
+        for (index, batches) in waves.iter().enumerate() {
+            let samples = batches.iter().map(|batch| batch.batch).sum::<usize>();
+            let some = &sequences[samples_done..samples_done + samples];
+            let tokens = some.iter().map(Vec::len).sum::<usize>();
+            let wave = Wave {
+                batches,
+                samples: some,
+                corpus: &self.provenance.corpus,
+                first: samples_done,
+            };
+            let mut done = |share: usize, all: usize| {
+                progress(CalibrationProgress {
+                    samples_done: samples_done + samples * share / all,
+                    samples: sequences.len(),
+                    tokens_done: tokens_done + tokens * share / all,
+                });
+            };
+            if index >= from.waves_done {
+                let left = left.take().map(|wave| (from.layers_done, wave));
+                collector.run(model, &wave, left, &mut |layers, between| {
+                    if !by_layer {
+                        return Ok(());
+                    }
+                    self.behind_layer(layers, index, between)?;
+                    if between.layers_done < between.layers {
+                        done(between.layers_done, between.layers);
+                    }
+                    match partial.as_mut() {
+                        Some(partial) => self.keep(partial, &work, layers, index, waves.len(), between),
+                        None => Ok(()),
+                    }
+                })?;
+            }
+            done(1, 1);
+            samples_done += samples;
+            tokens_done += tokens;
+        }
+        Ok(collector.layers)
+    }
+
+    /// Reads what is wanted of a layer's weights, while they are in memory.
+    fn behind_layer(
+        &self,
+        layers: &mut [LayerStatistics],
+        wave: usize,
+        between: &Between<'_>,
+    ) -> Result<(), ModelError> {
+        let here = layers
+            .iter_mut()
+            .find(|layer| layer.shape.layer + 1 == between.layers_done);
+        match here {
+            Some(layer) if wave == 0 => read_weights(self.model, layer),
+            _ => Ok(()),
+        }
+    }
+
+    fn keep(
+        &self,
+        partial: &mut Partial<'_>,
+        work: &str,
+        layers: &[LayerStatistics],
+        wave: usize,
+        waves: usize,
+        between: &Between<'_>,
+    ) -> Result<(), PruningError> {
+        let through = between.layers_done == between.layers;
+        if through && wave + 1 == waves {
+            return Ok(());
+        }
+        let place = Place {
+            waves_done: wave + usize::from(through),
+            layers_done: if through { 0 } else { between.layers_done },
+        };
+        let statistics = Statistics {
+            provenance: self.provenance.clone(),
+            layers: layers.to_vec(),
+        };
+        partial.keep(work, place, &statistics, (!through).then_some(between))
+    }
+
+    /// All that the statistics depend on, and how the tokens are cut into waves.
+    fn digest(&self, waves: &[&[Batch]]) -> String {
+        let mut hash = Sha256::new();
+        let names: Vec<&str> = self.wanted.iter().map(|statistic| statistic.name()).collect();
+        let sizes: Vec<usize> = waves.iter().map(|wave| wave.len()).collect();
+        hash.update(format!("{:?} {names:?} {sizes:?}", self.provenance));
+        for sequence in self.sequences {
+            hash.update((sequence.len() as u64).to_le_bytes());
+            for token in sequence {
+                hash.update(token.to_le_bytes());
+            }
+        }
+        hex(&hash.finalize())
+    }
 }
 
 fn batch(sequences: &[Vec<u32>]) -> Batch {
@@ -157,54 +306,6 @@ fn check_corpus(sequences: &[Vec<u32>], corpus: &str) -> Result<(), PruningError
     }
 }
 
-fn read_weights(model: &Model, layer: &mut LayerStatistics) -> Result<(), ModelError> {
-    let (index, experts) = (layer.shape.layer, layer.shape.experts);
-    let wanted: Vec<Statistic> = layer.values.keys().copied().filter(|s| s.is_of_weights()).collect();
-    if let Some(norms) = layer.values.get_mut(&Statistic::RouterRowNorm) {
-        let router = model.router_matrix(index)?;
-        for (norm, row) in norms.iter_mut().zip(router.values.chunks_exact(router.columns.max(1))) {
-            *norm = squares(row).sqrt();
-        }
-    }
-    if wanted == [Statistic::RouterRowNorm] {
-        return Ok(());
-    }
-    for expert in 0..experts {
-        let matrices = model.expert_matrices(index, ExpertId(expert))?;
-        for &statistic in wanted.iter().filter(|&&s| s != Statistic::RouterRowNorm) {
-            if let Some(values) = layer.values.get_mut(&statistic) {
-                values[expert] = of_matrices(statistic, &matrices);
-            }
-        }
-    }
-    Ok(())
-}
-
-fn of_matrices(statistic: Statistic, matrices: &[MatrixValues]) -> f64 {
-    let all = || matrices.iter().map(|m| m.values.as_slice());
-    let norm = |name: &str| {
-        matrices
-            .iter()
-            .filter(|m| m.name == name)
-            .map(|m| squares(&m.values))
-            .sum::<f64>()
-            .sqrt()
-    };
-    match statistic {
-        Statistic::WeightCount => all().map(<[f32]>::len).sum::<usize>() as f64,
-        Statistic::AbsoluteWeight => all().flatten().map(|&w| f64::from(w).abs()).sum(),
-        Statistic::SquaredWeight => all().map(squares).sum(),
-        Statistic::GateMatrixNorm => norm("gate"),
-        Statistic::UpMatrixNorm => norm("up"),
-        Statistic::DownMatrixNorm => norm("down"),
-        _ => 0.0,
-    }
-}
-
-fn squares(values: &[f32]) -> f64 {
-    values.iter().map(|&w| f64::from(w) * f64::from(w)).sum()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -231,27 +332,5 @@ mod tests {
         );
         assert_eq!(lengths(&[5000, 5000]), [vec![5000], vec![5000]]);
         assert!(lengths(&[]).is_empty());
-    }
-
-    #[test]
-    fn weights_by_hand() {
-        let matrix = |name, values: &[f32]| MatrixValues {
-            name,
-            rows: 1,
-            columns: values.len(),
-            values: values.to_vec(),
-        };
-        let expert = [
-            matrix("gate", &[3.0, -4.0]),
-            matrix("up", &[1.0, 0.0]),
-            matrix("down", &[-2.0, 0.0]),
-        ];
-        let of = |s| of_matrices(s, &expert);
-        let expected = [6.0, 10.0, 30.0, 5.0, 1.0, 2.0];
-        let statistics = Statistic::ALL.iter().copied().filter(|s| s.is_of_weights());
-        for (statistic, expected) in statistics.zip(expected) {
-            assert!((of(statistic) - expected).abs() < 1e-15, "{}", statistic.name());
-        }
-        assert!(of_matrices(Statistic::GateMatrixNorm, &expert[1..]).abs() < 1e-15);
     }
 }

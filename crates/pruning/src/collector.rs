@@ -3,13 +3,25 @@
 use std::collections::BTreeSet;
 
 use secateur_model::batch::Batch;
-use secateur_model::layerwise::Visits;
+use secateur_model::layerwise::{Between, Resumed, Visits};
 use secateur_model::observe::{MoeObservation, MoeObserver};
 use secateur_model::{Model, ModelError};
 
 use crate::accumulate::{Ingredient, LayerSample, ingredients};
 use crate::error::PruningError;
 use crate::statistics::{EVERY_EXPERT_TOKENS, LayerStatistics, Statistic};
+
+/// What is done with the layers' sums when a wave is through a layer.
+pub(crate) type BetweenLayers<'a> = &'a mut dyn FnMut(&mut [LayerStatistics], &Between<'_>) -> Result<(), PruningError>;
+
+/// Some samples of a corpus, in the batches in which they go through the model together.
+pub(crate) struct Wave<'a> {
+    pub(crate) batches: &'a [Batch],
+    pub(crate) samples: &'a [Vec<u32>],
+    pub(crate) corpus: &'a str,
+    /// Number of the first sample in the corpus.
+    pub(crate) first: usize,
+}
 
 /// Puts what the model shows into the layers' sums.
 pub(crate) struct Collector {
@@ -18,7 +30,7 @@ pub(crate) struct Collector {
     ingredients: BTreeSet<Ingredient>,
     /// Samples that each layer is shown.
     samples: usize,
-    /// Layers seen in this pass, once for each sample.
+    /// Layers seen in this wave, once for each sample.
     seen: usize,
     error: Option<PruningError>,
 }
@@ -35,48 +47,64 @@ impl Collector {
         }
     }
 
-    /// Runs a wave of batches of some samples, of which the first is number `first` of the corpus. `progress` is told how many layers
-    /// are done, of how many: all at once where the weights stay in memory.
+    /// Runs a wave, from where it was left behind `layers_done` layers, if it was.
     ///
     /// # Errors
-    /// If the model fails, said of the sample it fails on, or shows other layers than it has.
+    /// If the model fails, said of the sample it fails on where it is the sample's, or shows other layers than it has.
     pub(crate) fn run(
         &mut self,
         model: &Model,
-        wave: &[Batch],
-        samples: &[Vec<u32>],
-        corpus: &str,
-        first: usize,
-        progress: &mut dyn FnMut(usize, usize),
+        wave: &Wave<'_>,
+        from: Option<(usize, Resumed)>,
+        between: BetweenLayers<'_>,
     ) -> Result<(), PruningError> {
-        (self.samples, self.seen) = (samples.len(), 0);
-        let layers = model.spec().layers.len();
-        let one_by_one = matches!(model.visits(), Visits::LayerByLayer { .. });
-        let result = model.observe_wave(wave, self, &mut |done| {
-            if one_by_one && done < layers {
-                progress(done, layers);
-            }
-        });
+        let (layers_done, from) = from.map_or((0, None), |(done, from)| (done, Some(from)));
+        let before = self.layers.iter().filter(|layer| layer.shape.layer < layers_done);
+        (self.samples, self.seen) = (wave.samples.len(), before.count() * wave.samples.len());
+        let mut onlooker = Onlooker {
+            collector: self,
+            between,
+        };
+        let result = model.observe_wave(wave.batches, from, &mut onlooker);
         if let Some(error) = self.error.take() {
             return Err(error);
         }
-        result.map_err(|error| {
-            let (sample, source) = culprit(model, samples).unwrap_or((0, error));
-            PruningError::Sample {
-                corpus: corpus.into(),
-                sample: first + sample,
-                source: Box::new(source),
+        match result {
+            Ok(()) => {}
+            // The weights', whatever the sample.
+            Err(error @ ModelError::Checkpoint(_)) => return Err(error.into()),
+            Err(error) => {
+                let (sample, source) = self.culprit(model, wave).unwrap_or((0, error));
+                return Err(PruningError::Sample {
+                    corpus: wave.corpus.into(),
+                    sample: wave.first + sample,
+                    source: Box::new(source),
+                });
             }
-        })?;
+        }
         let seen = self.seen / self.samples.max(1);
         if seen == self.layers.len() {
-            progress(layers, layers);
             return Ok(());
         }
         Err(PruningError::ImpossibleLayer {
             layer: self.layers[seen].shape.layer,
             reason: format!("the model showed {seen} of its {} expert layers", self.layers.len()),
         })
+    }
+
+    /// The first sample of a wave that the model fails on alone, and how. Where every try reads all weights, only the samples of the
+    /// batch that was not seen again are tried.
+    fn culprit(&self, model: &Model, wave: &Wave<'_>) -> Option<(usize, ModelError)> {
+        let mut tried = 0..wave.samples.len();
+        if matches!(model.visits(), Visits::LayerByLayer { .. }) {
+            let seen = self.seen % self.samples.max(1);
+            let ends = wave.batches.iter().scan(0, |end, batch| {
+                *end += batch.batch;
+                Some(*end)
+            });
+            tried = seen..ends.into_iter().find(|&end| end > seen)?;
+        }
+        tried.find_map(|sample| Some((sample, model.observe(&wave.samples[sample], &mut Blind).err()?)))
     }
 
     fn look(&self, moe: &MoeObservation<'_>) -> Result<LayerSample, ModelError> {
@@ -103,7 +131,30 @@ impl Collector {
     }
 }
 
-impl MoeObserver for Collector {
+/// Who looks on at a wave.
+struct Onlooker<'a, 'b> {
+    collector: &'a mut Collector,
+    between: BetweenLayers<'b>,
+}
+
+impl MoeObserver for Onlooker<'_, '_> {
+    fn observe(&mut self, moe: &MoeObservation<'_>) -> Result<(), ModelError> {
+        self.collector.observe(moe)
+    }
+
+    fn between_layers(&mut self, between: &Between<'_>) -> Result<(), ModelError> {
+        (self.between)(&mut self.collector.layers, between).map_err(|error| self.collector.refused(error))
+    }
+}
+
+impl Collector {
+    /// Keeps the error that the model only passes on.
+    fn refused(&mut self, error: PruningError) -> ModelError {
+        let message = error.to_string();
+        self.error = Some(error);
+        ModelError::Observer(message)
+    }
+
     fn observe(&mut self, moe: &MoeObservation<'_>) -> Result<(), ModelError> {
         let sample = self.look(moe)?;
         let place = self.seen / self.samples.max(1);
@@ -115,11 +166,7 @@ impl MoeObserver for Collector {
                 reason: format!("the model showed it as expert layer number {place}"),
             }),
         };
-        added.map_err(|error| {
-            let message = error.to_string();
-            self.error = Some(error);
-            ModelError::Observer(message)
-        })
+        added.map_err(|error| self.refused(error))
     }
 }
 
@@ -130,10 +177,4 @@ impl MoeObserver for Blind {
     fn observe(&mut self, _: &MoeObservation<'_>) -> Result<(), ModelError> {
         Ok(())
     }
-}
-
-/// The first of some sequences that the model fails on alone, and how.
-fn culprit(model: &Model, samples: &[Vec<u32>]) -> Option<(usize, ModelError)> {
-    let failure = |(index, tokens): (usize, &Vec<u32>)| Some((index, model.observe(tokens, &mut Blind).err()?));
-    samples.iter().enumerate().find_map(failure)
 }

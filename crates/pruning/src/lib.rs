@@ -14,6 +14,8 @@ mod statistics_file;
 pub mod accumulate;
 pub mod calibration;
 mod collector;
+pub mod partial;
+mod weights;
 pub mod methods;
 pub mod ranking;
 pub mod protection;

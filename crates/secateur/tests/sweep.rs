@@ -286,7 +286,12 @@ fn ctrl_c_keeps_what_is_done() {
 fn dry_run_prints_cells_memory_and_time() {
     let sweep = Sweep::new();
     let text = stdout(&sweep.command().arg("--dry-run").output().unwrap());
-    for part in ["1 models × 7 masks × 2 tasks = 14 cells", "MB mapped", "in all at most"] {
+    for part in [
+        "1 models × 7 masks × 2 tasks = 14 cells",
+        "MB mapped",
+        "pass by pass: the weights stay in memory",
+        "in all at most",
+    ] {
         assert!(text.contains(part), "`{part}` is missing in {text}");
     }
     assert!(!sweep.folder.path().join("results").exists());

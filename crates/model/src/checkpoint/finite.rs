@@ -32,6 +32,15 @@ pub fn first_non_finite(dtype: Dtype, bytes: &[u8]) -> Option<(usize, f32)> {
     }
 }
 
+/// Index and value of the first exponent of an MXFP4 block that does not leave all its values finite: 255 is NaN, and 6 · 2¹²⁶ is
+/// beyond f32.
+pub(crate) fn first_not_finite_scale(bytes: &[u8]) -> Option<(usize, f32)> {
+    const LARGEST: u8 = 127 + 125;
+    let index = bytes.iter().position(|&exponent| exponent > LARGEST)?;
+    let value = if bytes[index] == 255 { f32::NAN } else { f32::INFINITY };
+    Some((index, value))
+}
+
 fn scan<const N: usize>(
     bytes: &[u8],
     bad: impl Fn([u8; N]) -> bool,

@@ -29,6 +29,7 @@ pub use dtype::Dtype;
 pub use error::CheckpointError;
 pub(crate) use error::middle_cut;
 pub use finite::first_non_finite;
+pub(crate) use finite::first_not_finite_scale;
 pub use hash::ContentHash;
 pub(crate) use hash::{digits, hex};
 pub(crate) use header::shorten;
@@ -286,15 +287,13 @@ impl Checkpoint {
     ///
     /// [`CheckpointError::NotFinite`] for the first that does not.
     pub fn verify_scales(&self, tensor: &TensorEntry) -> Result<(), CheckpointError> {
-        const LARGEST: u8 = 127 + 125;
-        let bytes = self.raw_bytes(tensor);
-        match bytes.par_iter().position_first(|&exponent| exponent > LARGEST) {
+        match first_not_finite_scale(&self.raw_bytes(tensor)) {
             None => Ok(()),
-            Some(index) => Err(CheckpointError::NotFinite {
+            Some((index, value)) => Err(CheckpointError::NotFinite {
                 tensor: tensor.name.clone(),
                 file: tensor.file.clone(),
                 index,
-                value: if bytes[index] == 255 { f32::NAN } else { f32::INFINITY },
+                value,
             }),
         }
     }
@@ -383,7 +382,7 @@ fn open_shards(directory: &Path, names: &[String]) -> Result<Shards, CheckpointE
         let file = directory.join(name);
         let map = MappedFile::map(&files::open(directory, name)?).map_err(|source| CheckpointError::Read {
             file: file.clone(),
-            source,
+            source: without_addresses(source),
         })?;
         let entries = header::parse(&file, &map)?;
         tensors.extend(entries.into_iter().map(
@@ -409,6 +408,16 @@ fn open_shards(directory: &Path, names: &[String]) -> Result<Shards, CheckpointE
         });
     }
     Ok((shards, tensors))
+}
+
+/// A file takes as many addresses as it has bytes, whatever is in memory of it.
+fn without_addresses(error: std::io::Error) -> std::io::Error {
+    if error.kind() == std::io::ErrorKind::OutOfMemory {
+        let message =
+            format!("{error}: a mapped file needs addresses for all its bytes; raise the limit on them (`ulimit -v`)");
+        return std::io::Error::new(error.kind(), message);
+    }
+    error
 }
 
 fn open_sharded(directory: &Path, index_text: &str) -> Result<Shards, CheckpointError> {

@@ -15,9 +15,15 @@ pub(crate) struct Region {
 }
 
 impl Region {
-    /// Has the system begin to read them.
-    pub(crate) fn ahead(&self) {
-        self.map.ahead(self.range.clone());
+    /// They themselves.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.map[self.range.clone()]
+    }
+
+    /// Has the system begin to read some of them.
+    pub(crate) fn ahead(&self, part: Range<usize>) {
+        let (start, end) = (self.range.start + part.start, self.range.start + part.end);
+        self.map.ahead(start..end.min(self.range.end));
     }
 
     /// Lets the memory behind them go until they are looked at again.

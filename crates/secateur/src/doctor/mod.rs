@@ -4,6 +4,7 @@
 
 mod config;
 pub mod machine;
+pub mod memory;
 mod parts;
 pub mod ratios;
 mod text;
@@ -23,6 +24,7 @@ use secateur_model::spec::DecoderSpec;
 use secateur_pruning::shape::LayerShape;
 use serde::Serialize;
 
+pub use memory::Memory;
 pub use parts::Part;
 pub use ratios::RatioRow;
 
@@ -87,6 +89,8 @@ pub struct Diagnosis {
     pub layers: Vec<LayerGroup>,
     /// Decoder layers in all.
     pub decoder_layers: Option<usize>,
+    /// What it takes of memory here, where its tensors are known.
+    pub memory: Option<Memory>,
     /// Tensors that the model does not read.
     pub unused_tensors: Vec<String>,
     /// Fields of config.json that nothing reads.
@@ -119,6 +123,7 @@ impl Diagnosis {
             parts: Vec::new(),
             layers: Vec::new(),
             decoder_layers: None,
+            memory: None,
             unused_tensors: Vec::new(),
             unread_config_fields: Vec::new(),
             ratios: Vec::new(),
@@ -127,7 +132,7 @@ impl Diagnosis {
 
     /// What the problems leave possible.
     fn conclude(mut self) -> Self {
-        self.loads = self.passes(Step::Load);
+        self.loads = self.passes(Step::Load) && !matches!(self.memory, Some(Memory::Refused(_)));
         self.prunes = self.passes(Step::Prune) && !self.layers.is_empty();
         self.exports = self.passes(Step::Export) && self.prunes;
         self
@@ -219,6 +224,7 @@ fn shapes_and_sizes(checkpoint: &Checkpoint, options: &Options, found: &mut Diag
     };
     found.unused_tensors = unused;
     found.decoder_layers = Some(spec.layers.len());
+    found.memory = Some(Memory::of(checkpoint, &spec));
     let shapes: Vec<LayerShape> = moe_layers(&spec).iter().map(LayerShape::from).collect();
     found.layers = grouped(&shapes);
     if shapes.is_empty() {

@@ -21,6 +21,12 @@ pub fn print(found: &Diagnosis) {
             println!("  {}", layer_group(group));
         }
     }
+    if let Some(memory) = &found.memory {
+        println!("\nmemory on this machine's CPU:");
+        for (name, text) in memory.lines() {
+            println!("  {name:<16} {text}");
+        }
+    }
     ratios(found);
     if !found.unused_tensors.is_empty() {
         println!(

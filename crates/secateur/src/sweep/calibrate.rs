@@ -3,15 +3,17 @@
 //! Workers that run beside each other share the passes: each is claimed, and whoever finds one claimed goes on with others and
 //! waits for it at the end. The file appears whole or not at all.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use secateur_datasets::corpora::{CorpusData, CorpusSpec};
 use secateur_evaluation::local::LocalEngine;
-use secateur_pruning::calibration::{CalibrationProgress, calibrate};
+use secateur_pruning::calibration::{CalibrationProgress, calibrate_in_parts};
 use secateur_pruning::methods;
+use secateur_pruning::partial::Partial;
 use secateur_pruning::statistics::{Provenance, Statistic, Statistics};
 use secateur_results::claims::{Claiming, Claims};
 use secateur_results::key::RecordKey;
@@ -32,6 +34,9 @@ type Warn<'a> = &'a mut dyn FnMut(String);
 
 /// Folder of a sweep's statistics.
 const FOLDER: &str = "statistics";
+
+/// How often a pass of a model larger than memory is kept between layers.
+const KEPT_EVERY: Duration = Duration::from_mins(1);
 
 /// What a pass is made of.
 pub struct Pass<'a> {
@@ -106,6 +111,7 @@ impl Pass<'_> {
         subject: &Subject,
         engine: &mut LocalEngine,
         folder: &Path,
+        warn: Warn<'_>,
         progress: &mut dyn FnMut(CalibrationProgress),
     ) -> anyhow::Result<Statistics> {
         let data = self.corpus.load(self.base, self.seed)?;
@@ -116,12 +122,15 @@ impl Pass<'_> {
             .map(|sample| tokens(engine, sample, template, longest))
             .collect::<anyhow::Result<Vec<_>>>()?;
         let origin = self.origin(subject, &data);
-        let computed = calibrate(engine.model_mut(), &sequences, origin, self.wanted, progress)?;
         let path = self.path(subject, folder);
+        let mut partial = Partial::new(path.with_added_extension("partial"), KEPT_EVERY, warn);
+        let model = engine.model_mut();
+        let computed = calibrate_in_parts(model, &sequences, origin, self.wanted, &mut partial, progress)?;
         if let Some(parent) = path.parent() {
             std::fs::create_dir_all(parent).with_context(|| format!("cannot make {}", parent.display()))?;
         }
         computed.save(&path)?;
+        partial.remove()?;
         Ok(computed)
     }
 
@@ -145,10 +154,11 @@ pub fn statistics(
     folder: &Path,
     progress: &mut dyn FnMut(CalibrationProgress),
 ) -> anyhow::Result<(Statistics, bool)> {
-    match pass.saved(subject, folder, &mut |warning| talk::warning(warning))? {
-        Some(found) => Ok((found, false)),
-        None => Ok((pass.compute(subject, engine, folder, progress)?, true)),
+    if let Some(found) = pass.saved(subject, folder, &mut |warning| talk::warning(warning))? {
+        return Ok((found, false));
     }
+    let computed = pass.compute(subject, engine, folder, &mut |warning| talk::warning(warning), progress)?;
+    Ok((computed, true))
 }
 
 /// Whether saved statistics answer the same question; counts and precision are results of the pass.
@@ -265,14 +275,18 @@ pub fn collect(
             let engine = hot.engine(subject, progress)?;
             progress.tell(Event::CalibrationBegun(named.clone()));
             let started = Instant::now();
-            let computed = pass.compute(subject, engine, &folder, &mut |at| {
-                progress.tick(|| Event::CalibrationProgress {
-                    pass: named.clone(),
-                    samples_done: at.samples_done,
-                    samples: at.samples,
-                    tokens: at.tokens_done,
-                });
-            })?;
+            let computed = {
+                let progress = RefCell::new(&mut *progress);
+                let mut warn = |warning: String| progress.borrow_mut().warn(warning);
+                pass.compute(subject, engine, &folder, &mut warn, &mut |at| {
+                    progress.borrow_mut().tick(|| Event::CalibrationProgress {
+                        pass: named.clone(),
+                        samples_done: at.samples_done,
+                        samples: at.samples,
+                        tokens: at.tokens_done,
+                    });
+                })?
+            };
             setting.store.send(&pass.name(subject))?;
             progress.tell(Event::CalibrationDone {
                 pass: named,

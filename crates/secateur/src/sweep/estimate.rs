@@ -5,11 +5,15 @@ use std::time::Instant;
 use secateur_datasets::item::Body;
 use secateur_datasets::tasks::spec::Scoring;
 use secateur_evaluation::engine::Engine;
+use secateur_evaluation::local::LocalEngine;
+use secateur_model::DeviceKind;
 use secateur_model::generate::GenerateOptions;
+use secateur_model::layerwise::Visits;
 use secateur_results::store::Store;
 use serde::Serialize;
 
 use super::costs::Costs;
+use super::memory::Memory;
 use super::opened::Opened;
 use super::served::Served;
 use super::subject::Subject;
@@ -49,6 +53,8 @@ struct ModelCost {
     weight_bytes: u64,
     /// Where and how it is served, which is not timed; null for a model that runs here.
     served: Option<String>,
+    /// What it takes of memory; null for one that is served, or not on the CPU.
+    memory: Option<Memory>,
     /// What was measured; null for a served model.
     pace: Option<Pace>,
 }
@@ -59,7 +65,8 @@ struct Pace {
     tokens_read: usize,
     tokens_written_at_most: usize,
     tokens_per_second_read: f64,
-    tokens_per_second_written: f64,
+    /// Null where nothing is written and weights are read anew at every step.
+    tokens_per_second_written: Option<f64>,
     seconds_at_most: f64,
 }
 
@@ -77,6 +84,11 @@ pub(super) fn estimate(opened: &Opened<'_>) -> anyhow::Result<Estimate> {
             cells: opened.tasks.len() * if local { masks } else { 1 },
             weight_bytes: subject.weight_bytes,
             served: subject.served.as_ref().map(Served::description),
+            memory: if local && opened.device.kind() == DeviceKind::Cpu {
+                Some(Memory::of(opened, subject)?)
+            } else {
+                None
+            },
             pace: if local {
                 Some(pace(opened, subject, masks)?)
             } else {
@@ -107,18 +119,25 @@ pub(super) fn estimate(opened: &Opened<'_>) -> anyhow::Result<Estimate> {
 
 fn pace(opened: &Opened<'_>, subject: &Subject, masks: usize) -> anyhow::Result<Pace> {
     let mut engine = subject.load(&opened.device)?;
-    let (prefill, decode) = speeds(&mut engine)?;
     let (mut read, mut written) = (0usize, 0usize);
     for task in &opened.tasks {
         let (r, w) = amount(task, &|text: &str| engine.encode(text, false).map(|ids| ids.len()))?;
         (read, written) = (read + r, written + w);
     }
+    let prefill = read_speed(&mut engine)?;
+    let by_layer = matches!(engine.model_mut().visits(), Visits::LayerByLayer { .. });
+    let decode = if by_layer && written == 0 {
+        None
+    } else {
+        Some(write_speed(&mut engine)?)
+    };
+    let seconds = read as f64 / prefill + decode.map_or(0.0, |speed| written as f64 / speed);
     Ok(Pace {
         tokens_read: read,
         tokens_written_at_most: written,
         tokens_per_second_read: prefill,
         tokens_per_second_written: decode,
-        seconds_at_most: masks as f64 * (read as f64 / prefill + written as f64 / decode),
+        seconds_at_most: masks as f64 * seconds,
     })
 }
 
@@ -159,39 +178,54 @@ impl ModelCost {
             println!("{name}: {family} {at}: {} cells, not timed", self.cells);
         }
         if let Some(pace) = &self.pace {
+            let written = pace
+                .tokens_per_second_written
+                .map_or_else(|| "–".to_owned(), |speed| format!("{speed:.0}"));
             println!(
-                "{name}: {family}, weights {:.1} MB mapped; {} tokens read and at most {} written per mask, at {:.0} and {:.0} tokens/s: \
+                "{name}: {family}, weights {:.1} MB mapped; {} tokens read and at most {} written per mask, at {:.0} and {written} tokens/s: \
                  at most {}",
                 self.weight_bytes as f64 / 1e6,
                 pace.tokens_read,
                 pace.tokens_written_at_most,
                 pace.tokens_per_second_read,
-                pace.tokens_per_second_written,
                 duration(pace.seconds_at_most),
             );
+        }
+        if let Some(memory) = &self.memory {
+            memory.print();
         }
     }
 }
 
-fn speeds(engine: &mut secateur_evaluation::local::LocalEngine) -> anyhow::Result<(f64, f64)> {
+fn read_speed(engine: &mut LocalEngine) -> anyhow::Result<f64> {
+    let ids = some_tokens(engine);
+    let length = ids.len();
     let model = engine.model_mut();
-    let length = PREFILL.min(model.spec().max_positions / 2).max(8);
-    let ids: Vec<u32> = (0..length).map(|i| (i * 7 % model.vocabulary()) as u32).collect();
     model.score(&[(&ids[..length - 1], &ids[length - 1..])], &mut |_| {})?;
     let started = Instant::now();
     model.score(&[(&ids[..length - 1], &ids[length - 1..])], &mut |_| {})?;
-    let prefill = length as f64 / started.elapsed().as_secs_f64();
+    Ok(length as f64 / started.elapsed().as_secs_f64())
+}
+
+fn write_speed(engine: &mut LocalEngine) -> anyhow::Result<f64> {
     let request = GenerateOptions {
-        prompt: ids[..8].to_vec(),
+        prompt: some_tokens(engine)[..8].to_vec(),
         max_new_tokens: STEPS,
         end_tokens: Vec::new(),
         temperature: 0.0,
         top_p: 1.0,
         seed: 0,
     };
+    let model = engine.model_mut();
     let started = Instant::now();
     model.generate(&vec![request; SEQUENCES], &|_, _| Ok(false), &mut |_| {})?;
-    Ok((prefill, (SEQUENCES * STEPS) as f64 / started.elapsed().as_secs_f64()))
+    Ok((SEQUENCES * STEPS) as f64 / started.elapsed().as_secs_f64())
+}
+
+fn some_tokens(engine: &mut LocalEngine) -> Vec<u32> {
+    let model = engine.model_mut();
+    let length = PREFILL.min(model.spec().max_positions / 2).max(8);
+    (0..length).map(|i| (i * 7 % model.vocabulary()) as u32).collect()
 }
 
 /// How much of a task is read and, at most, written for each mask: `count` of every text, and tokens.

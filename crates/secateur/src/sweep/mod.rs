@@ -11,6 +11,7 @@ pub mod calibrate;
 pub mod keys;
 pub mod costs;
 pub mod estimate;
+mod memory;
 pub mod progress;
 pub mod tasks;
 pub mod scorers;

@@ -54,6 +54,7 @@ fn good_checkpoints_of_every_fixture_pass() {
             "can be loaded    yes",
             "can be pruned    yes",
             "can be exported  yes",
+            "pass by pass: the weights stay in memory",
             "no problem found",
             "MB of weights were read",
         ] {
@@ -67,6 +68,18 @@ fn sizes_are_those_of_the_files_that_prune_writes() {
     let folder = copy();
     let (status, found) = json_of(folder.path(), &["--ratios", "0,0.25,0.5"]);
     assert_eq!((status, &found["exports"]), (0, &json!(true)), "{found:#}");
+    let plan = &found["memory"]["plan"];
+    let all: u64 = found["parts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|part| part["bytes"].as_u64().unwrap())
+        .sum();
+    assert_eq!(
+        (&plan["order"], &plan["weight_bytes"]),
+        (&json!("pass_by_pass"), &json!(all)),
+        "{plan:#}"
+    );
     let mask: Vec<Vec<usize>> = vec![(0..4).collect(); 3];
     write(folder.path(), "mask.json", json!(mask).to_string());
     stdout(folder.path(), &["prune", ".", "pruned", "--mask", "mask.json"]);

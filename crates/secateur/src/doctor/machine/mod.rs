@@ -9,6 +9,7 @@ pub mod print;
 use std::path::{Path, PathBuf};
 
 use secateur_model::hub::{self, HubError, HubSettings};
+use secateur_model::layerwise::{Limits, memory_limits};
 use serde::Serialize;
 
 use crate::sweep::Sweep;
@@ -29,6 +30,8 @@ pub struct Machine {
     pub memory_bytes: Option<u64>,
     /// Those that are free, or can be made so.
     pub memory_available_bytes: Option<u64>,
+    /// What a process may have of it.
+    pub memory_limits: Limits,
     /// Folders that are read and written.
     pub folders: Vec<Folder>,
     /// Models that are in the hub's cache.
@@ -99,6 +102,7 @@ impl Machine {
             threads: std::thread::available_parallelism().ok().map(std::num::NonZero::get),
             memory_bytes: environment::memory_bytes("MemTotal"),
             memory_available_bytes: environment::memory_bytes("MemAvailable"),
+            memory_limits: memory_limits(),
             folders,
             cached_models: cached(&hub.cache),
             hub_token: hub.token.is_some(),

@@ -1,6 +1,7 @@
 //! The machine for people.
 
 use super::Machine;
+use crate::doctor::memory::limits;
 use crate::doctor::print::{bytes, section};
 
 /// Prints it.
@@ -16,6 +17,9 @@ pub fn print(found: &Machine) {
             .memory_available_bytes
             .map_or_else(String::new, |free| format!(", {} available", bytes(free)));
         println!("memory   {}{free}", bytes(memory));
+    }
+    for limit in limits(&found.memory_limits) {
+        println!("limit    {limit}");
     }
     println!();
     for folder in &found.folders {
