@@ -155,25 +155,36 @@ def precision(page):
             row["unit"],
             f"{row['cells_that_move']} of {row['cells']}",
             f"{row['mean']:+.2g}",
-            f"{row['mean_size']:.2g}",
-            f"{row['largest']:.2g}",
-            f"{row['there_in_f32']:.3g}",
+            *(
+                "–" if row[name] is None else f"{row[name]:.2g}"
+                for name in ("mean_size_of_the_same_experts", "largest_of_the_same_experts", "mean_size", "largest")
+            ),
         ]
         for row in page["metrics"]
     ]
     names = "; ".join(f"{one['model']}, {one['method']}, {one['domain']}: {one['f32']} → {one['fast']}" for one in moved)
-    worse = compared["metrics_that_differ"]
+    verdicts = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in sorted(compared["verdicts"].items())) or "none"
     return [
         f"## What `precision = \"fast\"` does to the {page['sweep']} sweep",
         "",
         about(page),
         "",
-        f"The sweep once in `f32` and once in `fast`: {compared['cells_a']} cells, {compared['answers']} greedy answers, of which "
-        f"{compared['answers_that_differ']} differ; {compared['metrics']} paired tests, of which {len(worse)} find a difference at 0.05 for all "
-        f"together. {len(moved)} of {page['safe_fractions']} safe fractions move{': ' + names if names else ''}.",
+        f"The sweep once in `f32` and once in `fast`, calibration included: {compared['cells_a']} cells; {page['masks_that_move']} of "
+        f"{page['masks']} sets of experts move. Of {compared['answers']} greedy answers {compared['answers_that_differ']} differ. Of "
+        f"{compared['metrics']} metrics of cells, each tested on the same items at 0.05 for all together: {verdicts}. {len(moved)} of "
+        f"{page['safe_fractions']} safe fractions move{': ' + names if names else ''}.",
         "",
         *table(
-            ["metric of a cell", "unit", "cells that move", "mean of `fast` − `f32`", "mean size", "largest size", "there, in `f32`"],
+            [
+                "metric of a cell",
+                "unit",
+                "cells that move",
+                "mean of `fast` − `f32`",
+                "mean size, same experts",
+                "largest, same experts",
+                "mean size",
+                "largest",
+            ],
             body,
         ),
         "",

@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 
 from machine import facts, run
@@ -34,9 +34,11 @@ def rows(path):
 
 
 def read(results):
-    """Metric of a cell → value and unit, with the unpruned model's; what is safe → fraction."""
+    """Metric of a cell → value and unit, with the unpruned model's; cell → experts that stay; what is safe → fraction."""
     values = {}
     for row in rows(results / "tables/comparisons.csv"):
+        if not row["difference"]:  # `missing` says why
+            continue
         unpruned = float(row["unpruned"])
         cell = tuple(row[name] for name in CELL)
         values[cell] = unpruned + float(row["difference"]), row["unit"]
@@ -47,7 +49,8 @@ def read(results):
         if row["pruned"] and cell not in values:
             values[cell] = float(row["pruned"]), "fraction"
     safe = {(row["model"], row["method"], row["domain"]): row["safe_fraction"] for row in rows(results / "tables/safe.csv")}
-    return values, safe
+    masks = {(row["model"], row["method"], float(row["fraction_removed"]), row["task"]): row["mask"] for row in rows(results / "tables/cells.csv")}
+    return values, masks, safe
 
 
 def main():
@@ -80,8 +83,11 @@ def main():
         (a, unit), (b, _) = exact[0][cell], fast[0][cell]
         by_metric[(cell[4], cell[5], unit)].append((b - a, a, cell))
     metrics = []
+    moved = {cell for cell, mask in exact[1].items() if fast[1].get(cell) != mask}
+    same_experts = lambda cell: (cell[0], cell[1], float(cell[2]), cell[3]) not in moved
     for (metric, scorer, unit), found in sorted(by_metric.items()):
         sizes = [abs(difference) for difference, _, _ in found]
+        alike = [abs(difference) for difference, _, cell in found if same_experts(cell)]
         _, of, at = max(found, key=lambda one: (abs(one[0]), one[2]))
         metrics.append(
             {
@@ -92,6 +98,9 @@ def main():
                 "cells_that_move": sum(size > 0 for size in sizes),
                 "mean": sum(difference for difference, _, _ in found) / len(found),
                 "mean_size": sum(sizes) / len(sizes),
+                "cells_of_the_same_experts": len(alike),
+                "mean_size_of_the_same_experts": sum(alike) / len(alike) if alike else None,
+                "largest_of_the_same_experts": max(alike, default=None),
                 "largest": max(sizes),
                 "largest_at": dict(zip(CELL[:4], at[:4], strict=True)),
                 "there_in_f32": of,
@@ -103,16 +112,19 @@ def main():
         "machine": machine,
         "threads": options.threads,
         "metrics": metrics,
-        "safe_fractions": len(exact[1]),
+        "masks": len({cell[:3] for cell in exact[1]}),
+        "masks_that_move": len({cell[:3] for cell in moved}),
+        "safe_fractions": len(exact[2]),
         "safe_fractions_that_move": [
-            {"model": key[0], "method": key[1], "domain": key[2], "f32": exact[1][key], "fast": fast[1].get(key)}
-            for key in sorted(exact[1])
-            if exact[1][key] != fast[1].get(key)
+            {"model": key[0], "method": key[1], "domain": key[2], "f32": exact[2][key], "fast": fast[2].get(key)}
+            for key in sorted(exact[2])
+            if exact[2][key] != fast[2].get(key)
         ],
         "compared": compared,
     }
     for row in metrics:
         print(f"{row['metric']} ({row['scorer']}): {row['cells_that_move']} of {row['cells']} cells move, at most {row['largest']:.3g} {row['unit']}")
+    print(f"{page['masks_that_move']} of {page['masks']} sets of experts move")
     print(f"{len(page['safe_fractions_that_move'])} of {page['safe_fractions']} safe fractions move; {json.dumps(compared)}")
     if options.json:
         options.json.parent.mkdir(parents=True, exist_ok=True)
@@ -130,7 +142,7 @@ def compare(words):
         **found["compared"],
         "answers_that_differ": len(found["answers"]),
         "counts_that_differ": len(found["counts"]),
-        "metrics_that_differ": found["metrics"],
+        "verdicts": dict(Counter(one["verdict"] for one in found["metrics"])),
     }
 
 
