@@ -10,13 +10,19 @@ mod machine;
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, Throughput};
-use secateur_kernels::{Activation, Expert, Projection, ProjectionWeights, WeightDtype, Weights, experts};
+use secateur_kernels::{Activation, Expert, Precision, Projection, ProjectionWeights, WeightDtype, Weights};
 use serde_json::{Value, json};
 
 /// Width, and width inside: of OLMoE-1B-7B, and of the random model that `benchmarks/side_by_side` makes.
 const SHAPES: [(usize, usize); 2] = [(2048, 1024), MIDDLE];
 /// Criterion measures this one.
 const MIDDLE: (usize, usize) = (1024, 512);
+/// Weights, and how they are multiplied: rounding f32 weights' activations makes nothing faster.
+const KINDS: [(&str, WeightDtype, Precision); 3] = [
+    ("bf16", WeightDtype::Bf16, Precision::Exact),
+    ("bf16 fast", WeightDtype::Bf16, Precision::Fast),
+    ("f32", WeightDtype::F32, Precision::Exact),
+];
 /// Tokens per expert.
 const TOKENS: [usize; 4] = [1, 8, 64, 512];
 /// Experts of a product; as many as a token has.
@@ -30,6 +36,7 @@ const RUNS: usize = 5;
 struct Pool {
     bytes: Vec<u8>,
     dtype: WeightDtype,
+    precision: Precision,
     hidden: usize,
     inner: usize,
     /// The expert whose turn it is.
@@ -37,12 +44,13 @@ struct Pool {
 }
 
 impl Pool {
-    fn new(dtype: WeightDtype, (hidden, inner): (usize, usize)) -> Self {
+    fn new(dtype: WeightDtype, precision: Precision, (hidden, inner): (usize, usize)) -> Self {
         // The bytes of 1.0 in a half, repeated, are a finite number in every dtype here.
         let one = 0x3C00_u16.to_le_bytes();
         Self {
             bytes: one.repeat(WEIGHTS / 2),
             dtype,
+            precision,
             hidden,
             inner,
             turn: 0,
@@ -83,7 +91,7 @@ impl Pool {
         let groups: Vec<(Expert<'_>, usize)> = (0..AT_ONCE)
             .map(|at| (self.expert((self.turn + at) % count), tokens))
             .collect();
-        experts(x, self.hidden, &groups, out);
+        self.precision.experts(x, self.hidden, &groups, out);
         self.turn = (self.turn + AT_ONCE) % count;
     }
 
@@ -152,8 +160,8 @@ fn main() {
         .measurement_time(Duration::from_millis(500));
     let mut kept = Vec::new();
     for shape in SHAPES {
-        for (dtype, kind) in [("bf16", WeightDtype::Bf16), ("f32", WeightDtype::F32)] {
-            let mut pool = Pool::new(kind, shape);
+        for (dtype, kind, precision) in KINDS {
+            let mut pool = Pool::new(kind, precision, shape);
             let name = format!("{dtype} {} × {}", shape.0, shape.1);
             for tokens in TOKENS {
                 let x = vec![0.5f32; AT_ONCE * tokens * shape.0];

@@ -5,12 +5,11 @@
 
 #![allow(unsafe_code)]
 
-use rayon::prelude::*;
-
 use crate::columns::Columns;
 use crate::exp::exp;
 use crate::heads::Heads;
 use crate::outer::{Matrix, multiply_add, product};
+use crate::projection::each;
 use crate::seen::Seen;
 
 /// Multiply–adds from which attention is worth more than one thread.
@@ -109,12 +108,9 @@ impl Attention<'_> {
         }
         let run = if fused() { run_fused } else { run_portable };
         let work = batch * positions * heads * keys * (self.key.width + width);
-        if work >= PARALLEL_FROM {
-            jobs.into_par_iter()
-                .for_each(|(part, mut out)| run(self, &part, &mut out));
-        } else {
-            jobs.into_iter().for_each(|(part, mut out)| run(self, &part, &mut out));
-        }
+        each(work >= PARALLEL_FROM, jobs, |(part, mut out)| {
+            run(self, &part, &mut out);
+        });
     }
 
     #[inline(always)]

@@ -37,6 +37,8 @@ pub struct ExpertOutputs {
 }
 
 /// What is known of each selected expert's output, `[tokens * top_k]`.
+// There is one per layer and sequence at a time.
+#[allow(clippy::large_enum_variant)]
 #[derive(Debug, Clone)]
 pub enum Said {
     /// All, `[tokens * top_k, hidden]`.
