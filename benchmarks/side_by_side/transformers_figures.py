@@ -72,7 +72,7 @@ class FirstToken(StoppingCriteria):
     def __call__(self, ids, scores, **_):
         if self.at is None:
             self.at = time.perf_counter()
-        return torch.zeros(len(ids), dtype=torch.bool)
+        return torch.zeros(len(ids), dtype=torch.bool, device=ids.device)
 
 
 def decode(model, tokens, figures):

@@ -6,7 +6,6 @@ use burn::tensor::Tensor;
 
 use crate::batch::Batch;
 use crate::blocks::attention::Attention;
-use crate::blocks::experts::indices;
 use crate::blocks::latent_attention::LatentAttention;
 use crate::blocks::linear::Linear;
 use crate::blocks::mixer::Mixer;
@@ -17,10 +16,11 @@ use crate::blocks::recurrent::RecurrentState;
 use crate::blocks::router::Routing;
 use crate::blocks::state::{KeyValueCache, LayerState};
 use crate::cache::Cache;
-use crate::device::Device;
+use crate::device::{Device, DeviceKind};
 use crate::error::ModelError;
+use crate::gathered::Gathering;
 use crate::layerwise::LayerFiles;
-use crate::matrix::{Matrix, from_f32};
+use crate::matrix::Matrix;
 use crate::observe::{LayerPass, MoeObserver};
 use crate::pass::Pass;
 use crate::spec::{BlockSpec, DecoderSpec, LayerSpec, NormPlacement, StepSpec};
@@ -73,6 +73,18 @@ pub enum Watch<'a> {
     Observer(&'a mut dyn MoeObserver),
     /// Keeps every layer's routing: the load-balancing loss of training needs its gradient.
     Routing(&'a mut Vec<Routing>),
+    /// What an observer on an adapter asks for, to be read once behind the last layer.
+    Gathering(&'a mut Gathering),
+}
+
+impl Watch<'_> {
+    /// Where there are answers to gather: on an adapter, for an observer who says what it will ask.
+    pub(crate) fn gathering(&self, device: &Device) -> Option<Gathering> {
+        match self {
+            Watch::Observer(observer) if device.kind() == DeviceKind::Wgpu => observer.asks().map(Gathering::new),
+            _ => None,
+        }
+    }
 }
 
 impl Decoder {
@@ -126,10 +138,17 @@ impl Decoder {
         {
             cache.layers = self.layers.iter().map(Layer::fresh_states).collect();
         }
+        let mut gathering = watch.gathering(&self.device);
         for (index, layer) in self.layers.iter().enumerate() {
             self.check(index)?;
             let states = cache.as_deref_mut().map(|cache| cache.layers[index].as_mut_slice());
-            x = layer.forward(index, x, &mut pass, states, watch)?;
+            x = match &mut gathering {
+                Some(answers) => layer.forward(index, x, &mut pass, states, &mut Watch::Gathering(answers))?,
+                None => layer.forward(index, x, &mut pass, states, watch)?,
+            };
+        }
+        if let (Some(answers), Watch::Observer(observer)) = (gathering, watch) {
+            answers.show(batch, *observer)?;
         }
         Ok(self.finish(x))
     }
@@ -186,17 +205,14 @@ impl Decoder {
 
     /// The residual stream before the first layer.
     pub(crate) fn embed(&self, ids: &[u32]) -> Result<Tensor<2>, ModelError> {
-        let (rows, hidden) = (self.spec.vocabulary, self.spec.hidden);
+        let rows = self.spec.vocabulary;
         if let Some(id) = ids.iter().find(|&&id| id as usize >= rows) {
             return Err(ModelError::Tokens(format!(
                 "token id {id} is out of range: the embedding has {rows} rows"
             )));
         }
         let rows: Vec<usize> = ids.iter().map(|&id| id as usize).collect();
-        let x = match &self.embedding {
-            Matrix::Dense(weight) => weight.clone().select(0, indices(&rows, &self.device)),
-            stored => from_f32(stored.rows(&rows), [ids.len(), hidden]),
-        };
+        let x = self.embedding.select(&rows, &self.device);
         Ok(if is_one(self.spec.embedding_scale) {
             x
         } else {
@@ -241,7 +257,7 @@ impl Layer {
                 }
                 Block::Dense(mlp) => mlp.apply(input),
                 Block::Moe(moe) => {
-                    let listens = matches!(watch, Watch::Observer(_));
+                    let listens = matches!(watch, Watch::Observer(_) | Watch::Gathering(_));
                     let outputs = moe.apply(input.clone(), pass.device, &format!("layer {index}"), listens)?;
                     self.watched(index, moe, [&x, &input], outputs, pass, watch)?
                 }
@@ -269,20 +285,19 @@ impl Layer {
         pass: &Pass<'_>,
         watch: &mut Watch<'_>,
     ) -> Result<Tensor<2>, ModelError> {
+        let layer = LayerPass {
+            layer: index,
+            residual,
+            input,
+            outputs: &outputs,
+            moe,
+            device: pass.device,
+            residual_scale: self.residual_scale,
+        };
         match watch {
             Watch::Nobody => {}
-            Watch::Observer(observer) => {
-                let layer = LayerPass {
-                    layer: index,
-                    residual,
-                    input,
-                    outputs: &outputs,
-                    moe,
-                    device: pass.device,
-                    residual_scale: self.residual_scale,
-                };
-                layer.show(pass.batch, *observer)?;
-            }
+            Watch::Observer(observer) => layer.show(pass.batch, *observer)?,
+            Watch::Gathering(answers) => answers.add(&layer, pass.batch)?,
             Watch::Routing(kept) => kept.push(outputs.routing),
         }
         Ok(outputs.all)

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use burn::tensor::{DType, Device as BurnDevice};
 use serde::{Deserialize, Serialize};
@@ -95,6 +96,14 @@ impl Precision {
     }
 }
 
+/// Times that values were copied from a device.
+static READS: AtomicU64 = AtomicU64::new(0);
+
+/// Counts one.
+pub(crate) fn count_read() {
+    READS.fetch_add(1, Ordering::Relaxed);
+}
+
 /// An opened device with the precision of its arithmetic.
 #[derive(Debug, Clone)]
 pub struct Device {
@@ -102,6 +111,7 @@ pub struct Device {
     precision: Precision,
     burn: BurnDevice,
     description: String,
+    binding_limit: Option<usize>,
 }
 
 impl Device {
@@ -133,7 +143,25 @@ impl Device {
             precision,
             burn,
             description,
+            binding_limit: None,
         })
+    }
+
+    /// The same device, binding at most so many bytes of weights at once where the adapter would allow more; a row of a matrix is never
+    /// divided. Says something on wgpu alone.
+    #[must_use]
+    pub fn with_binding_limit(self, bytes: usize) -> Self {
+        Self {
+            binding_limit: Some(bytes),
+            ..self
+        }
+    }
+
+    /// How often values were copied to the host so far, by all models of this process: on an adapter each copy waits for all that was
+    /// asked of it before. On the CPU they are counted too.
+    #[must_use]
+    pub fn reads() -> u64 {
+        READS.load(Ordering::Relaxed)
     }
 
     /// The same device, recording operations for differentiation. Used to train the demo models.
@@ -167,6 +195,11 @@ impl Device {
     #[must_use]
     pub fn burn(&self) -> &BurnDevice {
         &self.burn
+    }
+
+    #[cfg(feature = "wgpu")]
+    pub(crate) fn binding_limit(&self) -> Option<usize> {
+        self.binding_limit
     }
 
     pub(crate) fn options(&self) -> (&BurnDevice, DType) {

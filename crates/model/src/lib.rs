@@ -9,6 +9,8 @@ pub mod spec;
 pub mod device;
 #[cfg(feature = "wgpu")]
 mod wgpu;
+#[cfg(feature = "wgpu")]
+pub mod gpu;
 pub mod error;
 pub mod matrix;
 pub mod weights;
@@ -19,6 +21,7 @@ pub mod batch;
 pub mod pass;
 pub mod mask;
 pub mod observe;
+pub mod gathered;
 pub mod cache;
 pub mod decoder;
 mod kept_layers;

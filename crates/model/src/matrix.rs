@@ -7,7 +7,10 @@ use half::{bf16, f16};
 use secateur_kernels::Heads;
 pub use secateur_kernels::WeightDtype;
 
-use crate::device::{Device, DeviceKind, Precision};
+use crate::blocks::experts::indices;
+use crate::device::{Device, DeviceKind, Precision, count_read};
+#[cfg(feature = "wgpu")]
+use crate::gpu::DeviceMatrix;
 
 /// Raw little-endian values in row-major order, usually a slice of the mapped file.
 #[derive(Debug, Clone)]
@@ -75,6 +78,9 @@ pub enum Matrix {
     },
     /// 4-bit blocks in the mapped file, unpacked a few rows at a time at each product, and the precision of products.
     Packed(Packed, secateur_kernels::Precision),
+    /// On a graphics adapter, in its own dtype; read by the adapter's kernels at each product.
+    #[cfg(feature = "wgpu")]
+    Device(DeviceMatrix),
 }
 
 /// Rows of an MXFP4 matrix: `first`, `first + step`, …
@@ -123,6 +129,8 @@ impl Matrix {
                 inputs,
                 precision: device.precision().of_products(),
             }
+        } else if on_adapter(device) {
+            Self::on_adapter(stored, [outputs, inputs], device)
         } else {
             Self::Dense(stored.tensor([outputs, inputs], device))
         }
@@ -133,12 +141,33 @@ impl Matrix {
         if reads_in_place(device) {
             return Self::Packed(packed, device.precision().of_products());
         }
+        if on_adapter(device) {
+            // Every value has one digit behind the first, and an exponent that bf16 has too.
+            let values = packed.to_f32().into_iter();
+            let bytes: Vec<u8> = values.flat_map(|value| bf16::from_f32(value).to_le_bytes()).collect();
+            let stored = Stored {
+                bytes: bytes.into(),
+                dtype: WeightDtype::Bf16,
+            };
+            return Self::on_adapter(stored, [packed.outputs, packed.inputs], device);
+        }
         let bytes: Vec<u8> = packed.to_f32().into_iter().flat_map(f32::to_le_bytes).collect();
         let stored = Stored {
             bytes: bytes.into(),
             dtype: WeightDtype::F32,
         };
         Self::Dense(stored.tensor([packed.outputs, packed.inputs], device))
+    }
+
+    #[cfg(feature = "wgpu")]
+    fn on_adapter(stored: Stored, shape: [usize; 2], device: &Device) -> Self {
+        Self::Device(DeviceMatrix::new(stored, shape, device))
+    }
+
+    /// There is none in this build.
+    #[cfg(not(feature = "wgpu"))]
+    fn on_adapter(stored: Stored, shape: [usize; 2], device: &Device) -> Self {
+        Self::Dense(stored.tensor(shape, device))
     }
 
     /// `x Wᵀ`: `[tokens, inputs]` → `[tokens, outputs]`, products summed in f32 or better.
@@ -159,6 +188,19 @@ impl Matrix {
                 precision.matmul_mxfp4(x.as_slice::<f32>().unwrap_or_default(), packed.view(), &mut y);
                 from_f32(y, [tokens, packed.outputs])
             }
+            #[cfg(feature = "wgpu")]
+            Self::Device(matrix) => matrix.apply(x),
+        }
+    }
+
+    /// Rows by index, `[rows, inputs]`, on `device`, for which the matrix was made. The indices must be in range.
+    #[must_use]
+    pub fn select(&self, rows: &[usize], device: &Device) -> Tensor<2> {
+        match self {
+            Self::Dense(weight) => weight.clone().select(0, indices(rows, device)),
+            Self::Stored { .. } | Self::Packed(..) => from_f32(self.rows(rows), [rows.len(), self.shape()[1]]),
+            #[cfg(feature = "wgpu")]
+            Self::Device(matrix) => matrix.select(rows, device),
         }
     }
 
@@ -166,14 +208,19 @@ impl Matrix {
     #[must_use]
     pub fn to_f32(&self) -> Vec<f32> {
         match self {
-            Self::Dense(weight) => weight.to_data().convert::<f32>().try_into_vec().unwrap_or_default(),
+            Self::Dense(weight) => {
+                count_read();
+                weight.to_data().convert::<f32>().try_into_vec().unwrap_or_default()
+            }
             Self::Stored { stored, .. } => stored.to_f32(),
             Self::Packed(packed, _) => packed.to_f32(),
+            #[cfg(feature = "wgpu")]
+            Self::Device(matrix) => matrix.to_f32(),
         }
     }
 
     /// Some rows as f32, one after the other.
-    pub(crate) fn rows(&self, rows: &[usize]) -> Vec<f32> {
+    fn rows(&self, rows: &[usize]) -> Vec<f32> {
         if let Self::Stored { stored, inputs, .. } = self {
             let size = inputs * stored.dtype.size();
             let row = |&row: &usize| stored.slice(row * size..(row + 1) * size).to_f32();
@@ -189,6 +236,8 @@ impl Matrix {
         match self {
             Self::Dense(_) => secateur_kernels::Precision::Exact,
             Self::Stored { precision, .. } | Self::Packed(_, precision) => *precision,
+            #[cfg(feature = "wgpu")]
+            Self::Device(_) => secateur_kernels::Precision::Exact,
         }
     }
 
@@ -198,8 +247,15 @@ impl Matrix {
             Self::Dense(weight) => weight.dims(),
             Self::Stored { outputs, inputs, .. } => [*outputs, *inputs],
             Self::Packed(packed, _) => [packed.outputs, packed.inputs],
+            #[cfg(feature = "wgpu")]
+            Self::Device(matrix) => matrix.shape(),
         }
     }
+}
+
+/// Whether products are taken by an adapter's kernels. Not where gradients are wanted: they have none.
+fn on_adapter(device: &Device) -> bool {
+    cfg!(feature = "wgpu") && device.kind() == DeviceKind::Wgpu && !device.burn().is_autodiff()
 }
 
 /// Whether products are taken by the CPU kernels, on weights where they lie.

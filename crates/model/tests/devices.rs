@@ -11,8 +11,8 @@ use std::path::Path;
 use fixtures::checkpoints;
 use secateur_model::checkpoint::Checkpoint;
 use secateur_model::generate::GenerateOptions;
-use secateur_model::mask::ExpertId;
-use secateur_model::observe::{MoeObservation, MoeObserver};
+use secateur_model::mask::{ExpertId, ExpertMask};
+use secateur_model::observe::{MoeObservation, MoeObserver, Question};
 use secateur_model::{Device, DeviceKind, Model, ModelError, Precision};
 
 #[derive(Default)]
@@ -25,9 +25,60 @@ impl MoeObserver for Routes {
     }
 }
 
-/// Logits, routing and a greedy answer.
-fn run(checkpoint: &Path, device: &Device) -> (Vec<f64>, Vec<Vec<ExpertId>>, Vec<u32>) {
-    let model = Model::load(&Checkpoint::open(checkpoint).unwrap(), device).unwrap();
+const ASKED: [Question; 7] = [
+    Question::Scores,
+    Question::OutputNorms,
+    Question::OutputMaxAbs,
+    Question::ResidualCosine,
+    Question::MisreadOutputNorms,
+    Question::InputCosine,
+    Question::AllExpertOutputNorms(5),
+];
+
+/// Everything that calibration asks for.
+#[derive(Default)]
+struct Numbers(Vec<Vec<f64>>);
+
+impl MoeObserver for Numbers {
+    fn asks(&self) -> Option<&[Question]> {
+        Some(&ASKED)
+    }
+
+    fn observe(&mut self, moe: &MoeObservation<'_>) -> Result<(), ModelError> {
+        let change = |cosines: Vec<f64>| cosines.into_iter().map(|cosine| 1.0 - cosine).collect();
+        self.0.extend([
+            moe.selected().iter().map(|id| id.0 as f64).collect(),
+            moe.weights().to_vec(),
+            moe.scores()?,
+            moe.output_norms()?,
+            moe.output_max_abs()?,
+            change(moe.residual_cosine()?),
+            moe.misread_output_norms()?,
+            change(moe.input_cosine()?),
+            moe.all_expert_output_norms(5)?,
+        ]);
+        Ok(())
+    }
+}
+
+/// Keeps as few experts as every layer can do with, two more where there are, not the first ones.
+fn mask(model: &Model) -> ExpertMask {
+    let kept = model.moe_layers().iter().map(|layer| {
+        let all = layer.experts / layer.groups;
+        let least = layer.top_k.div_ceil(layer.topk_groups);
+        let each = (least + 2 / layer.groups).min(all);
+        let ids = (0..layer.groups).flat_map(|group| (group + 1) * all - each..(group + 1) * all);
+        (layer.layer, ids.map(ExpertId).collect())
+    });
+    ExpertMask { kept: kept.collect() }
+}
+
+/// Logits, routing and a greedy answer; with `masked`, of few experts.
+fn run(checkpoint: &Path, device: &Device, masked: bool) -> (Vec<f64>, Vec<Vec<ExpertId>>, Vec<u32>) {
+    let mut model = Model::load(&Checkpoint::open(checkpoint).unwrap(), device).unwrap();
+    if masked {
+        model.set_mask(Some(&mask(&model))).unwrap();
+    }
     let tokens: Vec<u32> = (0..24).map(|i| (i * 37 + 11) % model.vocabulary() as u32).collect();
     let mut routes = Routes::default();
     model.observe(&tokens, &mut routes).unwrap();
@@ -40,7 +91,9 @@ fn run(checkpoint: &Path, device: &Device) -> (Vec<f64>, Vec<Vec<ExpertId>>, Vec
         seed: 0,
     };
     let answer = model.generate(&[request], &|_, _| Ok(false), &mut |_| {}).unwrap();
-    check_largest(&model, &tokens);
+    if !masked {
+        check_largest(&model, &tokens);
+    }
     (model.logits(&tokens).unwrap(), routes.0, answer[0].tokens.clone())
 }
 
@@ -67,8 +120,11 @@ fn check_largest(model: &Model, tokens: &[u32]) {
 fn check(device: &Device) {
     println!("device: {}", device.description());
     let cpu = Device::open(DeviceKind::Cpu, Precision::F32).unwrap();
-    for checkpoint in checkpoints() {
-        let (here, there) = (run(&checkpoint, &cpu), run(&checkpoint, device));
+    for (checkpoint, masked) in checkpoints()
+        .into_iter()
+        .flat_map(|path| [(path.clone(), false), (path, true)])
+    {
+        let (here, there) = (run(&checkpoint, &cpu, masked), run(&checkpoint, device, masked));
         assert_eq!(here.1, there.1, "routing of {}", checkpoint.display());
         assert_eq!(here.2, there.2, "greedy tokens of {}", checkpoint.display());
         let mean = here.0.iter().sum::<f64>() / here.0.len() as f64;
@@ -85,6 +141,46 @@ fn check(device: &Device) {
             checkpoint.display()
         );
         assert!(worst < 1e-3, "{}: {worst}", checkpoint.display());
+    }
+}
+
+/// What calibration collects, of two sequences side by side.
+fn numbers(checkpoint: &Path, device: &Device) -> Vec<Vec<f64>> {
+    let model = Model::load(&Checkpoint::open(checkpoint).unwrap(), device).unwrap();
+    let tokens: Vec<u32> = (0..20).map(|i| (i * 41 + 3) % model.vocabulary() as u32).collect();
+    let mut found = Numbers::default();
+    model.observe_batch(&[&tokens, &tokens[5..12]], &mut found).unwrap();
+    found.0
+}
+
+fn check_numbers(device: &Device) {
+    let cpu = Device::open(DeviceKind::Cpu, Precision::F32).unwrap();
+    for checkpoint in checkpoints() {
+        let (here, there) = (numbers(&checkpoint, &cpu), numbers(&checkpoint, device));
+        assert_eq!(here.len(), there.len());
+        for (number, (here, there)) in here.iter().zip(&there).enumerate() {
+            assert_eq!(here.len(), there.len(), "list {number} of {}", checkpoint.display());
+            let largest = here.iter().map(|v| v.abs()).fold(1e-30, f64::max);
+            for (here, there) in here.iter().zip(there) {
+                assert!(
+                    (here - there).abs() < 1e-3 * largest,
+                    "list {number} of {}: {there}, expected {here}",
+                    checkpoint.display()
+                );
+            }
+        }
+    }
+}
+
+#[cfg(feature = "wgpu")]
+#[test]
+fn wgpu_collects_what_the_cpu_collects() {
+    match Device::open(DeviceKind::Wgpu, Precision::F32) {
+        // Matrices in buffers of at most two kilobytes, too.
+        Ok(device) => [device.clone(), device.with_binding_limit(2048)]
+            .iter()
+            .for_each(check_numbers),
+        Err(error) => writeln!(std::io::stderr(), "skipped: {error}").unwrap(),
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use secateur_model::batch::Batch;
 use secateur_model::layerwise::{Between, Resumed, Visits};
-use secateur_model::observe::{MoeObservation, MoeObserver};
+use secateur_model::observe::{MoeObservation, MoeObserver, Question};
 use secateur_model::{Model, ModelError};
 
 use crate::accumulate::{Ingredient, LayerSample, ingredients};
@@ -28,6 +28,7 @@ pub(crate) struct Collector {
     /// In decoder order.
     pub(crate) layers: Vec<LayerStatistics>,
     ingredients: BTreeSet<Ingredient>,
+    asks: Vec<Question>,
     /// Samples that each layer is shown.
     samples: usize,
     /// Layers seen in this wave, once for each sample.
@@ -37,9 +38,10 @@ pub(crate) struct Collector {
 
 impl Collector {
     pub(crate) fn new(layers: Vec<LayerStatistics>, wanted: &BTreeSet<Statistic>) -> Self {
-        let ingredients = wanted.iter().flat_map(|&s| ingredients(s)).copied().collect();
+        let ingredients: BTreeSet<Ingredient> = wanted.iter().flat_map(|&s| ingredients(s)).copied().collect();
         Self {
             layers,
+            asks: ingredients.iter().map(question).collect(),
             ingredients,
             samples: 0,
             seen: 0,
@@ -131,6 +133,19 @@ impl Collector {
     }
 }
 
+/// What a model is asked for an ingredient.
+fn question(ingredient: &Ingredient) -> Question {
+    match ingredient {
+        Ingredient::OutputNorms => Question::OutputNorms,
+        Ingredient::MisreadOutputNorms => Question::MisreadOutputNorms,
+        Ingredient::LargestOutputs => Question::OutputMaxAbs,
+        Ingredient::RouterScores => Question::Scores,
+        Ingredient::ResidualCosine => Question::ResidualCosine,
+        Ingredient::InputCosine => Question::InputCosine,
+        Ingredient::EveryExpertNorms => Question::AllExpertOutputNorms(EVERY_EXPERT_TOKENS),
+    }
+}
+
 /// Who looks on at a wave.
 struct Onlooker<'a, 'b> {
     collector: &'a mut Collector,
@@ -138,6 +153,10 @@ struct Onlooker<'a, 'b> {
 }
 
 impl MoeObserver for Onlooker<'_, '_> {
+    fn asks(&self) -> Option<&[Question]> {
+        Some(&self.collector.asks)
+    }
+
     fn observe(&mut self, moe: &MoeObservation<'_>) -> Result<(), ModelError> {
         self.collector.observe(moe)
     }
@@ -176,5 +195,9 @@ struct Blind;
 impl MoeObserver for Blind {
     fn observe(&mut self, _: &MoeObservation<'_>) -> Result<(), ModelError> {
         Ok(())
+    }
+
+    fn asks(&self) -> Option<&[Question]> {
+        Some(&[])
     }
 }

@@ -21,10 +21,12 @@ fn real(batch: &TrainingBatch) -> Vec<f32> {
 /// Share of the selections that falls on each expert of a layer; padding is left out.
 fn shares(layer: &Routing, real: &[f32]) -> Vec<f32> {
     let experts = layer.scores.dims()[1];
-    let top_k = layer.selected.len() / real.len();
+    // Training selects on the host.
+    let selected = layer.selected.host().unwrap_or_default();
+    let top_k = selected.len() / real.len();
     let tokens: f32 = real.iter().sum();
     let mut shares = vec![0.0f32; experts];
-    for (slot, id) in layer.selected.iter().enumerate() {
+    for (slot, id) in selected.iter().enumerate() {
         shares[id.0] += real[slot / top_k] / (tokens * top_k as f32);
     }
     shares

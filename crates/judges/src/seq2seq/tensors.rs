@@ -1,7 +1,7 @@
 //! Values from the host to the device and back.
 
 use burn::tensor::{DType, Int, Tensor, TensorData};
-use secateur_model::matrix::{Matrix, Stored};
+use secateur_model::matrix::Matrix;
 use secateur_model::{Device, ModelError, Precision};
 
 /// Values in the device's precision.
@@ -26,30 +26,7 @@ pub(super) fn indices(values: &[usize], device: &Device) -> Tensor<1, Int> {
 
 /// Rows of a matrix, `[rows, columns]`. The indices must be in range.
 pub(super) fn rows(matrix: &Matrix, wanted: &[usize], device: &Device) -> Tensor<2> {
-    match matrix {
-        Matrix::Dense(weight) => weight.clone().select(0, indices(wanted, device)),
-        Matrix::Stored { stored, inputs, .. } => {
-            let size = inputs * stored.dtype.size();
-            let mut values = Vec::with_capacity(wanted.len() * inputs);
-            for &row in wanted {
-                let row = Stored {
-                    bytes: stored.bytes.slice(row * size..(row + 1) * size),
-                    dtype: stored.dtype,
-                };
-                values.extend(row.to_f32());
-            }
-            tensor(values, [wanted.len(), *inputs], device)
-        }
-        Matrix::Packed(packed, _) => {
-            let all = matrix.to_f32();
-            let row = |&row: &usize| all[row * packed.inputs..(row + 1) * packed.inputs].to_vec();
-            tensor(
-                wanted.iter().flat_map(row).collect(),
-                [wanted.len(), packed.inputs],
-                device,
-            )
-        }
-    }
+    matrix.select(wanted, device)
 }
 
 /// All values, row by row.

@@ -8,11 +8,13 @@ use secateur_kernels::Loudness;
 use super::dispatch::Dispatch;
 use super::linear::Linear;
 use super::mlp::Mlp;
-use super::router::Routing;
+use super::router::{Routing, Selected};
 use crate::device::Device;
 use crate::error::ModelError;
-use crate::mask::ExpertId;
+#[cfg(feature = "wgpu")]
+use crate::gpu::GroupedExperts;
 use crate::matrix::reads_in_place;
+use crate::observe::norms;
 use crate::spec::{ExpertLayout, FusedNames, MoeSpec, Scoring};
 use crate::weights::{ExpertSlice, WeightSource};
 
@@ -25,6 +27,9 @@ pub struct Experts {
     pub(super) weighs_input: bool,
     /// Gate and up rows lie alternately in the file.
     pub(crate) interleaved: bool,
+    /// All of them on an adapter.
+    #[cfg(feature = "wgpu")]
+    grouped: Option<GroupedExperts>,
 }
 
 /// What the selected experts said.
@@ -74,36 +79,93 @@ impl Experts {
             }
             ExpertLayout::Fused(names) => fused(moe, names, layer, expert, widths, weights),
         };
+        let experts: Vec<Mlp> = (0..moe.experts).map(one).collect::<Result<_, _>>()?;
+        #[cfg(feature = "wgpu")]
+        let (experts, grouped) = {
+            let mut experts = experts;
+            let grouped = GroupedExperts::take(&mut experts);
+            (experts, grouped)
+        };
         Ok(Self {
-            experts: (0..moe.experts).map(one).collect::<Result<_, _>>()?,
+            experts,
+            #[cfg(feature = "wgpu")]
+            grouped,
             weighs_input: moe.router.scoring == Scoring::SigmoidOnInput,
             interleaved: matches!(&moe.layout, ExpertLayout::Fused(names) if names.interleaved),
         })
     }
 
     /// Runs every token of `x`, `[tokens, hidden]`, through its selected experts. If `listens`, what each said is kept as well.
-    #[must_use]
-    pub fn apply(&self, x: Tensor<2>, routing: &Routing, device: &Device, listens: bool) -> ExpertOutputs {
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub fn apply(
+        &self,
+        x: Tensor<2>,
+        routing: &Routing,
+        device: &Device,
+        place: &str,
+        listens: bool,
+    ) -> Result<ExpertOutputs, ModelError> {
+        #[cfg(feature = "wgpu")]
+        if let (Some(grouped), Selected::Device(selected)) = (&self.grouped, &routing.selected) {
+            return Ok(self.on_adapter(grouped, x, selected, routing));
+        }
         if reads_in_place(device)
             && let Some(outputs) = self.apply_in_place(&x, routing, listens)
         {
-            return outputs;
+            return Ok(outputs);
         }
-        self.apply_grouped(x, routing, device)
+        self.apply_grouped(x, routing, device, place)
     }
 
     /// [`Experts::apply`] with all outputs, which are computed where the tokens of an expert are grouped in a tensor.
-    #[must_use]
-    pub fn apply_grouped(&self, x: Tensor<2>, routing: &Routing, device: &Device) -> ExpertOutputs {
-        self.dispatch(x, routing, device, &|grouped, counts| {
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub fn apply_grouped(
+        &self,
+        x: Tensor<2>,
+        routing: &Routing,
+        device: &Device,
+        place: &str,
+    ) -> Result<ExpertOutputs, ModelError> {
+        self.dispatch(x, routing, device, place, &|grouped, counts| {
             self.each_group(&grouped, counts, &Mlp::apply)
         })
     }
 
+    /// All experts in few launches.
+    #[cfg(feature = "wgpu")]
+    fn on_adapter(
+        &self,
+        grouped: &GroupedExperts,
+        x: Tensor<2>,
+        selected: &Tensor<2, Int>,
+        routing: &Routing,
+    ) -> ExpertOutputs {
+        let ([tokens, hidden], top_k) = (x.dims(), selected.dims()[1]);
+        let x = if self.weighs_input {
+            let slots: Tensor<3> = x.unsqueeze_dim::<3>(1) * routing.weights.clone().unsqueeze_dim::<3>(2);
+            slots.reshape([tokens * top_k, hidden])
+        } else {
+            x
+        };
+        self.said(grouped.apply(x, selected.clone()), routing, [tokens, top_k, hidden])
+    }
+
     /// The same with gate and up taken for halves, see [`Mlp::apply_misread`].
-    #[must_use]
-    pub fn apply_misread(&self, x: Tensor<2>, routing: &Routing, device: &Device) -> ExpertOutputs {
-        self.dispatch(x, routing, device, &|grouped, counts| {
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub fn apply_misread(
+        &self,
+        x: Tensor<2>,
+        routing: &Routing,
+        device: &Device,
+        place: &str,
+    ) -> Result<ExpertOutputs, ModelError> {
+        self.dispatch(x, routing, device, place, &|grouped, counts| {
             self.each_group(&grouped, counts, &Mlp::apply_misread)
         })
     }
@@ -113,17 +175,31 @@ impl Experts {
         x: Tensor<2>,
         routing: &Routing,
         device: &Device,
+        place: &str,
         run: &dyn Fn(Tensor<2>, &[usize]) -> Tensor<2>,
-    ) -> ExpertOutputs {
+    ) -> Result<ExpertOutputs, ModelError> {
         let [tokens, hidden] = x.dims();
-        let top_k = routing.selected.len() / tokens.max(1);
-        let plan = Dispatch::new(&routing.selected, top_k, self.experts.len());
+        let top_k = routing.selected.top_k(tokens);
+        let read;
+        let selected = match &routing.selected {
+            Selected::Host(ids) => ids,
+            there @ Selected::Device(_) => {
+                read = there.ids(place)?;
+                &read
+            }
+        };
+        let plan = Dispatch::new(selected, top_k, self.experts.len());
         let mut grouped = x.select(0, indices(&plan.rows, device));
         if self.weighs_input {
             let slots = routing.weights.clone().reshape([tokens * top_k, 1]);
             grouped = grouped * slots.select(0, indices(&plan.slots, device));
         }
         let outputs = run(grouped, &plan.counts).select(0, indices(&plan.back, device));
+        Ok(self.said(outputs, routing, [tokens, top_k, hidden]))
+    }
+
+    /// Outputs, `[tokens * top_k, hidden]`, and their weighted sum.
+    fn said(&self, outputs: Tensor<2>, routing: &Routing, [tokens, top_k, hidden]: [usize; 3]) -> ExpertOutputs {
         let mut weighted = outputs.clone().reshape([tokens, top_k, hidden]);
         if !self.weighs_input {
             weighted = weighted * routing.weights.clone().unsqueeze_dim::<3>(2);
@@ -134,15 +210,16 @@ impl Experts {
         }
     }
 
-    /// One expert on all tokens, gate and up taken for halves where they lie alternately.
-    #[must_use]
-    pub fn apply_one_misread(&self, expert: ExpertId, x: Tensor<2>) -> Tensor<2> {
-        let expert = &self.experts[expert.0];
-        if self.interleaved {
-            expert.apply_misread(x)
-        } else {
-            expert.apply(x)
-        }
+    /// ‖E(x)‖₂ of every expert on all tokens, `[tokens, experts]`, gate and up taken for halves where they lie alternately.
+    pub(crate) fn all_norms_misread(&self, x: &Tensor<2>) -> Tensor<2> {
+        let norm = |expert: &Mlp| {
+            norms(if self.interleaved {
+                expert.apply_misread(x.clone())
+            } else {
+                expert.apply(x.clone())
+            })
+        };
+        Tensor::cat(self.experts.iter().map(norm).collect(), 1)
     }
 
     /// `grouped` holds `counts[e]` consecutive rows for expert `e`.

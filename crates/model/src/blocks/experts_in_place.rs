@@ -16,8 +16,8 @@ impl Experts {
     /// [`Experts::apply`] by the kernels; `None` where weights are not in the file.
     pub(super) fn apply_in_place(&self, x: &Tensor<2>, routing: &Routing, listens: bool) -> Option<ExpertOutputs> {
         let [tokens, hidden] = x.dims();
-        let top_k = routing.selected.len() / tokens.max(1);
-        let plan = Dispatch::new(&routing.selected, top_k, self.experts.len());
+        let top_k = routing.selected.top_k(tokens);
+        let plan = Dispatch::new(routing.selected.host()?, top_k, self.experts.len());
         let (x, weights) = (host_f32(x.clone()), host_f32(routing.weights.clone()));
         let weights: &[f32] = weights.as_slice()?;
         let visits: Vec<Visit> = plan
@@ -80,7 +80,7 @@ impl Biases {
     /// `None` where the weights are not in the file.
     fn of(expert: &Mlp) -> Option<Self> {
         let bias = |linear: &Linear| linear.bias.clone().map(host_f32);
-        let in_place = |linear: &Linear| !matches!(linear.weight, Matrix::Dense(_));
+        let in_place = |linear: &Linear| matches!(linear.weight, Matrix::Stored { .. } | Matrix::Packed(..));
         let all = expert.gate.iter().chain([&expert.up, &expert.down]).all(in_place);
         all.then(|| {
             Self([
@@ -126,7 +126,7 @@ fn projection<'a>(linear: &'a Linear, bias: Option<&'a FlexTensor>) -> Option<Pr
             ..
         } => ProjectionWeights::Plain(weights(stored, *outputs, *inputs)),
         Matrix::Packed(packed, _) => ProjectionWeights::Mxfp4(packed.view()),
-        Matrix::Dense(_) => return None,
+        _ => return None,
     };
     Some(Projection { weights, bias })
 }

@@ -62,7 +62,7 @@ impl Moe {
     /// If a router score is not finite, or the device fails.
     pub fn apply(&self, x: Tensor<2>, device: &Device, place: &str, listens: bool) -> Result<MoeOutputs, ModelError> {
         let routing = self.router.route(x.clone(), device, place)?;
-        let routed = self.experts.apply(x.clone(), &routing, device, listens);
+        let routed = self.experts.apply(x.clone(), &routing, device, place, listens)?;
         let all = match &self.shared {
             Some(shared) => routed.combined.clone() + shared.apply(x),
             None => routed.combined.clone(),

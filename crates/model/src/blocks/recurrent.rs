@@ -7,7 +7,7 @@ use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub};
 
 use burn::tensor::{Element, Tensor, TensorData};
 
-use crate::device::Device;
+use crate::device::{Device, count_read};
 use crate::error::ModelError;
 use crate::weights::WeightSource;
 
@@ -113,6 +113,7 @@ pub(crate) fn read<R: Real, const D: usize>(x: Tensor<D>, place: &str) -> Result
         place: place.to_owned(),
         reason,
     };
+    count_read();
     let data = x.try_into_data().map_err(|e| failed(format!("{e:?}")))?;
     data.convert::<R>()
         .try_into_vec::<R>()

@@ -4,7 +4,7 @@ use burn::tensor::{Int, Tensor, TensorData, activation};
 
 use super::rope::host;
 use super::selection::{Selection, two_by_sparsemixer};
-use crate::device::Device;
+use crate::device::{Device, count_read};
 use crate::error::ModelError;
 use crate::mask::ExpertId;
 use crate::matrix::Matrix;
@@ -21,6 +21,9 @@ pub struct Router {
     bias: Option<Tensor<1>>,
     /// `[experts]`, for selection only.
     selection_bias: Option<Vec<f64>>,
+    /// The same on the device.
+    #[cfg(feature = "wgpu")]
+    selection_bias_there: Option<Tensor<1>>,
     /// Experts in the checkpoint.
     pub experts: usize,
     /// Experts per token.
@@ -36,10 +39,67 @@ pub struct Routing {
     pub logits: Tensor<2>,
     /// Softmax over the kept experts, or sigmoid of each, `[tokens, experts]`.
     pub scores: Tensor<2>,
-    /// `[tokens * top_k]`, weight descending within a token, ties to the lower index.
-    pub selected: Vec<ExpertId>,
+    /// Weight descending within a token, ties to the lower index.
+    pub selected: Selected,
     /// `[tokens, top_k]`: what expert outputs (in one family: inputs) are multiplied by.
     pub weights: Tensor<2>,
+}
+
+/// The experts of each token.
+#[derive(Debug, Clone)]
+pub enum Selected {
+    /// `[tokens * top_k]`.
+    Host(Vec<ExpertId>),
+    /// `[tokens, top_k]`, on an adapter.
+    Device(Tensor<2, Int>),
+}
+
+impl Selected {
+    /// `[tokens * top_k]`, unless they are on an adapter.
+    #[must_use]
+    pub fn host(&self) -> Option<&[ExpertId]> {
+        match self {
+            Self::Host(ids) => Some(ids),
+            Self::Device(_) => None,
+        }
+    }
+
+    /// Experts per token, of so many tokens.
+    pub(crate) fn top_k(&self, tokens: usize) -> usize {
+        match self {
+            Self::Host(ids) => ids.len() / tokens.max(1),
+            Self::Device(ids) => ids.dims()[1],
+        }
+    }
+
+    /// Of some neighbouring tokens.
+    pub(crate) fn part(&self, first: usize, tokens: usize, top_k: usize) -> Self {
+        match self {
+            Self::Host(ids) => Self::Host(ids[first * top_k..(first + tokens) * top_k].to_vec()),
+            Self::Device(ids) => Self::Device(ids.clone().narrow(0, first, tokens)),
+        }
+    }
+
+    /// `[tokens * top_k]`, read from the adapter if they are there.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub fn ids(&self, place: &str) -> Result<Vec<ExpertId>, ModelError> {
+        match self {
+            Self::Host(ids) => Ok(ids.clone()),
+            Self::Device(ids) => {
+                count_read();
+                let failed = |reason: String| ModelError::Execution {
+                    place: place.to_owned(),
+                    reason,
+                };
+                let data = ids.clone().try_into_data().map_err(|e| failed(format!("{e:?}")))?;
+                let ids = data.convert::<i32>().try_into_vec::<i32>();
+                let ids = ids.map_err(|e| failed(format!("{e:?}")))?;
+                Ok(ids.into_iter().map(|id| ExpertId(id as usize)).collect())
+            }
+        }
+    }
 }
 
 impl Router {
@@ -54,11 +114,14 @@ impl Router {
                 .map(|name| weights.vector(&named(name), moe.experts))
                 .transpose()
         };
-        let selection_bias = match vector(&moe.router.selection_bias)? {
+        let selection_bias_there = vector(&moe.router.selection_bias)?;
+        let selection_bias = match selection_bias_there.clone() {
             Some(bias) => Some(host_f64(bias, layer)?),
             None => None,
         };
         Ok(Self {
+            #[cfg(feature = "wgpu")]
+            selection_bias_there,
             weight: weights.matrix(&named(&moe.router.weight), [moe.experts, hidden])?,
             bias: vector(&moe.router.bias)?,
             selection_bias,
@@ -87,6 +150,16 @@ impl Router {
             Scoring::Sigmoid | Scoring::SigmoidOnInput => activation::sigmoid(masked.clone()),
             _ => activation::softmax(masked.clone(), 1),
         };
+        #[cfg(feature = "wgpu")]
+        if let Matrix::Device(_) = self.weight {
+            let (selected, weights) = self.on_adapter(&scores, masked, device);
+            return Ok(Routing {
+                logits,
+                scores,
+                selected: Selected::Device(selected),
+                weights,
+            });
+        }
         let (selected, weights) = match self.spec.scoring {
             Scoring::Softmax | Scoring::Sigmoid => {
                 let selected = self.select(&host_f64(scores.clone(), place)?, place)?;
@@ -112,9 +185,36 @@ impl Router {
         Ok(Routing {
             logits,
             scores,
-            selected,
+            selected: Selected::Host(selected),
             weights,
         })
+    }
+
+    /// Experts and their weights, both `[tokens, top_k]`, without the host.
+    #[cfg(feature = "wgpu")]
+    fn on_adapter(&self, scores: &Tensor<2>, masked: Tensor<2>, device: &Device) -> (Tensor<2, Int>, Tensor<2>) {
+        let router = crate::gpu::DeviceRouter {
+            experts: self.experts,
+            top_k: self.top_k,
+            bias: self.selection_bias_there.as_ref(),
+            groups: self.spec.groups,
+            kept: self.kept.as_deref(),
+        };
+        match self.spec.scoring {
+            Scoring::Softmax | Scoring::Sigmoid => {
+                let (selected, picked) = router.select(scores.clone(), device);
+                (selected, self.normalised(picked))
+            }
+            Scoring::SoftmaxOfSelected => {
+                let (selected, picked) = router.select(masked, device);
+                (selected, self.normalised(activation::softmax(picked, 1)))
+            }
+            Scoring::SigmoidOnInput => {
+                let (selected, picked) = router.select(masked, device);
+                (selected, activation::sigmoid(picked))
+            }
+            Scoring::Sparsemixer { jitter } => router.sparsemixer(masked, jitter, device),
+        }
     }
 
     /// Values of the selected, `[tokens, top_k]`.
@@ -178,6 +278,7 @@ pub(crate) fn host_f64<const D: usize>(x: Tensor<D>, place: &str) -> Result<Vec<
         place: place.to_owned(),
         reason,
     };
+    count_read();
     let data = x.try_into_data().map_err(|e| failed(format!("{e:?}")))?;
     data.convert::<f64>()
         .try_into_vec::<f64>()

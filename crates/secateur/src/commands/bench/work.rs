@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 use secateur_model::generate::GenerateOptions;
-use secateur_model::observe::{MoeObservation, MoeObserver};
+use secateur_model::observe::{MoeObservation, MoeObserver, Question};
 use secateur_model::{Model, ModelError};
 use secateur_pruning::calibration::calibrate;
 use secateur_pruning::methods::{METHODS, Method, Profile, wanted};
@@ -174,6 +174,10 @@ struct Blind;
 impl MoeObserver for Blind {
     fn observe(&mut self, _: &MoeObservation<'_>) -> Result<(), ModelError> {
         Ok(())
+    }
+
+    fn asks(&self) -> Option<&[Question]> {
+        Some(&[])
     }
 }
 

@@ -1,0 +1,89 @@
+//! The border between burn's tensors and buffers that kernels read and write.
+
+use std::sync::OnceLock;
+
+use burn::tensor::{DType, Int, Shape, Tensor};
+use burn_cubecl::cubecl::client::Client;
+use burn_cubecl::kernel::into_contiguous;
+use burn_cubecl::tensor::CubeTensor;
+use burn_cubecl::{CubeBackend, CubeDevice};
+
+use crate::device::Device;
+
+/// Where kernels run.
+#[derive(Clone)]
+pub(crate) struct Adapter {
+    pub(crate) client: Client,
+    device: CubeDevice,
+    /// Bytes that may be bound at once.
+    pub(crate) binding: usize,
+}
+
+impl std::fmt::Debug for Adapter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Adapter({:?}, {} bytes at once)", self.device, self.binding)
+    }
+}
+
+impl Adapter {
+    /// The adapter of a wgpu device.
+    pub(crate) fn of(device: &Device) -> Self {
+        // There is one a process.
+        static OPENED: OnceLock<(Client, CubeDevice)> = OnceLock::new();
+        let (client, place) = OPENED.get_or_init(|| {
+            let place: Tensor<1> = Tensor::zeros([1], device.options());
+            let place = buffer(place);
+            (place.client, place.device)
+        });
+        let largest = client.properties().memory.max_page_size;
+        let largest = usize::try_from(largest).unwrap_or(usize::MAX);
+        Self {
+            binding: device.binding_limit().map_or(largest, |limit| limit.min(largest)),
+            client: client.clone(),
+            device: place.clone(),
+        }
+    }
+
+    /// A new buffer, whose values are whatever was there.
+    pub(crate) fn empty(&self, shape: impl Into<Shape>, dtype: DType) -> CubeTensor {
+        let shape = shape.into();
+        let handle = self.client.empty(shape.num_elements() * dtype.size());
+        CubeTensor::new_contiguous(self.client.clone(), self.device.clone(), shape, handle, dtype)
+    }
+
+    /// A new buffer of 32-bit words, given by their bytes.
+    pub(crate) fn words(&self, bytes: &[u8]) -> CubeTensor {
+        let (client, handle) = (self.client.clone(), self.client.create_from_slice(bytes));
+        let shape = Shape::from([bytes.len() / 4]);
+        CubeTensor::new_contiguous(client, self.device.clone(), shape, handle, DType::U32)
+    }
+}
+
+/// A float tensor of the adapter as a contiguous buffer.
+pub(crate) fn buffer<const D: usize>(x: Tensor<D>) -> CubeTensor {
+    #[allow(clippy::expect_used)]
+    // Only matrices on the adapter are asked for products, and its tensors alone meet them.
+    let x = x
+        .try_into_primitive::<CubeBackend>()
+        .expect("a tensor of the wgpu device");
+    into_contiguous(x)
+}
+
+/// The same of integers.
+pub(crate) fn int_buffer<const D: usize>(x: Tensor<D, Int>) -> CubeTensor {
+    #[allow(clippy::expect_used)] // As above.
+    let x = x
+        .try_into_primitive::<CubeBackend>()
+        .expect("a tensor of the wgpu device");
+    into_contiguous(x)
+}
+
+/// A buffer as a float tensor.
+pub(crate) fn tensor<const D: usize>(buffer: CubeTensor) -> Tensor<D> {
+    Tensor::from_primitive::<CubeBackend>(buffer)
+}
+
+/// A buffer as a tensor of integers.
+pub(crate) fn int_tensor<const D: usize>(buffer: CubeTensor) -> Tensor<D, Int> {
+    Tensor::from_primitive::<CubeBackend>(buffer)
+}
