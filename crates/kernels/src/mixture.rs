@@ -215,7 +215,7 @@ mod tests {
         };
         let visits: Vec<Vec<Visit>> = (0..3)
             .map(|e| {
-                let goes = |t: &usize| e != 1 && (t + e) % 3 != 0;
+                let goes = |t: &usize| e != 1 && !(t + e).is_multiple_of(3);
                 let visit = |token| Visit {
                     token,
                     input_weight: 1.0 + e as f32,

@@ -56,7 +56,9 @@ mod tests {
     fn neighbours_become_ranges() {
         let mut seen = Seen::default();
         for keys in [&[0, 1, 2][..], &[], &[3, 5, 6]] {
-            keys.iter().for_each(|&key| seen.key(key));
+            for &key in keys {
+                seen.key(key);
+            }
             seen.close();
         }
         assert_eq!(
