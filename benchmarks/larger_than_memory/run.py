@@ -150,6 +150,9 @@ def all_work(options, folder, around, name):
     """Calibration and a task in one sweep, then an export; each begins with a cold file."""
     planned = run([options.secateur, "doctor", options.checkpoint, "--json"], around)
     found = {"limit": around.how, "planned": json.loads("".join(planned.output))["memory"]}
+    for limit in filter(None, found["planned"].get("plan", {}).get("limits", {}).values()):
+        # Where groups lie is this machine's business.
+        limit["said_by"] = Path(limit["said_by"]).name
     forget(options.checkpoint)
     found["sweep"], found["phases"] = sweep(options, folder, around, name)
     forget(options.checkpoint)

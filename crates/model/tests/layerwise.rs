@@ -130,7 +130,7 @@ fn divergence_is_the_same() {
         };
         let expected = run(Visits::PassByPass);
         assert_eq!(expected[0], expected[3]);
-        for tokens in [0, 2000, usize::MAX] {
+        for tokens in [2000, usize::MAX] {
             let found = run(Visits::LayerByLayer { tokens });
             assert_eq!(found, expected, "{}", checkpoint.display());
         }

@@ -26,8 +26,15 @@ fn sequences(vocabulary: usize) -> Vec<Vec<u32>> {
     (0..6).map(|n| (0..900 + n).map(|at| token(n, at)).collect()).collect()
 }
 
+/// A count, a sum, a maximum, and two of the weights.
 fn wanted() -> BTreeSet<Statistic> {
-    Statistic::ALL.iter().copied().collect()
+    BTreeSet::from([
+        Statistic::RoutedTokens,
+        Statistic::GatedOutputNorm,
+        Statistic::LargestOutputNorm,
+        Statistic::SquaredWeight,
+        Statistic::RouterRowNorm,
+    ])
 }
 
 fn bytes(statistics: &Statistics, folder: &Path) -> Vec<u8> {
@@ -115,11 +122,12 @@ fn both_orders_give_the_same_statistics() {
     let run = |visits| {
         let mut model = model(visits);
         let sequences = sequences(model.vocabulary());
-        let statistics = calibrate(&mut model, &sequences, Provenance::default(), &wanted(), &mut |_| {}).unwrap();
+        let all = Statistic::ALL.iter().copied().collect();
+        let statistics = calibrate(&mut model, &sequences, Provenance::default(), &all, &mut |_| {}).unwrap();
         bytes(&statistics, scratch.path())
     };
     let expected = run(Visits::PassByPass);
-    for tokens in [0, 4000, usize::MAX] {
+    for tokens in [4000, usize::MAX] {
         assert_eq!(run(Visits::LayerByLayer { tokens }), expected);
     }
 }
