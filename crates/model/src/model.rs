@@ -9,7 +9,7 @@ use crate::blocks::router::{Router, host_f64};
 use crate::cache::Cache;
 use crate::checkpoint::{Checkpoint, Region};
 use crate::decoder::{Decoder, Watch};
-use crate::device::Device;
+use crate::device::{Device, DeviceKind};
 use crate::error::ModelError;
 use crate::families::{self, Family};
 use crate::kept_states::KeptStates;
@@ -321,6 +321,14 @@ impl Model {
         observer: &mut dyn MoeObserver,
         visited: &mut dyn FnMut(usize),
     ) -> Result<(), ModelError> {
+        if let [batch] = wave
+            && self.device().kind() == DeviceKind::Wgpu
+        {
+            // One pass, so that answers can wait for its end.
+            self.decoder.forward(batch, None, &mut Watch::Observer(observer))?;
+            visited(self.decoder.layers.len());
+            return Ok(());
+        }
         self.visit(wave, &mut Watch::Observer(observer), visited).map(drop)
     }
 

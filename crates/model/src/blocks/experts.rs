@@ -11,9 +11,9 @@ use crate::device::Device;
 use crate::error::ModelError;
 #[cfg(feature = "wgpu")]
 use crate::gpu::GroupedExperts;
+use crate::layer_pass::norms;
 use crate::mask::ExpertId;
 use crate::matrix::{Matrix, from_f32, host_f32, weights};
-use crate::observe::norms;
 use crate::spec::{Activation, ExpertLayout, FusedNames, MoeSpec, Scoring};
 use crate::weights::{ExpertSlice, WeightSource};
 
