@@ -19,9 +19,10 @@ use crate::cache::Cache;
 use crate::device::{Device, DeviceKind};
 use crate::error::ModelError;
 use crate::gathered::Gathering;
+use crate::layer_pass::LayerPass;
 use crate::layerwise::LayerFiles;
 use crate::matrix::Matrix;
-use crate::observe::{LayerPass, MoeObserver};
+use crate::observe::MoeObserver;
 use crate::pass::Pass;
 use crate::spec::{BlockSpec, DecoderSpec, LayerSpec, NormPlacement, StepSpec};
 use crate::weights::WeightSource;
@@ -79,7 +80,7 @@ pub enum Watch<'a> {
 
 impl Watch<'_> {
     /// Where there are answers to gather: on an adapter, for an observer who says what it will ask.
-    pub(crate) fn gathering(&self, device: &Device) -> Option<Gathering> {
+    fn gathering(&self, device: &Device) -> Option<Gathering> {
         match self {
             Watch::Observer(observer) if device.kind() == DeviceKind::Wgpu => observer.asks().map(Gathering::new),
             _ => None,

@@ -197,8 +197,9 @@ impl Device {
         &self.burn
     }
 
-    #[cfg(feature = "wgpu")]
-    pub(crate) fn binding_limit(&self) -> Option<usize> {
+    /// The limit set by [`Device::with_binding_limit`].
+    #[must_use]
+    pub fn binding_limit(&self) -> Option<usize> {
         self.binding_limit
     }
 

@@ -6,8 +6,9 @@ use crate::batch::Batch;
 use crate::blocks::experts::{ExpertOutputs, Said, indices};
 use crate::blocks::router::{Selected, host_f64};
 use crate::error::ModelError;
+use crate::layer_pass::{LayerPass, Source, norms, unheard};
 use crate::mask::ExpertId;
-use crate::observe::{LayerPass, MoeObservation, MoeObserver, Question, Source, norms, unheard};
+use crate::observe::{MoeObservation, MoeObserver, Question};
 
 /// The answers of the layers so far, on the adapter.
 #[derive(Debug)]
@@ -19,7 +20,7 @@ pub struct Gathering {
 /// One layer's answers, flat, one behind the other.
 #[derive(Debug)]
 struct Layer {
-    layer: usize,
+    index: usize,
     experts: usize,
     top_k: usize,
     residual_scale: f64,
@@ -49,7 +50,7 @@ impl Gathering {
             parts.push(answer(question, pass, batch)?);
         }
         self.layers.push(Layer {
-            layer: pass.layer,
+            index: pass.layer,
             experts: routing.scores.dims()[1],
             top_k: routing.selected.top_k(batch.ids.len()),
             residual_scale: pass.residual_scale,
@@ -96,8 +97,9 @@ impl Gathering {
                             limited = tokens.min(limit);
                             part(values, width, asked_rows, limited)
                         }
-                        Question::ResidualCosine => cosines(&part(values, width, first, tokens), layer.residual_scale),
-                        Question::InputCosine => cosines(&part(values, width, first, tokens), layer.residual_scale),
+                        Question::ResidualCosine | Question::InputCosine => {
+                            cosines(&part(values, width, first, tokens), layer.residual_scale)
+                        }
                         _ => part(values, width, first, tokens),
                     };
                     (question, values)
@@ -105,11 +107,13 @@ impl Gathering {
                 let answers = answers.iter().map(of_row).collect();
                 asked_rows += limited;
                 let selected = part(selected, layer.top_k, first, tokens);
+                #[allow(clippy::cast_sign_loss)] // Indices, which f32 holds.
+                let selected = selected.into_iter().map(|id| ExpertId(id as usize)).collect();
                 observer.observe(&MoeObservation::new(
-                    layer.layer,
+                    layer.index,
                     tokens,
                     layer.experts,
-                    selected.into_iter().map(|id| ExpertId(id as usize)).collect(),
+                    selected,
                     part(weights, layer.top_k, first, tokens),
                     Source::Gathered(answers),
                 ))?;

@@ -10,7 +10,7 @@ use crate::blocks::router::{Router, host_f64};
 use crate::cache::Cache;
 use crate::checkpoint::Checkpoint;
 use crate::decoder::{Decoder, Watch};
-use crate::device::Device;
+use crate::device::{Device, DeviceKind};
 use crate::error::ModelError;
 use crate::families::{self, Family};
 use crate::kept_layers::KeptLayers;
@@ -332,6 +332,15 @@ impl Model {
         from: Option<Resumed>,
         observer: &mut dyn MoeObserver,
     ) -> Result<(), ModelError> {
+        if let ([batch], None) = (wave, &from)
+            && self.device().kind() == DeviceKind::Wgpu
+        {
+            // One pass, so that answers can wait for its end.
+            return self
+                .decoder
+                .forward(batch, None, &mut Watch::Observer(observer))
+                .map(drop);
+        }
         self.visit(wave, from, &mut Watch::Observer(observer)).map(drop)
     }
 

@@ -1,15 +1,9 @@
 //! What calibration may see of a mixture-of-experts layer.
 
-use std::cell::OnceCell;
-
-use burn::tensor::Tensor;
-
-use crate::batch::Batch;
-use crate::blocks::experts::{ExpertOutputs, Experts, Said};
-use crate::blocks::moe::{Moe, MoeOutputs};
-use crate::blocks::router::{Routing, host_f64};
-use crate::device::Device;
+use crate::blocks::experts::Said;
+use crate::blocks::router::host_f64;
 use crate::error::ModelError;
+use crate::layer_pass::{Live, Source, unheard};
 use crate::layerwise::Between;
 use crate::mask::ExpertId;
 
@@ -30,8 +24,7 @@ pub trait MoeObserver {
         None
     }
 
-    /// Called when all passes of a wave have gone through a layer, of whichever kind, where they go together ([`crate::layerwise`]) and
-    /// what was shown of it is complete.
+    /// Called when all passes of a wave have gone through a layer, of whichever kind, where they go together ([`crate::layerwise`]).
     ///
     /// # Errors
     /// If it cannot go on; the wave stops.
@@ -69,132 +62,6 @@ pub struct MoeObservation<'a> {
     selected: Vec<ExpertId>,
     weights: Vec<f64>,
     source: Source<'a>,
-}
-
-/// Where answers come from.
-pub(crate) enum Source<'a> {
-    /// They are computed when asked for.
-    Live(Box<Live<'a>>),
-    /// They have been read.
-    Gathered(Vec<(Question, Vec<f64>)>),
-}
-
-/// The tensors of one sequence in one layer.
-pub(crate) struct Live<'a> {
-    place: String,
-    residual: Tensor<2>,
-    input: Tensor<2>,
-    routing: Routing,
-    said: ExpertOutputs,
-    experts: &'a Experts,
-    device: &'a Device,
-    /// Outputs with gate and up rows misread; only where they can be.
-    misread: OnceCell<ExpertOutputs>,
-    /// What the block says is multiplied by this before it is added to the residual stream.
-    residual_scale: f64,
-}
-
-/// What one `MoE` layer did with a batch.
-pub(crate) struct LayerPass<'a> {
-    pub(crate) layer: usize,
-    pub(crate) residual: &'a Tensor<2>,
-    pub(crate) input: &'a Tensor<2>,
-    pub(crate) outputs: &'a MoeOutputs,
-    pub(crate) moe: &'a Moe,
-    pub(crate) device: &'a Device,
-    pub(crate) residual_scale: f64,
-}
-
-impl LayerPass<'_> {
-    /// Shows `observer` each sequence of `batch`, whose padding is behind their tokens.
-    pub(crate) fn show(&self, batch: &Batch, observer: &mut dyn MoeObserver) -> Result<(), ModelError> {
-        let MoeOutputs { routing, routed, .. } = self.outputs;
-        let top_k = routing.selected.top_k(batch.ids.len());
-        let place = format!("layer {}", self.layer);
-        let selected = routing.selected.ids(&place)?;
-        let all_weights = host_f64(routing.weights.clone(), &place)?;
-        for row in 0..batch.batch {
-            let (first, tokens) = (row * batch.length, batch.tokens(row));
-            let part = |x: &Tensor<2>| x.clone().narrow(0, first, tokens);
-            let slots = first * top_k..(first + tokens) * top_k;
-            let live = Live {
-                place: place.clone(),
-                residual: part(self.residual),
-                input: part(self.input),
-                said: ExpertOutputs {
-                    said: routed.said.part(slots.clone()),
-                    combined: part(&routed.combined),
-                },
-                experts: &self.moe.experts,
-                routing: Routing {
-                    logits: part(&routing.logits),
-                    scores: part(&routing.scores),
-                    selected: routing.selected.part(first, tokens, top_k),
-                    weights: part(&routing.weights),
-                },
-                device: self.device,
-                misread: OnceCell::new(),
-                residual_scale: self.residual_scale,
-            };
-            observer.observe(&MoeObservation::new(
-                self.layer,
-                tokens,
-                self.moe.experts.experts.len(),
-                selected[slots.clone()].to_vec(),
-                all_weights[slots].to_vec(),
-                Source::Live(Box::new(live)),
-            ))?;
-        }
-        Ok(())
-    }
-
-    /// What comes out if gate and up rows are misread; `None` where they cannot be.
-    pub(crate) fn misread(&self) -> Result<Option<ExpertOutputs>, ModelError> {
-        let experts = &self.moe.experts;
-        if !experts.interleaved {
-            return Ok(None);
-        }
-        let place = format!("layer {}", self.layer);
-        experts
-            .apply_misread(self.input.clone(), &self.outputs.routing, self.device, &place)
-            .map(Some)
-    }
-}
-
-impl Live<'_> {
-    fn misread(&self) -> Result<&ExpertOutputs, ModelError> {
-        if !self.experts.interleaved {
-            return Ok(&self.said);
-        }
-        if let Some(misread) = self.misread.get() {
-            return Ok(misread);
-        }
-        let misread = self
-            .experts
-            .apply_misread(self.input.clone(), &self.routing, self.device, &self.place)?;
-        Ok(self.misread.get_or_init(|| misread))
-    }
-
-    fn norms_of(&self, said: &ExpertOutputs) -> Result<Vec<f64>, ModelError> {
-        match &said.said {
-            Said::Outputs(outputs) => host_f64(norms(outputs.clone()), &self.place),
-            Said::Loudness(loudness) => Ok(loudness.iter().map(|said| said.norm).collect()),
-            Said::Nothing => Err(unheard(&self.place)),
-        }
-    }
-
-    /// Cosine with ε 1e-8 on the product of the norms, as torch's `cosine_similarity`. Taken in f64 on the host: `1 − cos`
-    /// is what is used, and cancels.
-    fn cosine(&self, before: &Tensor<2>, said: &ExpertOutputs) -> Result<Vec<f64>, ModelError> {
-        let hidden = before.dims()[1];
-        let start = host_f64(before.clone(), &self.place)?;
-        let change = host_f64(said.combined.clone(), &self.place)?;
-        Ok(start
-            .chunks_exact(hidden)
-            .zip(change.chunks_exact(hidden))
-            .map(|(a, change)| cosine(a, change, self.residual_scale))
-            .collect())
-    }
 }
 
 impl<'a> MoeObservation<'a> {
@@ -302,18 +169,7 @@ impl MoeObservation<'_> {
     /// # Errors
     /// If the device fails.
     pub fn outputs(&self) -> Result<Vec<f64>, ModelError> {
-        let live = self.live()?;
-        if let Said::Outputs(outputs) = &live.said.said {
-            return host_f64(outputs.clone(), &self.place);
-        }
-        // The kernels tell how loud an expert was and keep no outputs: nobody but a test asks for them.
-        let grouped = live
-            .experts
-            .apply_grouped(live.input.clone(), &live.routing, live.device, &self.place)?;
-        match grouped.said {
-            Said::Outputs(outputs) => host_f64(outputs, &self.place),
-            Said::Loudness(_) | Said::Nothing => Err(unheard(&self.place)),
-        }
+        self.live()?.all_outputs()
     }
 
     /// `[tokens * top_k]`: ‖E(x)‖₂ of the unweighted outputs.
@@ -396,29 +252,4 @@ impl MoeObservation<'_> {
         }
         compute(self.live()?)
     }
-}
-
-/// Nobody listened to the experts.
-pub(crate) fn unheard(place: &str) -> ModelError {
-    ModelError::Execution {
-        place: place.to_owned(),
-        reason: "what experts said was not kept".to_owned(),
-    }
-}
-
-/// `[rows, 1]`.
-pub(crate) fn norms(x: Tensor<2>) -> Tensor<2> {
-    x.square().sum_dim(1).sqrt()
-}
-
-/// cos(a, a + scale · change).
-fn cosine(a: &[f64], change: &[f64], scale: f64) -> f64 {
-    let (mut dot, mut aa, mut bb) = (0.0, 0.0, 0.0);
-    for (a, change) in a.iter().zip(change) {
-        let b = a + scale * change;
-        dot += a * b;
-        aa += a * a;
-        bb += b * b;
-    }
-    dot / (aa.sqrt().max(1e-8) * bb.sqrt().max(1e-8))
 }

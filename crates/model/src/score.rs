@@ -16,7 +16,8 @@ use crate::device::DeviceKind;
 use crate::error::ModelError;
 use crate::layerwise::Visits;
 use crate::model::Model;
-use crate::reading::{Reading, rows_per_projection};
+use crate::reading::{Reading, Target, rows_per_projection};
+use crate::score_there::summaries;
 use crate::shared::SharedRow;
 
 /// Largest width of a model whose products are too small to be divided among cores.
@@ -135,18 +136,17 @@ impl Model {
         for chunk in targets.chunks(rows_per_projection(self.vocabulary())) {
             let cells: Vec<usize> = chunk.iter().map(|(cell, _)| *cell).collect();
             let picked = hidden.clone().select(0, indices(&cells, self.device()));
+            if self.device().kind() == DeviceKind::Wgpu {
+                self.add_scores_there(picked, chunk, &mut scores)?;
+                continue;
+            }
             let logits = host_f64(self.decoder.logits(picked), "logits")?;
             for ((_, targets), logits) in chunk.iter().zip(logits.chunks_exact(self.vocabulary())) {
                 let normaliser = log_sum_exp(logits)?;
                 let best = argmax(logits);
                 for target in targets {
-                    let logit = logits.get(target.token as usize).ok_or_else(|| {
-                        ModelError::Tokens(format!(
-                            "token id {} is out of range: there are {}",
-                            target.token,
-                            logits.len()
-                        ))
-                    })?;
+                    self.check_token(target.token)?;
+                    let logit = logits[target.token as usize];
                     let score = scores
                         .entry(target.request)
                         .or_insert_with(ContinuationScore::nothing_yet);
@@ -156,6 +156,42 @@ impl Model {
             }
         }
         Ok(scores)
+    }
+
+    /// The same of some cells' states, without reading their logits.
+    fn add_scores_there(
+        &self,
+        picked: Tensor<2>,
+        cells: &[(usize, Vec<Target>)],
+        scores: &mut BTreeMap<usize, ContinuationScore>,
+    ) -> Result<(), ModelError> {
+        let targets = || {
+            let of_row = |(row, (_, targets)): (usize, &(usize, Vec<Target>))| {
+                targets.iter().map(move |&target| (row, target)).collect::<Vec<_>>()
+            };
+            cells.iter().enumerate().flat_map(of_row)
+        };
+        targets().try_for_each(|(_, target)| self.check_token(target.token))?;
+        let wanted: Vec<(usize, usize)> = targets().map(|(row, target)| (row, target.token as usize)).collect();
+        let found = summaries(self.decoder.logits(picked), &wanted, self.device())?;
+        for ((row, target), logit) in targets().zip(found.picked) {
+            let score = scores
+                .entry(target.request)
+                .or_insert_with(ContinuationScore::nothing_yet);
+            score.token_log_probabilities.push(logit - found.normalisers[row]);
+            score.is_greedy &= found.best[row] == target.token as usize;
+        }
+        Ok(())
+    }
+
+    fn check_token(&self, token: u32) -> Result<(), ModelError> {
+        let there = self.vocabulary();
+        if (token as usize) < there {
+            return Ok(());
+        }
+        Err(ModelError::Tokens(format!(
+            "token id {token} is out of range: there are {there}"
+        )))
     }
 }
 

@@ -144,12 +144,24 @@ fn check(device: &Device) {
     }
 }
 
-/// What calibration collects, of two sequences side by side.
+/// What calibration collects, of two sequences side by side, and the scores of continuations.
 fn numbers(checkpoint: &Path, device: &Device) -> Vec<Vec<f64>> {
     let model = Model::load(&Checkpoint::open(checkpoint).unwrap(), device).unwrap();
     let tokens: Vec<u32> = (0..20).map(|i| (i * 41 + 3) % model.vocabulary() as u32).collect();
     let mut found = Numbers::default();
     model.observe_batch(&[&tokens, &tokens[5..12]], &mut found).unwrap();
+    let requests = [(0..7, 7..11), (0..7, 14..16), (3..5, 5..6)];
+    let requests = requests.map(|(context, continuation)| (&tokens[context], &tokens[continuation]));
+    let scores = model.score(&requests, &mut |_| {}).unwrap();
+    found
+        .0
+        .extend(scores.iter().map(|score| score.token_log_probabilities.clone()));
+    found.0.push(
+        scores
+            .iter()
+            .map(|score| f64::from(u8::from(score.is_greedy)))
+            .collect(),
+    );
     found.0
 }
 
@@ -174,7 +186,7 @@ fn check_numbers(device: &Device) {
 
 #[cfg(feature = "wgpu")]
 #[test]
-fn wgpu_collects_what_the_cpu_collects() {
+fn wgpu_collects_and_scores_what_the_cpu_does() {
     match Device::open(DeviceKind::Wgpu, Precision::F32) {
         // Matrices in buffers of at most two kilobytes, too.
         Ok(device) => [device.clone(), device.with_binding_limit(2048)]

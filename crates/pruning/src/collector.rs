@@ -41,7 +41,7 @@ impl Collector {
         let ingredients: BTreeSet<Ingredient> = wanted.iter().flat_map(|&s| ingredients(s)).copied().collect();
         Self {
             layers,
-            asks: ingredients.iter().map(question).collect(),
+            asks: ingredients.iter().copied().map(question).collect(),
             ingredients,
             samples: 0,
             seen: 0,
@@ -134,7 +134,7 @@ impl Collector {
 }
 
 /// What a model is asked for an ingredient.
-fn question(ingredient: &Ingredient) -> Question {
+fn question(ingredient: Ingredient) -> Question {
     match ingredient {
         Ingredient::OutputNorms => Question::OutputNorms,
         Ingredient::MisreadOutputNorms => Question::MisreadOutputNorms,

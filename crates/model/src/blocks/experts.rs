@@ -13,8 +13,8 @@ use crate::device::Device;
 use crate::error::ModelError;
 #[cfg(feature = "wgpu")]
 use crate::gpu::GroupedExperts;
+use crate::layer_pass::norms;
 use crate::matrix::reads_in_place;
-use crate::observe::norms;
 use crate::spec::{ExpertLayout, FusedNames, MoeSpec, Scoring};
 use crate::weights::{ExpertSlice, WeightSource};
 

@@ -46,6 +46,8 @@ pub struct Routing {
 }
 
 /// The experts of each token.
+// A pass holds one a layer.
+#[allow(clippy::large_enum_variant)]
 #[derive(Debug, Clone)]
 pub enum Selected {
     /// `[tokens * top_k]`.
@@ -94,7 +96,7 @@ impl Selected {
                     reason,
                 };
                 let data = ids.clone().try_into_data().map_err(|e| failed(format!("{e:?}")))?;
-                let ids = data.convert::<i32>().try_into_vec::<i32>();
+                let ids = data.convert::<u32>().try_into_vec::<u32>();
                 let ids = ids.map_err(|e| failed(format!("{e:?}")))?;
                 Ok(ids.into_iter().map(|id| ExpertId(id as usize)).collect())
             }

@@ -7,8 +7,9 @@ use burn_cubecl::cubecl::prelude::{CubeCount, CubeDim};
 use burn_cubecl::tensor::CubeTensor;
 
 use super::buffers::{Adapter, buffer, int_buffer, tensor};
+use super::kernels::few::FEW_ROWS;
 use super::kernels::group::{UNITS, count, place};
-use super::kernels::product::{FEW_ROWS, Finish, Rows};
+use super::kernels::product::{Finish, Rows};
 use super::matrix::DeviceMatrix;
 use super::products::{Ending, Operand, Plan, grouped};
 use super::weights::DeviceRows;

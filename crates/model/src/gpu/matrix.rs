@@ -108,7 +108,7 @@ impl DeviceMatrix {
             experts: 1,
             bias: None,
         };
-        tensor(dense(buffer(x), tokens, &operand))
+        tensor(dense(&buffer(x), tokens, &operand))
     }
 
     /// Rows by index, `[wanted, inputs]`.

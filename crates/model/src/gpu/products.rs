@@ -4,7 +4,9 @@ use burn::tensor::DType;
 use burn_cubecl::cubecl::prelude::{CubeCount, CubeDim};
 use burn_cubecl::tensor::CubeTensor;
 
-use super::kernels::product::{FEW_OUTPUTS, FEW_ROWS, Finish, Form, LANES, Rows, SIDE, SizesLaunch, TILE, few, tile};
+use super::kernels::few::{FEW_OUTPUTS, FEW_ROWS, LANES, few};
+use super::kernels::product::{Finish, Form, Rows, SizesLaunch};
+use super::kernels::tile::{SIDE, TILE, tile};
 use super::weights::{DeviceRows, Part};
 
 /// Weights of a product: `experts` matrices of `outputs` rows, one below the other from row `first` on.
@@ -56,7 +58,7 @@ impl Plan {
 }
 
 /// `x Wᵀ` with one matrix: `[rows, inputs]` → `[rows, outputs]`.
-pub(crate) fn dense(x: CubeTensor, rows: usize, operand: &Operand<'_>) -> CubeTensor {
+pub(crate) fn dense(x: &CubeTensor, rows: usize, operand: &Operand<'_>) -> CubeTensor {
     let few = rows <= 4 * FEW_ROWS as usize;
     let out = operand.rows.adapter.empty([rows, operand.outputs], DType::F32);
     for part in operand.rows.parts(operand.first, operand.first + operand.outputs) {
@@ -72,7 +74,7 @@ pub(crate) fn dense(x: CubeTensor, rows: usize, operand: &Operand<'_>) -> CubeTe
             rows,
             top_k: 1,
         }
-        .run(&x, None, [Rows::Grouped; 2], &out);
+        .run(x, None, [Rows::Grouped; 2], &out);
     }
     out
 }

@@ -96,12 +96,6 @@ impl Model {
                 streams: self.embedded(wave)?,
             },
         };
-        // On an adapter, where waves are batches: what is asked for is read once, behind the last layer.
-        let mut gathering = if wave.len() == 1 && layers_done == 0 {
-            watch.gathering(self.device())
-        } else {
-            None
-        };
         thread::scope(|scope| {
             let files = self.files_to_visit();
             let ahead = files.map(|files| ReadAhead::new(scope, files, layers_done, layers));
@@ -109,12 +103,9 @@ impl Model {
                 ahead.iter().try_for_each(|ahead| ahead.wait_for(index))?;
                 let before = std::mem::take(&mut streams);
                 for (batch, stream) in wave.iter().zip(before) {
-                    streams.push(match &mut gathering {
-                        Some(answers) => decoder.layer(index, batch, stream, &mut Watch::Gathering(answers))?,
-                        None => decoder.layer(index, batch, stream, watch)?,
-                    });
+                    streams.push(decoder.layer(index, batch, stream, watch)?);
                 }
-                if let (None, Watch::Observer(observer)) = (&gathering, &mut *watch) {
+                if let Watch::Observer(observer) = watch {
                     observer.between_layers(&Between {
                         layers_done: index + 1,
                         layers,
@@ -122,9 +113,6 @@ impl Model {
                     })?;
                 }
                 files.inspect(|files| files.release(index));
-            }
-            if let (Some(answers), Watch::Observer(observer), [batch]) = (gathering, watch, wave) {
-                answers.show(batch, *observer)?;
             }
             Ok(streams.into_iter().map(|stream| decoder.finish(stream)).collect())
         })
