@@ -1,6 +1,7 @@
 //! Kernels of a graphics adapter against sums in f64: every size of tails, buffers split by a tiny limit, NaN and infinity.
 #![cfg(feature = "wgpu")]
-#![allow(clippy::unwrap_used)]
+// `eprintln!` is shown of failed tests alone.
+#![allow(clippy::unwrap_used, clippy::explicit_write)]
 
 use std::io::Write;
 
@@ -257,8 +258,9 @@ fn check_experts(layer: &Layer, activation: Activation, layout: ExpertLayout, sc
         // Expert 3 is never picked, and the others unequally often.
         let of =
             |token: usize, rank: usize| [[0, 1], [0, 2], [4, 0], [1, 4], [0, 1]][(token * token + token / 3) % 5][rank];
-        let ids: Vec<i32> = (0..tokens).flat_map(|token| [of(token, 0), of(token, 1)]).collect();
-        let selected: Tensor<2, Int> = Tensor::from_data(TensorData::new(ids.clone(), [tokens, top_k]), device.burn());
+        let ids: Vec<u8> = (0..tokens).flat_map(|token| [of(token, 0), of(token, 1)]).collect();
+        let numbers: Vec<i32> = ids.iter().map(|&id| i32::from(id)).collect();
+        let selected: Tensor<2, Int> = Tensor::from_data(TensorData::new(numbers, [tokens, top_k]), device.burn());
         let none = Tensor::zeros([tokens, experts], device.burn());
         let routing = Routing {
             logits: none.clone(),
@@ -279,9 +281,11 @@ fn check_experts(layer: &Layer, activation: Activation, layout: ExpertLayout, sc
                 let (slot, weight) = (token * top_k + rank, weights[token * top_k + rank]);
                 let mut x = x[token * HIDDEN..(token + 1) * HIDDEN].to_vec();
                 if scoring == Scoring::SigmoidOnInput {
-                    x.iter_mut().for_each(|x| *x *= weight);
+                    for x in &mut x {
+                        *x *= weight;
+                    }
                 }
-                let expected = said(ids[slot] as usize, &block, activation, &x);
+                let expected = said(ids[slot].into(), &block, activation, &x);
                 let weight = if scoring == Scoring::SigmoidOnInput {
                     1.0
                 } else {

@@ -1,7 +1,8 @@
 //! How often a pass on a graphics adapter waits for the host: once, for what is asked for at its end. A process of its own, since reads are
 //! counted per process.
 #![cfg(feature = "wgpu")]
-#![allow(clippy::unwrap_used)]
+// `eprintln!` is shown of failed tests alone.
+#![allow(clippy::unwrap_used, clippy::explicit_write)]
 
 mod fixtures;
 

@@ -149,12 +149,20 @@ impl DeviceMatrix {
         let mut values = Vec::with_capacity(self.outputs * self.inputs);
         for part in all.parts(self.first, end) {
             count_read();
-            let Ok(bytes) = all.adapter.client.read_one(part.words.handle.clone()) else {
+            let row = 4 * all.row_words;
+            // Its own rows of the part.
+            let before = self.first.saturating_sub(part.first) * row;
+            let behind = part.end.saturating_sub(end) * row;
+            let own = part
+                .words
+                .handle
+                .clone()
+                .offset_start(before as u64)
+                .offset_end(behind as u64);
+            let Ok(bytes) = all.adapter.client.read_one(own) else {
                 return Vec::new();
             };
-            let row = 4 * all.row_words;
-            let here = part.first.max(self.first) - part.first..part.end.min(end) - part.first;
-            for bytes in bytes[here.start * row..here.end * row].chunks_exact(row) {
+            for bytes in bytes.chunks_exact(row) {
                 widen(bytes, all.storage, self.inputs, &mut values);
             }
         }
