@@ -184,16 +184,16 @@ mod tests {
         }
     }
 
-    fn limit(bytes: u64) -> Option<Limit> {
-        Some(Limit {
+    fn limit(bytes: u64) -> Limit {
+        Limit {
             bytes,
             said_by: "a file".into(),
-        })
+        }
     }
 
     fn memory(bytes: u64) -> Limits {
         Limits {
-            memory: limit(bytes),
+            memory: Some(limit(bytes)),
             ..Limits::default()
         }
     }
@@ -225,14 +225,14 @@ mod tests {
     fn limits_on_what_is_no_file_count_too() {
         // 2 GB of data leave 1.8: less a pass, 100 000 tokens, whatever the memory.
         let data = Limits {
-            data: limit(2 * GB),
+            data: Some(limit(2 * GB)),
             ..memory(6 * GB)
         };
         let plan = needs().plan(&data, 1000).unwrap();
         assert_eq!(plan.visits, Visits::LayerByLayer { tokens: 100_000 });
         // The mapped file alone takes more addresses than there are.
         let addresses = Limits {
-            addresses: limit(6 * GB),
+            addresses: Some(limit(6 * GB)),
             ..memory(64 * GB)
         };
         let told = needs().plan(&addresses, 1000).unwrap_err().to_string();
