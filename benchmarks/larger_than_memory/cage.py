@@ -128,6 +128,7 @@ class Taken:
     errors: str
     status: int
     seconds: float
+    cpu_seconds: float = 0.0  # of all cores: what other programs' load does not change
     read_bytes: int = 0  # from disk
     memory: dict = field(default_factory=dict)
 
@@ -155,6 +156,7 @@ def run(words, around, told=lambda line, read: None):
     _, status, used = os.wait4(child.pid, 0)
     child.returncode = os.waitstatus_to_exitcode(status)
     taken.status, taken.seconds = child.returncode, time.perf_counter() - started
+    taken.cpu_seconds = used.ru_utime + used.ru_stime
     sampler.join()
     # Counted to the end, where the last sample is a little older; in units of 512 bytes.
     taken.read_bytes = max(taken.read_bytes, used.ru_inblock * 512)

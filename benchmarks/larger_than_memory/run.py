@@ -134,7 +134,7 @@ def phase(begun, done, tokens):
 def summary(taken):
     if taken.status:
         print(f"exit status {taken.status}:\n{taken.errors[-3000:]}", file=sys.stderr)
-    return {"seconds": taken.seconds, "read_bytes": taken.read_bytes, "status": taken.status, "memory": taken.memory}
+    return {"seconds": taken.seconds, "cpu_seconds": taken.cpu_seconds, "read_bytes": taken.read_bytes, "status": taken.status, "memory": taken.memory}
 
 
 def records(folder):

@@ -222,6 +222,8 @@ def larger_than_memory(page):
     rows.append(["export of a quarter of the experts: seconds", *(number(one["seconds"]) for one in both)])
     rows.append(["export: read, of the checkpoint", *(number(one["read_bytes"] / total) for one in both)])
     for part in ("sweep", "export"):
+        if "cpu_seconds" in page["limited"][part]:
+            rows.append([f"{part}: CPU seconds", *(number(way[part]["cpu_seconds"]) for way in ways.values())])
         both = [way[part]["memory"] for way in ways.values()]
         rows.append([f"{part}: memory outside of files, at most, GB", *(gb(one["anonymous_at_most_bytes"]) for one in both)])
         at_most = [gb(one["group_at_most_bytes"]) if "group_at_most_bytes" in one else "–" for one in both]
