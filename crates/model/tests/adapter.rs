@@ -7,7 +7,7 @@ use std::io::Write;
 
 use burn::tensor::{Int, Tensor, TensorData};
 use half::{bf16, f16};
-use secateur_model::blocks::experts::Experts;
+use secateur_model::blocks::experts::{Experts, Said};
 use secateur_model::blocks::router::{Routing, Selected};
 use secateur_model::gpu::DeviceMatrix;
 use secateur_model::matrix::{Matrix, Stored, WeightDtype};
@@ -270,10 +270,13 @@ fn check_experts(layer: &Layer, activation: Activation, layout: ExpertLayout, sc
         };
         let reads = Device::reads();
         let found = block
-            .apply(tensor(&x, [tokens, HIDDEN], device), &routing, device, "layer 0")
+            .apply(tensor(&x, [tokens, HIDDEN], device), &routing, device, "layer 0", true)
             .unwrap();
         assert_eq!(Device::reads(), reads, "the host was asked");
-        let outputs = host(found.outputs);
+        let Said::Outputs(outputs) = found.said else {
+            panic!("an adapter keeps all outputs");
+        };
+        let outputs = host(outputs);
         let combined = host(found.combined);
         for token in 0..tokens {
             let mut sum = vec![0.0; HIDDEN];
