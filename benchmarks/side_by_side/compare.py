@@ -25,6 +25,8 @@ RATES = [
     ("plain_forward_tok_s_b1x256", "calibration", "plain_forward_tok_s_b1x256"),
     ("plain_layers_tok_s_b1x256", "calibration", "plain_layers_tok_s_b1x256"),
 ]
+# A setting that reaches no more than this share of the best at a figure is not measured again: its first look stands.
+HOPELESS = 1 / 3
 ALWAYS = ["load_s", "rss_after_load_mb", "peak_rss_mb", "peak_anonymous_mb"]
 PART = {theirs: part for _, part, theirs in RATES}
 
@@ -52,28 +54,43 @@ def run_secateur(options, precision):
     return json.loads(run([options.secateur, "bench", options.checkpoint, *words], options.threads).output)
 
 
+def look(setting, options):
+    """Every part once: rates, what had no memory, and what failed or took too long."""
+    rates, refused, failed = {}, {}, {}
+    for part in PARTS:
+        try:
+            found = setting.run(options.checkpoint, options.threads, 0, [part], options.patience)
+        except Failed as failure:
+            failed[part] = str(failure)[-300:]
+            continue
+        rates |= {name: found[name] for name in PART if name in found}
+        refused |= found["refused"]
+    return rates, refused, failed
+
+
 def candidates(options):
-    """Every setting once: figure and dtype → the fastest setting. Settings that fail are named and left out."""
+    """Every setting once: figure and dtype → the fastest setting, and what it reached."""
     best, tried = {}, []
     for names in itertools.product(options.dtypes, options.experts, options.attention):
         setting = Setting(*names)
-        try:
-            found = setting.run(options.checkpoint, options.threads, 1, PARTS, options.patience)
-        except Failed as failure:
-            tried.append({"setting": str(setting), "failed": str(failure)[-300:]})
-            print(f"  {setting}: failed, {str(failure).splitlines()[-1]}", flush=True)
-            continue
-        rates = {name: found[name] for name in PART if name in found}
-        tried.append({"setting": str(setting), **rates, "refused": found["refused"]})
-        shown = ", ".join(f"{name.split('_tok')[0]} {value:.0f}" for name, value in rates.items())
-        print(f"  {setting}: {shown}", flush=True)
+        rates, refused, failed = look(setting, options)
+        tried.append({"setting": str(setting), **rates, "refused": refused, "failed": failed})
+        shown = [f"{name.split('_tok')[0]} {value:.0f}" for name, value in rates.items()]
+        shown += [f"{part} failed, {text.splitlines()[-1]}" for part, text in failed.items()]
+        print(f"  {setting}: {', '.join(shown)}", flush=True)
         for name, value in rates.items():
             key = name, setting.dtype
             if key not in best or value > best[key][0]:
                 best[key] = value, setting
     if not best:
         raise SystemExit("FAILED: no setting of transformers runs here")
-    return {key: setting for key, (_, setting) in best.items()}, tried
+    return best, tried
+
+
+def without_hope(best):
+    """Of [`candidates`], those that are not measured again."""
+    most = lambda name: max(value for (other, _), (value, _) in best.items() if other == name)
+    return {key: found for key, found in best.items() if found[0] < HOPELESS * most(key[0])}
 
 
 def rounds(options, best):
@@ -97,27 +114,37 @@ def rounds(options, best):
     return kept
 
 
-def row(kept, best, precision, figure, theirs):
-    """One figure: both medians, and the ratio within each round to the best setting of each dtype, and of all."""
+def row(kept, best, once, precision, figure, theirs):
+    """One figure: both medians, and the ratio within each round to the best setting of each dtype, and of all; for one without hope, to what it
+    reached at the first look."""
     settings = {dtype: setting for (name, dtype), setting in best.items() if name == theirs}
     if figure not in kept[0][1][precision]:
         raise SystemExit(f"FAILED: `secateur bench` does not print {figure}")
     if not settings:
         return None  # No setting of transformers had the memory.
-    of = lambda setting: [other[setting][theirs] for other, _ in kept]
+    looks = {setting: value for (name, _), (value, setting) in once.items() if name == theirs}
+    of = lambda setting: [looks[setting]] if setting in looks else [other[setting][theirs] for other, _ in kept]
     # The best of all is decided by the rounds, not by the first look.
     settings["best"] = max(settings.values(), key=lambda setting: median(of(setting)))
     own = [mine[precision][figure] for _, mine in kept]
     against = {}
     for dtype, setting in settings.items():
-        ratios = [a / b for a, b in zip(own, of(setting))]
-        against[dtype] = {"setting": str(setting), "transformers": spread(of(setting)), "ratio": spread(ratios)}
+        rates = of(setting)
+        ratios = [a / b for a, b in zip(own, rates if setting not in looks else rates * len(own))]
+        against[dtype] = {
+            "setting": str(setting),
+            "transformers": spread(rates),
+            "ratio": spread(ratios),
+            "looked_at_once": setting in looks,
+        }
     return {"figure": figure, "divided_by": theirs, "precision": precision, "secateur": spread(own), "against": against}
 
 
 def always(kept, best, precision):
     """Load time and memory, beside the setting that is best at prefill."""
-    setting = next((s for (name, _), s in best.items() if name == "prefill_tok_s_b8x256"), next(iter(best.values())))
+    measured = lambda setting: all(setting in theirs for theirs, _ in kept)
+    named = [s for (name, _), s in best.items() if name == "prefill_tok_s_b8x256"] + list(best.values())
+    setting = next(s for s in named if measured(s))
     rows = []
     for name in ALWAYS:
         own = [mine[precision][name] for _, mine in kept if mine[precision].get(name) is not None]
@@ -170,9 +197,11 @@ def main():
             write(folder)
             options.checkpoint = folder / "bf16"
         print("settings of transformers, tokens per second:", flush=True)
-        best, tried = candidates(options)
-        kept = rounds(options, best)
-    all_rows = [row(kept, best, p, figure, theirs) for p in options.precisions for figure, _, theirs in RATES]
+        found, tried = candidates(options)
+        once = without_hope(found)
+        best = {key: setting for key, (_, setting) in found.items()}
+        kept = rounds(options, {key: setting for key, setting in best.items() if key not in once})
+    all_rows = [row(kept, best, once, p, figure, theirs) for p in options.precisions for figure, _, theirs in RATES]
     rows = [found for found in all_rows if found]
     memory = [found for precision in options.precisions for found in always(kept, best, precision)]
     show(rows, memory)

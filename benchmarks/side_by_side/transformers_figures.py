@@ -31,10 +31,11 @@ class Figures:
         self.repetitions, self.medians, self.spread, self.refused = repetitions, {}, {}, {}
 
     def rate(self, name, tokens, work):
-        """`work` runs once uncounted, then as often as asked for, and returns the seconds that count, or nothing: then all do."""
+        """`work` runs once uncounted, then as often as asked for, and returns the seconds that count, or nothing: then all do. If it is asked
+        for no more, the first run counts."""
         try:
-            work()
-            runs = [tokens / self.seconds(work) for _ in range(self.repetitions)]
+            first = tokens / self.seconds(work)
+            runs = [tokens / self.seconds(work) for _ in range(self.repetitions)] or [first]
         except (RuntimeError, MemoryError) as error:
             if not any(word in str(error) for word in ["allocate", "memory"]) and not isinstance(error, MemoryError):
                 raise

@@ -10,10 +10,10 @@ use std::arch::x86_64::{
     __m256, _MM_HINT_T0, _MM_HINT_T1, _mm_add_ps, _mm_loadu_si128, _mm_prefetch, _mm_storeu_ps, _mm256_and_si256,
     _mm256_castps256_ps128, _mm256_castsi256_ps, _mm256_cvtph_ps, _mm256_extractf128_ps, _mm256_fmadd_ps,
     _mm256_hadd_ps, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_set1_epi32, _mm256_setzero_ps, _mm256_slli_epi32,
+    _mm256_storeu_ps,
 };
 
-use crate::tile::{self, Rows};
-use crate::vector::{MOST_TOKENS, Vector};
+use crate::vector::{MOST_TOKENS, Vector, compiled_for};
 use crate::weights::{BF16, F16};
 
 /// The upper half of 32 bits, where the second of two bf16 is.
@@ -37,6 +37,7 @@ impl Vector for Avx2 {
     const ROWS: [usize; MOST_TOKENS] = [4, 4, 3, 3, 0, 0];
     const SPAN: usize = 1024;
     const PAIRS: bool = false;
+    const PANELS_FROM: usize = 12;
 
     fn available() -> bool {
         is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c")
@@ -110,9 +111,11 @@ impl Vector for Avx2 {
         }
     }
 
-    #[target_feature(enable = "avx2,fma,f16c")]
-    unsafe fn tile<const DTYPE: u8, const R: usize, const T: usize>(x: &[f32], w: Rows<'_>) -> [[f32; R]; T] {
-        // SAFETY: the caller vouches for the instructions.
-        unsafe { tile::run::<Self, DTYPE, R, T>(x, w) }
+    #[inline(always)]
+    unsafe fn store(weights: __m256, to: *mut f32) {
+        // SAFETY: the caller vouches for the instructions and the room.
+        unsafe { _mm256_storeu_ps(to, weights) }
     }
+
+    compiled_for!("avx2,fma,f16c");
 }

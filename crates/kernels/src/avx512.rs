@@ -9,12 +9,11 @@ use std::arch::x86_64::{
     _mm256_castps256_ps128, _mm256_extractf128_ps, _mm256_hadd_ps, _mm256_loadu_si256, _mm512_and_si512,
     _mm512_castps_pd, _mm512_castps512_ps256, _mm512_castsi512_ps, _mm512_cvtph_ps, _mm512_dpbf16_ps,
     _mm512_extractf64x4_pd, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_set1_epi32, _mm512_setzero_ps,
-    _mm512_slli_epi32,
+    _mm512_slli_epi32, _mm512_storeu_ps, _mm512_storeu_si512,
 };
 
 use crate::avx2::Avx2;
-use crate::tile::{self, Rows};
-use crate::vector::{MOST_TOKENS, Vector};
+use crate::vector::{MOST_TOKENS, Vector, compiled_for};
 use crate::weights::{BF16, F16};
 
 /// The upper half of 32 bits, where the second of two bf16 is.
@@ -38,6 +37,7 @@ impl Vector for Avx512 {
     const ROWS: [usize; MOST_TOKENS] = [4; MOST_TOKENS];
     const SPAN: usize = 1024;
     const PAIRS: bool = false;
+    const PANELS_FROM: usize = usize::MAX;
 
     fn available() -> bool {
         // The compiler takes all of AVX2's path for granted where it may use AVX-512.
@@ -92,11 +92,13 @@ impl Vector for Avx512 {
         unsafe { totals(sums) }
     }
 
-    #[target_feature(enable = "avx512f,avx2,fma,f16c")]
-    unsafe fn tile<const DTYPE: u8, const R: usize, const T: usize>(x: &[f32], w: Rows<'_>) -> [[f32; R]; T] {
-        // SAFETY: the caller vouches for the instructions.
-        unsafe { tile::run::<Self, DTYPE, R, T>(x, w) }
+    #[inline(always)]
+    unsafe fn store(weights: __m512, to: *mut f32) {
+        // SAFETY: the caller vouches for the instructions and the room.
+        unsafe { _mm512_storeu_ps(to, weights) }
     }
+
+    compiled_for!("avx512f,avx2,fma,f16c");
 }
 
 /// Sixteen pairs of bf16, whose products are summed in f32.
@@ -115,6 +117,7 @@ impl Vector for Avx512Bf16 {
     const ROWS: [usize; MOST_TOKENS] = [4; MOST_TOKENS];
     const SPAN: usize = 2048;
     const PAIRS: bool = true;
+    const PANELS_FROM: usize = usize::MAX;
 
     fn available() -> bool {
         // With BF16, the compiler takes BW for granted.
@@ -162,11 +165,13 @@ impl Vector for Avx512Bf16 {
         unsafe { totals(sums) }
     }
 
-    #[target_feature(enable = "avx512f,avx512bw,avx512bf16,avx2,fma,f16c")]
-    unsafe fn tile<const DTYPE: u8, const R: usize, const T: usize>(x: &[u16], w: Rows<'_>) -> [[f32; R]; T] {
-        // SAFETY: the caller vouches for the instructions.
-        unsafe { tile::run::<Self, DTYPE, R, T>(x, w) }
+    #[inline(always)]
+    unsafe fn store(weights: __m512i, to: *mut u16) {
+        // SAFETY: the caller vouches for the instructions and the room.
+        unsafe { _mm512_storeu_si512(to.cast(), weights) }
     }
+
+    compiled_for!("avx512f,avx512bw,avx512bf16,avx2,fma,f16c");
 }
 
 /// The lanes of each vector added up.

@@ -10,15 +10,18 @@ use std::ops::Range;
 
 use crate::columns::Columns;
 use crate::packed::Packed;
-use crate::tile::Rows;
-use crate::vector::Vector;
+use crate::scratch::Scratch;
+use crate::tile::{LINE, Rows};
+use crate::vector::{MOST_TOKENS, Vector};
 use crate::weights::{BF16, F16, F32, WeightDtype, Weights};
 
 /// Bytes of weights that stay in the second cache: a part of it, since rows that lie a power of two apart reach only a part.
 const BLOCK: usize = 144 << 10;
 
-/// How far ahead weights are fetched, in bytes: of a block, and of each of a few streams.
-const BLOCK_AHEAD: usize = 32 << 10;
+/// Bytes of panels that stay in the second cache.
+const PANELS: usize = 144 << 10;
+
+/// How far ahead weights are fetched of each of a few streams, in bytes.
 const STREAM_AHEAD: usize = 8 << 10;
 
 /// Calls a function for a tile of so many rows and tokens, which are parameters of its type.
@@ -64,25 +67,118 @@ fn blocks<V: Vector, const DTYPE: u8>(x: &Packed<'_, V>, w: Weights<'_>, out: &m
     if x.tokens <= V::TOKENS {
         return stream::<V, DTYPE>(x, w, out);
     }
+    if x.tokens >= V::PANELS_FROM {
+        return panels::<V, DTYPE>(x, w, out);
+    }
     let span = span::<V>(w.columns);
     let most = V::ROWS[V::TOKENS - 1];
     let block = (BLOCK / (span * w.dtype.size()) / most).max(1) * most;
     for first in (0..w.rows).step_by(block) {
         let end = w.rows.min(first + block);
         for start in (0..w.columns).step_by(span) {
+            let columns = start..w.columns.min(start + span);
+            let tiles = x.tokens.div_ceil(V::TOKENS) * (end - first).div_ceil(most);
+            let mut ahead = Ahead::new(w, end, end - first, &columns, tiles);
             for token in (0..x.tokens).step_by(V::TOKENS) {
                 let at_once = V::ROWS[V::TOKENS.min(x.tokens - token) - 1];
                 for row in (first..end).step_by(at_once) {
+                    ahead.fetch::<V>();
                     let place = Place {
                         row,
                         rows: at_once.min(end - row),
                         apart: 1,
-                        columns: start..w.columns.min(start + span),
+                        columns: columns.clone(),
                         token,
-                        ahead: if token == 0 { BLOCK_AHEAD } else { 0 },
+                        ahead: 0,
                     };
                     tile::<V, DTYPE>(x, w, &place, out);
                 }
+            }
+        }
+    }
+}
+
+/// [`blocks`] for many tokens: the rows of a block are widened once.
+fn panels<V: Vector, const DTYPE: u8>(x: &Packed<'_, V>, w: Weights<'_>, out: &mut Columns<'_>) {
+    let span = span::<V>(w.columns);
+    let most = V::ROWS[V::TOKENS - 1];
+    let block = ((PANELS / (span * size_of::<V::Value>()) / most).max(1) * most).min(w.rows);
+    let mut values = Scratch::<V::Value>::new(block * span);
+    for first in (0..w.rows).step_by(block) {
+        let count = block.min(w.rows - first);
+        for start in (0..w.columns).step_by(span) {
+            let columns = start..w.columns.min(start + span);
+            let padded = columns.len().next_multiple_of(V::WIDTH);
+            for row in (0..count).step_by(most) {
+                let rows = most.min(count - row);
+                let from = rows_of(w, first + row, 1, columns.clone(), 0);
+                // SAFETY: `product` has asked whether the machine has the instructions.
+                unsafe { V::fill_panel::<DTYPE>(from, rows, &mut values[row * padded..(row + rows) * padded]) };
+            }
+            let tiles = x.tokens.div_ceil(V::TOKENS) * count.div_ceil(most);
+            let mut ahead = Ahead::new(w, first + count, count, &columns, tiles);
+            for token in (0..x.tokens).step_by(V::TOKENS) {
+                let (activations, tokens) = x.tile(token, columns.clone());
+                for row in (0..count).step_by(most) {
+                    ahead.fetch::<V>();
+                    let rows = most.min(count - row);
+                    let panel = &values[row * padded..(row + rows) * padded];
+                    for_tile!(V, rows, tokens, R, T => {
+                        // SAFETY: as above.
+                        let totals = unsafe { V::tile_of_panel::<R, T>(activations, panel) };
+                        for (t, totals) in totals.iter().enumerate() {
+                            let to = &mut out.row(token + t)[first + row..][..R];
+                            for (to, total) in to.iter_mut().zip(totals) {
+                                *to = if start > 0 { *to + total } else { *total };
+                            }
+                        }
+                    });
+                }
+            }
+        }
+    }
+}
+
+/// Weights that come next, fetched a few lines at a time while others are multiplied.
+struct Ahead {
+    /// The next line; it need not exist: behind a thread's rows are mostly its next ones.
+    next: *const u8,
+    /// Lines from it to the end of its row, and from there to the beginning of the next.
+    left: usize,
+    gap: usize,
+    lines_per_row: usize,
+    rows: usize,
+    /// Lines to fetch at a time.
+    at_once: usize,
+}
+
+impl Ahead {
+    /// Some columns of `rows` rows from `row` on, in so many parts.
+    fn new(w: Weights<'_>, row: usize, rows: usize, columns: &Range<usize>, parts: usize) -> Self {
+        let (size, stride) = (w.dtype.size(), w.columns * w.dtype.size());
+        let lines_per_row = (columns.len() * size).div_ceil(LINE);
+        Self {
+            next: w.bytes.as_ptr().wrapping_add(row * stride + columns.start * size),
+            left: lines_per_row,
+            gap: stride.saturating_sub(lines_per_row * LINE),
+            lines_per_row,
+            rows,
+            at_once: (lines_per_row * rows).div_ceil(parts),
+        }
+    }
+
+    /// Fetches the next part.
+    fn fetch<V: Vector>(&mut self) {
+        for _ in 0..self.at_once {
+            if self.rows == 0 {
+                return;
+            }
+            V::prefetch::<MOST_TOKENS>(self.next);
+            self.next = self.next.wrapping_add(LINE);
+            self.left -= 1;
+            if self.left == 0 {
+                self.next = self.next.wrapping_add(self.gap);
+                (self.left, self.rows) = (self.lines_per_row, self.rows - 1);
             }
         }
     }
@@ -125,14 +221,8 @@ struct Place {
 
 /// Writes a tile's sums to `out`, or adds them to what previous columns left there.
 fn tile<V: Vector, const DTYPE: u8>(x: &Packed<'_, V>, w: Weights<'_>, place: &Place, out: &mut Columns<'_>) {
-    let size = w.dtype.size();
     let (activations, tokens) = x.tile(place.token, place.columns.clone());
-    let rows = Rows {
-        bytes: &w.bytes[(place.row * w.columns + place.columns.start) * size..],
-        stride: place.apart * w.columns * size,
-        columns: place.columns.len(),
-        ahead: place.ahead,
-    };
+    let rows = rows_of(w, place.row, place.apart, place.columns.clone(), place.ahead);
     for_tile!(V, place.rows, tokens, R, T => {
         // SAFETY: `product` has asked whether the machine has the instructions.
         let totals = unsafe { V::tile::<DTYPE, R, T>(activations, rows) };
@@ -143,6 +233,17 @@ fn tile<V: Vector, const DTYPE: u8>(x: &Packed<'_, V>, w: Weights<'_>, place: &P
             }
         }
     });
+}
+
+/// Some columns of every `apart`-th row from `row` on.
+fn rows_of(w: Weights<'_>, row: usize, apart: usize, columns: Range<usize>, ahead: usize) -> Rows<'_> {
+    let size = w.dtype.size();
+    Rows {
+        bytes: &w.bytes[(row * w.columns + columns.start) * size..],
+        stride: apart * w.columns * size,
+        columns: columns.len(),
+        ahead,
+    }
 }
 
 /// Columns that are summed at a time, all about as many.

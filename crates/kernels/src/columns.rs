@@ -44,6 +44,7 @@ impl<'a> Columns<'a> {
     }
 
     /// These columns of one row.
+    #[inline]
     pub(crate) fn row(&mut self, row: usize) -> &mut [f32] {
         assert!(row < self.rows);
         // SAFETY: the row is one of the matrix, which is borrowed exclusively for 'a; splitting gives each value to one part, and this one

@@ -9,6 +9,7 @@ use crate::activations::Activations;
 use crate::columns::Columns;
 use crate::precision::Precision;
 use crate::projection::{Projection, each, rows_per_job};
+use crate::scratch::Scratch;
 use crate::tokens::Tokens;
 
 /// Multiply–adds from which a layer's experts are worth more than one thread.
@@ -72,7 +73,7 @@ pub(crate) struct Share<'a> {
     /// `[tokens, hidden]`.
     x: Tokens<'a>,
     /// `[tokens, intermediate]`.
-    inner: Vec<f32>,
+    inner: Scratch<f32>,
     /// `[tokens, hidden]`.
     out: &'a mut [f32],
 }
@@ -81,7 +82,7 @@ impl<'a> Share<'a> {
     /// Panics unless the weights fit together.
     pub(crate) fn new(expert: &'a Expert<'a>, x: Tokens<'a>, out: &'a mut [f32]) -> Self {
         let (tokens, width) = (x.count(), expert.up.weights.rows());
-        let inner = vec![0.0; tokens * width];
+        let inner = Scratch::new(tokens * width);
         for projection in expert.gate.iter().chain([&expert.up]) {
             let weights = &projection.weights;
             weights.check();
@@ -163,9 +164,8 @@ impl<'a> Inputs<'a> {
     fn gated(&self, expert: &Expert<'_>, start: usize, to: &mut Columns<'_>) {
         expert.up.apply(&self.up, start, to);
         let (tokens, count) = (to.rows(), to.count());
-        let mut gates = Vec::new();
+        let mut gates = Scratch::new(if expert.gate.is_some() { tokens * count } else { 0 });
         if let Some(gate) = &expert.gate {
-            gates.resize(tokens * count, 0.0);
             let x = self.gate.as_ref().unwrap_or(&self.up);
             gate.apply(x, start, &mut Columns::new(&mut gates, count));
         }

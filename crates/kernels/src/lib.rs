@@ -22,6 +22,8 @@ mod packed;
 mod columns;
 mod blocks;
 mod tile;
+mod panel;
+mod scratch;
 mod vector;
 mod portable;
 #[cfg(target_arch = "x86_64")]

@@ -7,6 +7,7 @@ use rayon::prelude::*;
 
 use crate::experts::{Expert, SCRATCH, Share, run};
 use crate::precision::Precision;
+use crate::scratch::Scratch;
 use crate::tokens::{Tokens, Visit};
 
 /// Values from which adding up is worth more than one thread.
@@ -63,7 +64,6 @@ impl Mixture<'_> {
             "visits do not ascend by token"
         );
         out.fill(0.0);
-        let mut said = Vec::new();
         let mut rest = self.groups;
         while !rest.is_empty() {
             let mut scratch = 0;
@@ -75,10 +75,7 @@ impl Mixture<'_> {
             let (wave, others) = rest.split_at(fits.count());
             rest = others;
             let rows: usize = wave.iter().map(|(_, visits)| visits.len()).sum();
-            if said.len() < rows * hidden {
-                said.resize(rows * hidden, 0.0);
-            }
-            let said = &mut said[..rows * hidden];
+            let said = &mut *Scratch::new(rows * hidden);
             self.wave(wave, said);
             if let Some(all) = loudness.take() {
                 let (here, others) = all.split_at_mut(rows);

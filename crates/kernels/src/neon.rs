@@ -9,11 +9,11 @@
 use std::arch::aarch64::{
     float32x4_t, uint16x4_t, uint16x8_t, vdupq_n_f32, vfmaq_f32, vld1_u8, vld1q_f32, vld1q_u8, vld1q_u16, vpaddq_f32,
     vreinterpret_u16_u8, vreinterpretq_f32_u8, vreinterpretq_f32_u32, vreinterpretq_u16_u8, vshll_n_u16, vst1q_f32,
+    vst1q_u16,
 };
 use std::arch::{asm, is_aarch64_feature_detected};
 
-use crate::tile::{self, Rows};
-use crate::vector::{MOST_TOKENS, Vector};
+use crate::vector::{MOST_TOKENS, Vector, compiled_for};
 use crate::weights::{BF16, F16};
 
 /// Four f32.
@@ -32,6 +32,7 @@ impl Vector for Neon {
     const ROWS: [usize; MOST_TOKENS] = [4; MOST_TOKENS];
     const SPAN: usize = 1024;
     const PAIRS: bool = false;
+    const PANELS_FROM: usize = usize::MAX;
 
     fn available() -> bool {
         // Bytes are reinterpreted, not turned around.
@@ -74,11 +75,13 @@ impl Vector for Neon {
         unsafe { totals(sums) }
     }
 
-    #[target_feature(enable = "neon")]
-    unsafe fn tile<const DTYPE: u8, const R: usize, const T: usize>(x: &[f32], w: Rows<'_>) -> [[f32; R]; T] {
-        // SAFETY: the caller vouches for the instructions.
-        unsafe { tile::run::<Self, DTYPE, R, T>(x, w) }
+    #[inline(always)]
+    unsafe fn store(weights: float32x4_t, to: *mut f32) {
+        // SAFETY: the caller vouches for the instructions and the room.
+        unsafe { vst1q_f32(to, weights) }
     }
+
+    compiled_for!("neon");
 }
 
 /// Four pairs of bf16, whose products are summed in f32.
@@ -97,6 +100,7 @@ impl Vector for NeonBf16 {
     const ROWS: [usize; MOST_TOKENS] = [4; MOST_TOKENS];
     const SPAN: usize = 2048;
     const PAIRS: bool = true;
+    const PANELS_FROM: usize = usize::MAX;
 
     fn available() -> bool {
         Neon::available() && is_aarch64_feature_detected!("bf16")
@@ -142,11 +146,13 @@ impl Vector for NeonBf16 {
         unsafe { totals(sums) }
     }
 
-    #[target_feature(enable = "neon,bf16")]
-    unsafe fn tile<const DTYPE: u8, const R: usize, const T: usize>(x: &[u16], w: Rows<'_>) -> [[f32; R]; T] {
-        // SAFETY: the caller vouches for the instructions.
-        unsafe { tile::run::<Self, DTYPE, R, T>(x, w) }
+    #[inline(always)]
+    unsafe fn store(weights: uint16x8_t, to: *mut u16) {
+        // SAFETY: the caller vouches for the instructions and the room.
+        unsafe { vst1q_u16(to, weights) }
     }
+
+    compiled_for!("neon,bf16");
 }
 
 /// Four f16 as f32.

@@ -1,11 +1,11 @@
 //! Activations in the order in which tiles read them: rows that lie a power of two apart would push each other out of the cache.
 
-use std::borrow::Cow;
 use std::ops::Range;
 
 use rayon::prelude::*;
 
 use crate::precision::{Precision, to_bf16};
+use crate::scratch::Scratch;
 use crate::tokens::Tokens;
 use crate::vector::{Value, Vector};
 use crate::weights::WeightDtype;
@@ -19,11 +19,19 @@ const PARALLEL_FROM: usize = 1 << 16;
 /// Activations `[tokens, columns]` as `[tiles, columns / WIDTH, PARTS, tokens of the tile, lanes]`, with zeros behind the last column. Only the
 /// last tile has fewer tokens than others.
 pub(crate) struct Packed<'a, V: Vector> {
-    values: Cow<'a, [V::Value]>,
+    values: Values<'a, V::Value>,
     pub(crate) tokens: usize,
     pub(crate) columns: usize,
     /// Of the weights that they are packed for.
     pub(crate) dtype: WeightDtype,
+}
+
+/// Where packed activations are.
+enum Values<'a, T> {
+    /// Where they were before.
+    InOrder(&'a [T]),
+    /// Here.
+    Packed(Scratch<T>),
 }
 
 impl<'a, V: Vector> Packed<'a, V> {
@@ -36,13 +44,13 @@ impl<'a, V: Vector> Packed<'a, V> {
         let in_order = padded == columns && precision == Precision::Exact && !splits;
         if let Some(values) = x.single().filter(|_| in_order).and_then(V::Value::same) {
             return Self {
-                values: Cow::Borrowed(values),
+                values: Values::InOrder(values),
                 tokens,
                 columns,
                 dtype,
             };
         }
-        let mut values = vec![bytemuck::Zeroable::zeroed(); tokens * padded];
+        let mut values = Scratch::new(tokens * padded);
         let pack = |(tile, to): (usize, &mut [V::Value])| match precision {
             Precision::Exact => pack::<V>(&x, tile, splits, V::Value::of, to),
             Precision::Fast => pack::<V>(&x, tile, splits, |x| V::Value::of(to_bf16(x)), to),
@@ -53,7 +61,7 @@ impl<'a, V: Vector> Packed<'a, V> {
             values.chunks_mut(V::TOKENS * padded).enumerate().for_each(pack);
         }
         Self {
-            values: Cow::Owned(values),
+            values: Values::Packed(values),
             tokens,
             columns,
             dtype,
@@ -66,7 +74,11 @@ impl<'a, V: Vector> Packed<'a, V> {
         let count = V::TOKENS.min(self.tokens - token);
         let tile = token * self.columns.next_multiple_of(V::WIDTH);
         let end = columns.end.next_multiple_of(V::WIDTH);
-        (&self.values[tile + columns.start * count..tile + end * count], count)
+        let values = match &self.values {
+            Values::InOrder(values) => values,
+            Values::Packed(values) => &**values,
+        };
+        (&values[tile + columns.start * count..tile + end * count], count)
     }
 }
 

@@ -6,8 +6,7 @@
 
 use half::{bf16, f16};
 
-use crate::tile::{self, Rows};
-use crate::vector::{MOST_TOKENS, Vector};
+use crate::vector::{MOST_TOKENS, Vector, compiled_for};
 use crate::weights::{BF16, F16};
 
 /// Arrays of four f32.
@@ -28,6 +27,7 @@ impl Vector for Portable {
     const ROWS: [usize; MOST_TOKENS] = [4, 3, 3, 3, 0, 0];
     const SPAN: usize = 1024;
     const PAIRS: bool = false;
+    const PANELS_FROM: usize = 12;
 
     fn available() -> bool {
         true
@@ -75,8 +75,11 @@ impl Vector for Portable {
         sums.map(|[a, b, c, d]| (a + b) + (c + d))
     }
 
-    unsafe fn tile<const DTYPE: u8, const R: usize, const T: usize>(x: &[f32], w: Rows<'_>) -> [[f32; R]; T] {
-        // SAFETY: no particular instructions are needed.
-        unsafe { tile::run::<Self, DTYPE, R, T>(x, w) }
+    #[inline(always)]
+    unsafe fn store(weights: Self::Factors, to: *mut f32) {
+        // SAFETY: the caller vouches for the room.
+        unsafe { to.cast::<Self::Factors>().write_unaligned(weights) }
     }
+
+    compiled_for!();
 }

@@ -9,10 +9,10 @@ use crate::vector::Vector;
 use crate::weights::dtype_size;
 
 /// Bytes that are fetched together.
-const LINE: usize = 64;
+pub(crate) const LINE: usize = 64;
 
 /// Bytes of the longest step of weights.
-const STEP: usize = 128;
+pub(crate) const STEP: usize = 128;
 
 /// The same columns of some weight rows.
 #[derive(Clone, Copy)]
@@ -98,21 +98,34 @@ pub(crate) unsafe fn run<V: Vector, const DTYPE: u8, const R: usize, const T: us
                 }
             }
         }
-        let mut totals = [[0.0; R]; T];
-        for first in (0..R * T).step_by(4) {
+        add_up::<V, R, T>(sums)
+    }
+}
+
+/// Every sum's lanes added up.
+///
+/// # Safety
+/// The machine must have the instructions of `V`.
+#[inline(always)]
+#[allow(clippy::inline_always)] // Into whoever names the instructions.
+pub(crate) unsafe fn add_up<V: Vector, const R: usize, const T: usize>(sums: [[V::Sums; R]; T]) -> [[f32; R]; T] {
+    let mut totals = [[0.0; R]; T];
+    for first in (0..R * T).step_by(4) {
+        // SAFETY: the caller vouches for the instructions.
+        let four = unsafe {
             let mut four = [V::zero(); 4];
             for (i, sums_of_one) in four.iter_mut().enumerate() {
                 if first + i < R * T {
                     *sums_of_one = sums[(first + i) / R][(first + i) % R];
                 }
             }
-            let four = V::totals(four);
-            for (i, total) in four.iter().enumerate() {
-                if first + i < R * T {
-                    totals[(first + i) / R][(first + i) % R] = *total;
-                }
+            V::totals(four)
+        };
+        for (i, total) in four.iter().enumerate() {
+            if first + i < R * T {
+                totals[(first + i) / R][(first + i) % R] = *total;
             }
         }
-        totals
     }
+    totals
 }

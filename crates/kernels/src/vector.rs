@@ -39,6 +39,8 @@ pub(crate) trait Vector: Copy + Send + Sync {
     const SPAN: usize;
     /// bf16 weights are multiplied as they are, and no others.
     const PAIRS: bool;
+    /// Tokens from which weights are worth a [`crate::panel`]; `usize::MAX` where it was never measured.
+    const PANELS_FROM: usize;
 
     /// Whether this machine has the instructions.
     fn available() -> bool;
@@ -66,12 +68,52 @@ pub(crate) trait Vector: Copy + Send + Sync {
     /// Each vector's lanes added up, in an order that does not depend on the other vectors.
     unsafe fn totals(sums: [Self::Sums; 4]) -> [f32; 4];
 
+    /// Writes weights to where [`Vector::activations`] reads the same.
+    unsafe fn store(weights: Self::Factors, to: *mut Self::Value);
+
     /// [`crate::tile::run`], compiled for these instructions.
     unsafe fn tile<const DTYPE: u8, const R: usize, const T: usize>(
         x: &[Self::Value],
         w: crate::tile::Rows<'_>,
     ) -> [[f32; R]; T];
+
+    /// [`crate::panel::fill`], compiled for these instructions.
+    unsafe fn fill_panel<const DTYPE: u8>(w: crate::tile::Rows<'_>, rows: usize, to: &mut [Self::Value]);
+
+    /// [`crate::panel::run`], compiled for these instructions.
+    unsafe fn tile_of_panel<const R: usize, const T: usize>(x: &[Self::Value], panel: &[Self::Value]) -> [[f32; R]; T];
 }
+
+/// The functions of a [`Vector`] that are compiled for its instructions, whose names the compiler knows.
+macro_rules! compiled_for {
+    ($($instructions:literal)?) => {
+        $(#[target_feature(enable = $instructions)])?
+        unsafe fn tile<const DTYPE: u8, const R: usize, const T: usize>(
+            x: &[Self::Value],
+            w: crate::tile::Rows<'_>,
+        ) -> [[f32; R]; T] {
+            // SAFETY: the caller vouches for the instructions.
+            unsafe { crate::tile::run::<Self, DTYPE, R, T>(x, w) }
+        }
+
+        $(#[target_feature(enable = $instructions)])?
+        unsafe fn fill_panel<const DTYPE: u8>(w: crate::tile::Rows<'_>, rows: usize, to: &mut [Self::Value]) {
+            // SAFETY: the caller vouches for the instructions.
+            unsafe { crate::panel::fill::<Self, DTYPE>(w, rows, to) }
+        }
+
+        $(#[target_feature(enable = $instructions)])?
+        unsafe fn tile_of_panel<const R: usize, const T: usize>(
+            x: &[Self::Value],
+            panel: &[Self::Value],
+        ) -> [[f32; R]; T] {
+            // SAFETY: the caller vouches for the instructions.
+            unsafe { crate::panel::run::<Self, R, T>(x, panel) }
+        }
+    };
+}
+
+pub(crate) use compiled_for;
 
 /// An activation as it is multiplied.
 pub(crate) trait Value: bytemuck::Pod + Send + Sync {

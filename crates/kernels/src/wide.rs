@@ -6,8 +6,7 @@
 use half::f16;
 
 use crate::activations::{Path, path};
-use crate::tile::{self, Rows};
-use crate::vector::{MOST_TOKENS, Vector};
+use crate::vector::{MOST_TOKENS, Vector, compiled_for};
 use crate::weights::{BF16, F16};
 
 const LANES: usize = 16;
@@ -34,6 +33,7 @@ impl Vector for Wide {
     const ROWS: [usize; MOST_TOKENS] = [4; MOST_TOKENS];
     const SPAN: usize = 1024;
     const PAIRS: bool = false;
+    const PANELS_FROM: usize = usize::MAX;
 
     fn available() -> bool {
         true
@@ -74,10 +74,12 @@ impl Vector for Wide {
         sums.map(total)
     }
 
-    unsafe fn tile<const DTYPE: u8, const R: usize, const T: usize>(x: &[f32], w: Rows<'_>) -> [[f32; R]; T] {
-        // SAFETY: no particular instructions are needed.
-        unsafe { tile::run::<Self, DTYPE, R, T>(x, w) }
+    unsafe fn store(weights: Self::Factors, to: *mut f32) {
+        // SAFETY: the caller vouches for the room.
+        unsafe { to.cast::<Self::Factors>().write_unaligned(weights) }
     }
+
+    compiled_for!();
 }
 
 /// Sixteen pairs of bf16, whose products are summed in f32.
@@ -96,6 +98,7 @@ impl Vector for WidePairs {
     const ROWS: [usize; MOST_TOKENS] = [4; MOST_TOKENS];
     const SPAN: usize = 2048;
     const PAIRS: bool = true;
+    const PANELS_FROM: usize = usize::MAX;
 
     fn available() -> bool {
         true
@@ -126,10 +129,12 @@ impl Vector for WidePairs {
         sums.map(total)
     }
 
-    unsafe fn tile<const DTYPE: u8, const R: usize, const T: usize>(x: &[u16], w: Rows<'_>) -> [[f32; R]; T] {
-        // SAFETY: no particular instructions are needed.
-        unsafe { tile::run::<Self, DTYPE, R, T>(x, w) }
+    unsafe fn store(weights: Self::Factors, to: *mut u16) {
+        // SAFETY: the caller vouches for the room.
+        unsafe { to.cast::<Self::Factors>().write_unaligned(weights) }
     }
+
+    compiled_for!();
 }
 
 /// A lane of VDPBF16PS.

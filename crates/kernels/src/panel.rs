@@ -1,0 +1,92 @@
+//! Weight rows for many tokens: widened once, and laid side by side.
+//!
+//! A panel has the values of `R` rows in the order in which a tile multiplies them, `[columns / WIDTH, PARTS, R, lanes]`, with zeros behind the
+//! last column. A tile reads it from its first byte to its last; the rows themselves lie a power of two apart, where they push each other out of
+//! the cache, and begin wherever the file has them. The products are those of [`crate::tile::run`], bit by bit.
+
+#![allow(unsafe_code)]
+
+use crate::tile::{Rows, STEP, add_up};
+use crate::vector::Vector;
+use crate::weights::dtype_size;
+
+/// Fills a panel with `rows` rows.
+///
+/// # Safety
+/// The machine must have the instructions of `V`.
+///
+/// # Panics
+/// If `w` does not hold what is read of it, or `to` has no room for it.
+#[inline(always)]
+#[allow(clippy::inline_always)] // Into whoever names the instructions.
+pub(crate) unsafe fn fill<V: Vector, const DTYPE: u8>(w: Rows<'_>, rows: usize, to: &mut [V::Value]) {
+    let size = const { dtype_size(DTYPE) };
+    let lanes = const { V::WIDTH / V::PARTS };
+    let whole = w.columns / V::WIDTH * V::WIDTH;
+    assert!(rows > 0 && w.bytes.len() >= (rows - 1) * w.stride + w.columns * size);
+    assert!(to.len() == w.columns.next_multiple_of(V::WIDTH) * rows);
+    // SAFETY: the caller vouches for the instructions. `column + WIDTH ≤ columns` in every round, so that a step of weights is there in each row,
+    // and room for one in the panel: the lengths were checked above. So it is for the last columns, whose weights are copied to where there
+    // is room for a step.
+    unsafe {
+        let (from, to) = (w.bytes.as_ptr(), to.as_mut_ptr());
+        for column in (0..whole).step_by(V::WIDTH) {
+            for r in 0..rows {
+                for part in 0..V::PARTS {
+                    let weights = V::weights::<DTYPE>(from.add(r * w.stride + column * size), part);
+                    V::store(weights, to.add(column * rows + (part * rows + r) * lanes));
+                }
+            }
+        }
+        if whole < w.columns {
+            for r in 0..rows {
+                // Zeros are zeros in every dtype.
+                let mut padded = [0u8; STEP];
+                let last = &w.bytes[r * w.stride..][whole * size..w.columns * size];
+                padded[..last.len()].copy_from_slice(last);
+                for part in 0..V::PARTS {
+                    let weights = V::weights::<DTYPE>(padded.as_ptr(), part);
+                    V::store(weights, to.add(whole * rows + (part * rows + r) * lanes));
+                }
+            }
+        }
+    }
+}
+
+/// [`crate::tile::run`] on a panel of `R` rows.
+///
+/// # Safety
+/// The machine must have the instructions of `V`.
+///
+/// # Panics
+/// If `x` and the panel do not have as many columns, in whole steps.
+#[inline(always)]
+// Indices that count up to constants are what becomes registers. Into whoever names the instructions, the loop must be inlined.
+#[allow(clippy::needless_range_loop, clippy::inline_always)]
+pub(crate) unsafe fn run<V: Vector, const R: usize, const T: usize>(
+    x: &[V::Value],
+    panel: &[V::Value],
+) -> [[f32; R]; T] {
+    let lanes = const { V::WIDTH / V::PARTS };
+    let columns = panel.len() / R;
+    assert!(columns.is_multiple_of(V::WIDTH) && panel.len() == columns * R && x.len() == columns * T);
+    // SAFETY: the caller vouches for the instructions. `column + lanes ≤ columns` in every round, for which there are weights of `R` rows and
+    // activations of `T` tokens: the lengths were checked above.
+    unsafe {
+        let mut sums = [[V::zero(); R]; T];
+        let (weights_from, activations_from) = (panel.as_ptr(), x.as_ptr());
+        for column in (0..columns).step_by(lanes) {
+            let mut weights = [V::activations(weights_from.add(column * R)); R];
+            for r in 1..R {
+                weights[r] = V::activations(weights_from.add(column * R + r * lanes));
+            }
+            for t in 0..T {
+                let activations = V::activations(activations_from.add(column * T + t * lanes));
+                for r in 0..R {
+                    sums[t][r] = V::multiply_add(activations, weights[r], sums[t][r]);
+                }
+            }
+        }
+        add_up::<V, R, T>(sums)
+    }
+}

@@ -1,0 +1,99 @@
+//! Memory that is used again: what the system hands out anew costs a page fault for every four kilobytes, each time.
+
+#![allow(unsafe_code)]
+
+use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
+use std::sync::{Mutex, PoisonError};
+
+use bytemuck::{Pod, Zeroable};
+
+/// A cache line, at whose first byte values begin, so that no vector lies in two.
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+struct Line([u8; 64]);
+
+// SAFETY: bytes, as many as the type is aligned to, so that there are none between them.
+unsafe impl Zeroable for Line {}
+// SAFETY: as above; any bytes are a line.
+unsafe impl Pod for Line {}
+
+/// Lines that are kept for whoever asks next, of all threads together: 64 MiB.
+const KEPT: usize = 1 << 20;
+
+static POOL: Mutex<Vec<Vec<Line>>> = Mutex::new(Vec::new());
+
+/// Values that begin with whatever was there before.
+pub(crate) struct Scratch<T> {
+    lines: Vec<Line>,
+    count: usize,
+    values: PhantomData<T>,
+}
+
+impl<T: Pod> Scratch<T> {
+    /// So many values.
+    pub(crate) fn new(count: usize) -> Self {
+        let needed = (count * size_of::<T>()).div_ceil(size_of::<Line>());
+        let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
+        let fits = (0..pool.len()).filter(|&at| pool[at].len() >= needed);
+        let smallest = fits.min_by_key(|&at| pool[at].len());
+        let lines = smallest.map(|at| pool.swap_remove(at));
+        drop(pool);
+        // Powers of two are asked for again, and next time there may be a few more tokens.
+        let lines = lines.unwrap_or_else(|| vec![Line([0; 64]); needed.next_power_of_two()]);
+        Self {
+            lines,
+            count,
+            values: PhantomData,
+        }
+    }
+}
+
+impl<T> Drop for Scratch<T> {
+    fn drop(&mut self) {
+        let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept: usize = pool.iter().map(Vec::len).sum();
+        if kept + self.lines.len() <= KEPT {
+            pool.push(std::mem::take(&mut self.lines));
+        }
+    }
+}
+
+impl<T: Pod> Deref for Scratch<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        &bytemuck::cast_slice(&self.lines)[..self.count]
+    }
+}
+
+impl<T: Pod> DerefMut for Scratch<T> {
+    fn deref_mut(&mut self) -> &mut [T] {
+        &mut bytemuck::cast_slice_mut(&mut self.lines)[..self.count]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Scratch;
+
+    #[test]
+    fn values_are_as_many_as_asked_for_and_aligned() {
+        for count in [0, 1, 7, 1000, 5000] {
+            let mut first = Scratch::<u16>::new(count);
+            let mut second = Scratch::<f32>::new(count);
+            assert_eq!((first.len(), second.len()), (count, count));
+            first.fill(3);
+            second.fill(5.0);
+            assert!(first.iter().all(|&value| value == 3));
+            assert!(second.as_ptr().addr().is_multiple_of(64));
+        }
+    }
+
+    #[test]
+    fn large_memory_is_given_back() {
+        drop(Scratch::<u8>::new(100 << 20));
+        let pool = super::POOL.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        assert!(pool.iter().map(Vec::len).sum::<usize>() <= super::KEPT);
+    }
+}
