@@ -119,6 +119,12 @@ fn panels<V: Vector, const DTYPE: u8>(x: &Packed<'_, V>, w: Weights<'_>, out: &m
             let mut ahead = Ahead::new(w, first + count, count, &columns, tiles);
             for token in (0..x.tokens).step_by(V::TOKENS) {
                 let (activations, tokens) = x.tile(token, columns.clone());
+                for next in token + V::TOKENS..x.tokens.min(token + 2 * V::TOKENS) {
+                    let outputs = &out.row(next)[first..first + count];
+                    for output in outputs.chunks(LINE / size_of::<f32>()) {
+                        V::prefetch::<1>(output.as_ptr().cast());
+                    }
+                }
                 for row in (0..count).step_by(most) {
                     ahead.fetch::<V>();
                     let rows = most.min(count - row);

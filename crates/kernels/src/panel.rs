@@ -70,23 +70,104 @@ pub(crate) unsafe fn run<V: Vector, const R: usize, const T: usize>(
     let lanes = const { V::WIDTH / V::PARTS };
     let columns = panel.len() / R;
     assert!(columns.is_multiple_of(V::WIDTH) && panel.len() == columns * R && x.len() == columns * T);
-    // SAFETY: the caller vouches for the instructions. `column + lanes ≤ columns` in every round, for which there are weights of `R` rows and
+    // SAFETY: the caller vouches for the instructions. `column + lanes ≤ columns` every time, for which there are weights of `R` rows and
     // activations of `T` tokens: the lengths were checked above.
     unsafe {
         let mut sums = [[V::zero(); R]; T];
         let (weights_from, activations_from) = (panel.as_ptr(), x.as_ptr());
-        for column in (0..columns).step_by(lanes) {
-            let mut weights = [V::activations(weights_from.add(column * R)); R];
-            for r in 1..R {
-                weights[r] = V::activations(weights_from.add(column * R + r * lanes));
-            }
-            for t in 0..T {
-                let activations = V::activations(activations_from.add(column * T + t * lanes));
-                for r in 0..R {
-                    sums[t][r] = V::multiply_add(activations, weights[r], sums[t][r]);
+        for first in (0..columns).step_by(V::WIDTH) {
+            // As many at a time as the compiler knows.
+            for part in 0..V::PARTS {
+                let column = first + part * lanes;
+                let mut weights = [V::activations(weights_from.add(column * R)); R];
+                for r in 1..R {
+                    weights[r] = V::activations(weights_from.add(column * R + r * lanes));
+                }
+                for t in 0..T {
+                    let activations = V::activations(activations_from.add(column * T + t * lanes));
+                    for r in 0..R {
+                        sums[t][r] = V::multiply_add(activations, weights[r], sums[t][r]);
+                    }
                 }
             }
         }
         add_up::<V, R, T>(sums)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::packed::Packed;
+    use crate::portable::Portable;
+    use crate::precision::Precision;
+    use crate::tests::{bits, pseudo_random, stored};
+    use crate::tile::Rows;
+    use crate::tokens::Tokens;
+    use crate::vector::Vector;
+    use crate::weights::{BF16, F16, F32, WeightDtype};
+    use crate::wide::{Wide, WidePairs};
+
+    const ROWS: usize = 2;
+    const TOKENS: usize = 3;
+
+    /// A tile of weights as they lie in the file, and of the same in a panel.
+    fn same<V: Vector, const DTYPE: u8>(dtype: WeightDtype, precision: Precision) {
+        if !V::available() {
+            return;
+        }
+        for columns in [1, 7, 16, 33, 100] {
+            let bytes = stored(&pseudo_random(ROWS * columns, 3), dtype);
+            let rows = Rows {
+                bytes: &bytes[1..],
+                stride: columns * dtype.size(),
+                columns,
+                ahead: 0,
+            };
+            let x = pseudo_random(TOKENS * columns, 5);
+            let x = Packed::<V>::new(Tokens::all(&x, columns), dtype, precision, false);
+            let (x, _) = x.tile(0, 0..columns);
+            let mut panel = vec![bytemuck::Zeroable::zeroed(); columns.next_multiple_of(V::WIDTH) * ROWS];
+            // SAFETY: the instructions are there.
+            let (expected, found) = unsafe {
+                V::fill_panel::<DTYPE>(rows, ROWS, &mut panel);
+                (
+                    V::tile::<DTYPE, ROWS, TOKENS>(x, rows),
+                    V::tile_of_panel::<ROWS, TOKENS>(x, &panel),
+                )
+            };
+            assert_eq!(
+                bits(found.as_flattened()),
+                bits(expected.as_flattened()),
+                "{columns} columns"
+            );
+        }
+    }
+
+    fn all<V: Vector>() {
+        same::<V, BF16>(WeightDtype::Bf16, Precision::Exact);
+        same::<V, F16>(WeightDtype::F16, Precision::Exact);
+        same::<V, F32>(WeightDtype::F32, Precision::Exact);
+    }
+
+    fn pairs<V: Vector>() {
+        same::<V, BF16>(WeightDtype::Bf16, Precision::Fast);
+    }
+
+    #[test]
+    fn products_are_those_of_rows() {
+        all::<Portable>();
+        all::<Wide>();
+        pairs::<WidePairs>();
+        #[cfg(target_arch = "x86_64")]
+        {
+            all::<crate::avx2::Avx2>();
+            all::<crate::avx512::Avx512>();
+            pairs::<crate::avx512::Avx512Bf16>();
+        }
+        #[cfg(target_arch = "aarch64")]
+        {
+            all::<crate::neon::Neon>();
+            pairs::<crate::neon::NeonBf16>();
+        }
     }
 }
