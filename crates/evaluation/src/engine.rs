@@ -1,5 +1,6 @@
 //! What evaluation needs of a model, whether it runs here or is served elsewhere.
 
+use secateur_model::layerwise::KeptWaves;
 use serde::{Deserialize, Serialize};
 
 /// Tokens of a context and of the continuation whose log-probability is asked for.
@@ -133,6 +134,9 @@ pub trait Engine {
     fn wants_large_calls(&self) -> bool {
         false
     }
+
+    /// Where an engine that goes layer by layer keeps what it is at; others have nothing to keep.
+    fn keep_waves(&mut self, _: Option<KeptWaves>) {}
 
     /// Log-probabilities of continuations. `progress` is called with the number of requests finished since the last call.
     ///

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use secateur_datasets::item::Message;
 use secateur_model::generate::GenerateOptions;
-use secateur_model::layerwise::Visits;
+use secateur_model::layerwise::{KeptWaves, Visits};
 use secateur_model::text::{TokenStream, Tokenizer};
 use secateur_model::{Model, ModelError};
 
@@ -96,6 +96,10 @@ impl Engine for LocalEngine {
 
     fn wants_large_calls(&self) -> bool {
         matches!(self.model.visits(), Visits::LayerByLayer { .. })
+    }
+
+    fn keep_waves(&mut self, waves: Option<KeptWaves>) {
+        self.model.keep_waves(waves);
     }
 
     fn score(&mut self, requests: &[ScoreRequest], progress: &mut dyn FnMut(usize)) -> Result<Vec<Score>, EngineError> {

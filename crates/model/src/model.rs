@@ -15,7 +15,7 @@ use crate::error::ModelError;
 use crate::families::{self, Family};
 use crate::kept_layers::KeptLayers;
 use crate::kept_states::KeptStates;
-use crate::layerwise::{LayerFiles, Resumed, Visits, memory_limits, memory_plan};
+use crate::layerwise::{KeptWaves, LayerFiles, Resumed, Visits, memory_limits, memory_plan};
 use crate::mask::{ExpertId, ExpertMask};
 use crate::matrix::reads_in_place;
 use crate::observe::MoeObserver;
@@ -85,6 +85,7 @@ pub struct Model {
     /// Of earlier comparisons with it.
     pub(crate) unpruned: KeptStates,
     pub(crate) kept_layers: KeptLayers,
+    pub(crate) kept_waves: Option<KeptWaves>,
 }
 
 impl std::fmt::Debug for dyn Family {
@@ -144,6 +145,7 @@ impl Model {
             visits,
             unpruned: KeptStates::default(),
             kept_layers: KeptLayers::default(),
+            kept_waves: None,
         })
     }
 
@@ -161,6 +163,7 @@ impl Model {
             visits: Visits::PassByPass,
             unpruned: KeptStates::default(),
             kept_layers: KeptLayers::default(),
+            kept_waves: None,
         }
     }
 
@@ -341,7 +344,7 @@ impl Model {
                 .forward(batch, None, &mut Watch::Observer(observer))
                 .map(drop);
         }
-        self.visit(wave, from, &mut Watch::Observer(observer)).map(drop)
+        self.visit(wave, from, &mut Watch::Observer(observer), None).map(drop)
     }
 
     /// Logits of every position of one sequence, `[tokens, vocabulary]`.

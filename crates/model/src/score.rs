@@ -14,7 +14,7 @@ use crate::blocks::router::host_f64;
 use crate::decoder::Watch;
 use crate::device::DeviceKind;
 use crate::error::ModelError;
-use crate::layerwise::Visits;
+use crate::layerwise::{KeptWave, Visits};
 use crate::model::Model;
 use crate::reading::{Reading, Target, rows_per_projection};
 use crate::score_there::summaries;
@@ -112,13 +112,16 @@ impl Model {
         let batches: Vec<Batch> = rows.iter().map(|rows| Batch::shared(rows)).collect();
         let mut rows = rows.into_iter();
         for wave in self.waves(&batches) {
-            let hidden = self.visit(wave, None, &mut Watch::Nobody)?;
+            let kept = self.kept_waves.as_ref().map(|waves| waves.of(self, wave));
+            let from = kept.as_ref().and_then(KeptWave::find);
+            let hidden = self.visit(wave, from, &mut Watch::Nobody, kept.as_ref())?;
             for ((batch, hidden), rows) in wave.iter().zip(&hidden).zip(&mut rows) {
                 for (request, score) in self.scores(reading, rows, batch.length, hidden)? {
                     scores[request] = score;
                 }
                 progress(reading.answered(rows));
             }
+            kept.inspect(KeptWave::done);
         }
         Ok(())
     }

@@ -6,15 +6,18 @@ mod fixtures;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use secateur_model::batch::Batch;
 use secateur_model::checkpoint::Checkpoint;
 use secateur_model::divergence::ContinuationDivergence;
-use secateur_model::layerwise::{Between, Visits};
+use secateur_model::layerwise::{Between, KeptWaves, Visits};
 use secateur_model::mask::{ExpertId, ExpertMask};
 use secateur_model::observe::{MoeObservation, MoeObserver};
 use secateur_model::{Device, DeviceKind, Model, ModelError, Precision};
+use sha2::{Digest, Sha256};
 
 const BY_LAYER: Visits = Visits::LayerByLayer { tokens: usize::MAX };
 
@@ -214,23 +217,24 @@ fn broken(checkpoint: &Path, tensor: &str, element: usize) -> tempfile::TempDir 
     copy
 }
 
+/// The last layer with experts, and a weight of one of them.
+fn last_expert(checkpoint: &Path) -> (usize, String) {
+    let whole = Checkpoint::open(checkpoint).unwrap();
+    let (_, spec, _) = secateur_model::model::inspect(&whole).unwrap();
+    let mut layers = spec.layers.iter().enumerate();
+    let (last, layer) = layers.rfind(|(_, layer)| layer.moe().is_some()).unwrap();
+    let name = whole.names().find(|name| {
+        let weight = whole.tensor(name).is_some_and(|tensor| tensor.dtype.is_weight());
+        weight && name.starts_with(&layer.prefix) && name.contains("expert")
+    });
+    (last, name.unwrap().to_owned())
+}
+
 #[test]
 fn a_weight_that_is_no_number_is_found_when_its_layer_is_read() {
     for checkpoint in fixtures::checkpoints() {
-        let whole = Checkpoint::open(&checkpoint).unwrap();
-        let (_, spec, _) = secateur_model::model::inspect(&whole).unwrap();
-        let (last, layer) = spec
-            .layers
-            .iter()
-            .enumerate()
-            .rfind(|(_, layer)| layer.moe().is_some())
-            .unwrap();
-        let name = whole.names().find(|name| {
-            let weight = whole.tensor(name).is_some_and(|tensor| tensor.dtype.is_weight());
-            weight && name.starts_with(&layer.prefix) && name.contains("expert")
-        });
-        let name = name.unwrap();
-        let copy = broken(&checkpoint, name, 7);
+        let (last, name) = last_expert(&checkpoint);
+        let copy = broken(&checkpoint, &name, 7);
         let opened = Checkpoint::open(copy.path()).unwrap();
         let told = format!("{name}` in ");
         let check = |error: ModelError| {
@@ -249,5 +253,87 @@ fn a_weight_that_is_no_number_is_found_when_its_layer_is_read() {
         check(fresh().expert_matrices(last, ExpertId(0)).unwrap_err());
         // And again: it has not been seen to be finite.
         check(model.logits(&[1, 2]).unwrap_err());
+    }
+}
+
+static WARNINGS: AtomicUsize = AtomicUsize::new(0);
+
+/// Files of waves.
+fn waves(folder: &Path) -> Vec<PathBuf> {
+    fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect()
+}
+
+#[test]
+fn log_likelihoods_go_on_where_they_were_left() {
+    for checkpoint in fixtures::checkpoints() {
+        let (last, name) = last_expert(&checkpoint);
+        let folder = tempfile::tempdir().unwrap();
+        let kept = |origin: &str| {
+            let warn = |_: &str| {
+                WARNINGS.fetch_add(1, Ordering::Relaxed);
+            };
+            KeptWaves::new(folder.path().join(".wave-x"), origin.into(), Duration::ZERO, warn)
+        };
+        let mut model = load(&checkpoint, BY_LAYER);
+        let pairs = pairs(model.vocabulary());
+        let score = |model: &Model| model.score(&requests(&pairs), &mut |_| {});
+        let whole = score(&model).unwrap();
+        if last == 0 {
+            continue;
+        }
+
+        // One that ends in the last layer with experts leaves a file; the next goes on there, and removes it.
+        let copy = broken(&checkpoint, &name, 7);
+        let leave = || {
+            let mut model = load(copy.path(), BY_LAYER);
+            model.keep_waves(Some(kept("a")));
+            score(&model).unwrap_err();
+            let [file] = <[PathBuf; 1]>::try_from(waves(folder.path())).unwrap();
+            file
+        };
+        leave();
+        model.keep_waves(Some(kept("a")));
+        assert_eq!(score(&model).unwrap(), whole, "{}", checkpoint.display());
+        assert!(waves(folder.path()).is_empty());
+
+        // It is read: other streams, with a name that fits them, are other answers.
+        let file = leave();
+        let zeros = vec![0; fs::read(&file).unwrap().len()];
+        fs::remove_file(&file).unwrap();
+        let (rest, _) = file.to_str().unwrap().rsplit_once('-').unwrap();
+        let digest: String = Sha256::digest(&zeros)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        fs::write(format!("{rest}-{digest}"), zeros).unwrap();
+        assert_ne!(score(&model).unwrap(), whole);
+
+        // Damaged, it is told and removed.
+        let file = leave();
+        let mut bytes = fs::read(&file).unwrap();
+        bytes[5] ^= 1;
+        fs::write(&file, bytes).unwrap();
+        let before = WARNINGS.load(Ordering::Relaxed);
+        assert_eq!(score(&model).unwrap(), whole);
+        assert_eq!(WARNINGS.load(Ordering::Relaxed), before + 1);
+        assert!(waves(folder.path()).is_empty());
+
+        // Of another origin or mask, it stays where it is.
+        let file = leave();
+        model.keep_waves(Some(kept("b")));
+        assert_eq!(score(&model).unwrap(), whole);
+        let moe = model.moe_layers()[0];
+        let kept_experts = (0..moe.top_k.max(moe.experts - 1)).map(ExpertId).collect();
+        let mask = ExpertMask {
+            kept: [(moe.layer, kept_experts)].into(),
+        };
+        model.keep_waves(Some(kept("a")));
+        if model.set_mask(Some(&mask)).is_ok() {
+            score(&model).unwrap();
+        }
+        assert_eq!(waves(folder.path()), [file]);
     }
 }

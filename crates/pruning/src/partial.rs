@@ -4,13 +4,13 @@
 //! files with their SHA-256 and is renamed into place behind them: whenever a process ends, the last whole state stays.
 
 use std::fs::{self, File};
-use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use secateur_model::Model;
 use secateur_model::batch::Batch;
-use secateur_model::layerwise::{Between, Resumed};
+use secateur_model::layerwise::{Between, Hashing, Resumed};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -129,7 +129,7 @@ impl<'a> Partial<'a> {
             let batches = waves.get(state.place.waves_done).copied().unwrap_or_default();
             let mut file = Hashing::new(BufReader::new(File::open(&path).map_err(at)?));
             wave = Some(model.resumed(batches, state.place.layers_done, &mut file).map_err(at)?);
-            if hex(&file.hash.finalize()) != kept.sha256 {
+            if file.sha256() != kept.sha256 {
                 return Err(at(io::Error::other("its checksum is another")));
             }
             self.files.push(path);
@@ -191,7 +191,7 @@ impl<'a> Partial<'a> {
             Some(between) => {
                 let file = format!("{}.bin", name("streams"));
                 let path = self.folder.join(&file);
-                let sha256 = write_streams(&path, between)?;
+                let sha256 = between.write(&path)?.map_err(io_error("write", &path))?;
                 files.push(path);
                 Some(Kept { file, sha256 })
             }
@@ -258,21 +258,6 @@ impl<'a> Partial<'a> {
     }
 }
 
-/// Writes the streams of a wave; returns their SHA-256.
-fn write_streams(path: &Path, between: &Between<'_>) -> Result<String, PruningError> {
-    let at = io_error("write", path);
-    let mut out = BufWriter::new(File::create(path).map_err(&at)?);
-    let mut hash = Sha256::new();
-    for stream in between.streams() {
-        let bytes = stream?;
-        hash.update(&bytes);
-        out.write_all(&bytes).map_err(&at)?;
-    }
-    let file = out.into_inner().map_err(|error| at(error.into_error()))?;
-    file.sync_all().map_err(&at)?;
-    Ok(hex(&hash.finalize()))
-}
-
 fn digest(state: &State) -> Result<String, String> {
     let text = serde_json::to_vec(state).map_err(|error| error.to_string())?;
     Ok(hex(&Sha256::digest(text)))
@@ -283,28 +268,5 @@ fn io_error(action: &'static str, file: &Path) -> impl Fn(io::Error) -> PruningE
         action,
         file: file.into(),
         source,
-    }
-}
-
-/// Hashes what is read.
-struct Hashing<R> {
-    inner: R,
-    hash: Sha256,
-}
-
-impl<R> Hashing<R> {
-    fn new(inner: R) -> Self {
-        Self {
-            inner,
-            hash: Sha256::new(),
-        }
-    }
-}
-
-impl<R: Read> Read for Hashing<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.inner.read(buffer)?;
-        self.hash.update(&buffer[..read]);
-        Ok(read)
     }
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use tempfile::NamedTempFile;
 
 use crate::error::Error;
-use crate::partial::PARTIAL;
+use crate::partial::{PARTIAL, WAVE};
 
 /// How temporary names start.
 pub const TEMPORARY: &str = ".tmp-";
@@ -92,8 +92,8 @@ pub fn place_over(temporary: NamedTempFile, path: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Removes temporary files that a day-old crash left behind, and answers of cells that nobody has gone on with for a month: a
-/// changed sweep asks for others. Trouble is ignored: they are only clutter.
+/// Removes temporary files that a day-old crash left behind, and what is kept of cells that nobody has gone on with for a month, or a week
+/// where it is large: a changed sweep asks for others. Trouble is ignored: they are only clutter.
 pub fn sweep_out(directory: &Path) {
     let Ok(entries) = fs::read_dir(directory) else {
         return;
@@ -103,6 +103,8 @@ pub fn sweep_out(directory: &Path) {
         let kept = match name.to_string_lossy() {
             name if name.starts_with(TEMPORARY) => Duration::from_hours(24),
             name if name.starts_with(PARTIAL) => Duration::from_hours(30 * 24),
+            // Gigabytes, and soon computed again.
+            name if name.starts_with(WAVE) => Duration::from_hours(7 * 24),
             _ => continue,
         };
         let age = entry
@@ -192,13 +194,19 @@ mod tests {
     #[test]
     fn fresh_temporary_files_stay() {
         let directory = tempfile::tempdir().unwrap();
-        let other = directory.path().join(".tmp-another-process");
-        fs::write(&other, b"x").unwrap();
-        sweep_out(directory.path());
-        assert!(other.exists());
-        let old = SystemTime::now() - Duration::from_hours(48);
-        File::open(&other).unwrap().set_modified(old).unwrap();
-        sweep_out(directory.path());
-        assert!(!other.exists());
+        for (name, hours) in [
+            (".tmp-another-process", 24),
+            (".wave-a-b-3-c", 7 * 24),
+            (".partial-a", 30 * 24),
+        ] {
+            let other = directory.path().join(name);
+            fs::write(&other, b"x").unwrap();
+            for (age, stays) in [(0, true), (hours - 1, true), (hours + 1, false)] {
+                let at = SystemTime::now() - Duration::from_hours(age);
+                File::open(&other).unwrap().set_modified(at).unwrap();
+                sweep_out(directory.path());
+                assert_eq!(other.exists(), stays, "{name}");
+            }
+        }
     }
 }

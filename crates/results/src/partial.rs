@@ -26,6 +26,9 @@ use crate::key::sha256;
 /// How names of such files start.
 pub const PARTIAL: &str = ".partial-";
 
+/// How names start of what a model larger than memory keeps of a cell between two layers; behind it is the evaluation.
+pub(crate) const WAVE: &str = ".wave-";
+
 /// Hexadecimal digits of a checksum.
 const DIGITS: usize = 64;
 

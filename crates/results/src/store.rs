@@ -7,6 +7,7 @@
 //!   records/‹key›.json      {"sha256", "answers", "record"}; written once, never edited
 //!   answers/‹key›.jsonl     every prompt and answer
 //!   answers/.partial-‹…›    answers of a running cell
+//!   answers/.wave-‹…›       tokens of a running cell between two layers
 //!   claims/‹…›              who is at work on what
 //!   failures/‹key›.json     why a cell has no record
 //!   rankings/‹model›/‹label›.json
@@ -33,7 +34,7 @@ use crate::atomic::{self, Placed};
 use crate::error::Error;
 use crate::key::{RecordKey, sha256};
 use crate::location::Location;
-use crate::partial::{PARTIAL, Partial};
+use crate::partial::{PARTIAL, Partial, WAVE};
 use crate::record::Record;
 use crate::shared;
 
@@ -277,6 +278,12 @@ impl Store {
         }
     }
 
+    /// How paths begin of what a model larger than memory keeps of an evaluation between two layers.
+    #[must_use]
+    pub fn wave_stem(&self, evaluation: &str) -> PathBuf {
+        self.directory.join(format!("answers/{WAVE}{evaluation}"))
+    }
+
     /// Removes the answers that were kept of evaluations which are `done`: a process that died after it had published a record, and
     /// before it removed them, left them. Trouble is ignored: they are only clutter.
     pub fn forget_partials(&self, done: impl Fn(&str) -> bool) {
@@ -285,12 +292,16 @@ impl Store {
             .flatten()
             .flatten()
         {
-            if entry
-                .file_name()
-                .to_str()
-                .and_then(|name| name.strip_prefix(PARTIAL))
-                .is_some_and(&done)
-            {
+            let name = entry.file_name();
+            let evaluation = name.to_str().and_then(|name| {
+                let wave = || {
+                    name.strip_prefix(WAVE)?
+                        .split_once('-')
+                        .map(|(evaluation, _)| evaluation)
+                };
+                name.strip_prefix(PARTIAL).or_else(wave)
+            });
+            if evaluation.is_some_and(&done) {
                 let _ = fs::remove_file(entry.path());
             }
         }

@@ -244,6 +244,20 @@ fn sha256(text: &str) -> String {
 }
 
 #[test]
+fn what_was_kept_of_finished_evaluations_is_removed() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(directory.path(), &sweep()).unwrap();
+    let answers = directory.path().join("answers");
+    for evaluation in ["a", "b"] {
+        let stem = store.wave_stem(evaluation).to_str().unwrap().to_owned();
+        fs::write(format!("{stem}-work-3-sum"), "").unwrap();
+        fs::write(answers.join(format!(".partial-{evaluation}")), "").unwrap();
+    }
+    store.forget_partials(|evaluation| evaluation == "a");
+    assert_eq!(names(&answers), [".partial-b", ".wave-b-work-3-sum"]);
+}
+
+#[test]
 fn numbers_that_are_none_and_wrong_keys_are_not_published() {
     let directory = tempfile::tempdir().unwrap();
     let store = Store::open(directory.path(), &sweep()).unwrap();

@@ -1,10 +1,14 @@
 //! The passes of a wave between two layers: all that is needed to go on there.
 
-use std::io::{self, Read};
+use std::fs::File;
+use std::io::{self, BufWriter, Read, Write};
+use std::path::Path;
 
 use burn::tensor::{Tensor, TensorData};
+use sha2::{Digest, Sha256};
 
 use crate::batch::Batch;
+use crate::checkpoint::digits;
 use crate::device::Precision;
 use crate::error::ModelError;
 use crate::model::Model;
@@ -29,6 +33,30 @@ impl Between<'_> {
             })?;
             Ok(data.as_bytes().to_vec())
         })
+    }
+
+    /// Writes the streams to a file and syncs it; their SHA-256, or what the disk said.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub fn write(&self, path: &Path) -> Result<io::Result<String>, ModelError> {
+        let mut hash = Sha256::new();
+        let mut out = match File::create(path) {
+            Ok(file) => BufWriter::new(file),
+            Err(error) => return Ok(Err(error)),
+        };
+        for stream in self.streams() {
+            let bytes = stream?;
+            hash.update(&bytes);
+            if let Err(error) = out.write_all(&bytes) {
+                return Ok(Err(error));
+            }
+        }
+        let synced = out
+            .into_inner()
+            .map_err(io::IntoInnerError::into_error)
+            .and_then(|file| file.sync_all());
+        Ok(synced.map(|()| digits(&hash.finalize())))
     }
 }
 
@@ -65,6 +93,36 @@ impl Model {
             ));
         }
         Ok(Resumed { layers_done, streams })
+    }
+}
+
+/// Hashes what is read.
+pub struct Hashing<R> {
+    inner: R,
+    hash: Sha256,
+}
+
+impl<R: Read> Hashing<R> {
+    /// Reads what `inner` has.
+    pub fn new(inner: R) -> Self {
+        Self {
+            inner,
+            hash: Sha256::new(),
+        }
+    }
+
+    /// Of all that was read, hexadecimal.
+    #[must_use]
+    pub fn sha256(self) -> String {
+        digits(&self.hash.finalize())
+    }
+}
+
+impl<R: Read> Read for Hashing<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.hash.update(&buffer[..read]);
+        Ok(read)
     }
 }
 

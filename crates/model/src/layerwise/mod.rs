@@ -8,6 +8,7 @@ mod ahead;
 mod between;
 mod both;
 mod files;
+mod kept_waves;
 mod limit;
 mod plan;
 
@@ -24,8 +25,10 @@ use crate::reading::LARGEST_PASS;
 use crate::spec::DecoderSpec;
 
 use ahead::ReadAhead;
-pub use between::{Between, Resumed};
+pub use between::{Between, Hashing, Resumed};
 pub(crate) use files::LayerFiles;
+pub(crate) use kept_waves::KeptWave;
+pub use kept_waves::KeptWaves;
 pub use limit::{Limit, Limits, memory_limits};
 pub(crate) use plan::Needs;
 pub use plan::{MemoryPlan, Visits};
@@ -48,6 +51,11 @@ impl Model {
     /// Chooses the order: results do not depend on it.
     pub fn set_visits(&mut self, visits: Visits) {
         self.visits = visits;
+    }
+
+    /// From now on, waves of log-likelihoods are kept between layers, or not.
+    pub fn keep_waves(&mut self, waves: Option<KeptWaves>) {
+        self.kept_waves = waves;
     }
 
     /// Neighbouring batches that go through the layers together: one, where the weights stay in memory.
@@ -77,12 +85,13 @@ impl Model {
     }
 
     /// Final-normed residual streams of the batches of a wave, as [`crate::decoder::Decoder::forward`] gives them one by one. The wave
-    /// goes on where it was left, if it was; an observer is told of it behind every layer.
+    /// goes on where it was left, if it was; an observer is told of it behind every layer, or it is kept there.
     pub(crate) fn visit(
         &self,
         wave: &[Batch],
         from: Option<Resumed>,
         watch: &mut Watch<'_>,
+        keep: Option<&KeptWave<'_>>,
     ) -> Result<Vec<Tensor<2>>, ModelError> {
         let decoder = &self.decoder;
         let layers = decoder.layers.len();
@@ -105,13 +114,15 @@ impl Model {
                 for (batch, stream) in wave.iter().zip(before) {
                     streams.push(decoder.layer(index, batch, stream, watch)?);
                 }
+                let between = Between {
+                    layers_done: index + 1,
+                    layers,
+                    streams: &streams,
+                };
                 if let Watch::Observer(observer) = watch {
-                    observer.between_layers(&Between {
-                        layers_done: index + 1,
-                        layers,
-                        streams: &streams,
-                    })?;
+                    observer.between_layers(&between)?;
                 }
+                keep.map_or(Ok(()), |keep| keep.keep(&between))?;
                 files.inspect(|files| files.release(index));
             }
             Ok(streams.into_iter().map(|stream| decoder.finish(stream)).collect())

@@ -36,7 +36,7 @@ type Warn<'a> = &'a mut dyn FnMut(String);
 const FOLDER: &str = "statistics";
 
 /// How often a pass of a model larger than memory is kept between layers.
-const KEPT_EVERY: Duration = Duration::from_mins(1);
+pub(super) const KEPT_EVERY: Duration = Duration::from_mins(1);
 
 /// What a pass is made of.
 pub struct Pass<'a> {

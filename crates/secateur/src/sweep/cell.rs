@@ -17,6 +17,7 @@ use secateur_evaluation::requests::PromptOptions;
 use secateur_evaluation::resume::AnsweredChunk;
 use secateur_evaluation::summary::Bootstrap;
 use secateur_metrics::regressions::Regressions;
+use secateur_model::layerwise::KeptWaves;
 use secateur_model::{Device, DeviceKind};
 use secateur_pruning::plan::mask_hash;
 use secateur_results::answers::AnswersWriter;
@@ -27,6 +28,7 @@ use secateur_results::store::{Answers, Found, RECORD_SCHEMA, Store};
 use serde::Serialize;
 use serde_json::json;
 
+use super::calibrate::KEPT_EVERY;
 use super::definition::Sweep;
 use super::keys::evaluation_key;
 use super::progress::Progress;
@@ -35,6 +37,7 @@ use super::scorers::Scorers;
 use super::subject::Subject;
 use super::tasks::LoadedTask;
 use crate::interrupt::interrupted;
+use crate::talk;
 
 /// What all cells of a run share.
 #[derive(Clone, Copy)]
@@ -138,7 +141,12 @@ impl Question<'_> {
         forget_peak_memory();
         let started = Instant::now();
         let inputs = self.inputs(setting);
-        let (partial, earlier) = setting.store.partial(&evaluation_key(&inputs))?;
+        let evaluation = evaluation_key(&inputs);
+        let (partial, earlier) = setting.store.partial(&evaluation)?;
+        let stem = setting.store.wave_stem(&evaluation);
+        engine.keep_waves(Some(KeptWaves::new(stem, evaluation, KEPT_EVERY, |text| {
+            talk::warning(text);
+        })));
         let answered: usize = earlier.iter().map(|chunk: &AnsweredChunk| chunk.answers.len()).sum();
         progress.begin(answered);
         let mut sink = Sink {
