@@ -51,13 +51,14 @@ class Setting:
 
 def run_secateur(options, precision):
     words = ["--precision", precision, "--threads", options.threads, "--repetitions", options.repetitions, "--json"]
+    words += ["--only", ",".join(options.only)]
     return json.loads(run([options.secateur, "bench", options.checkpoint, *words], options.threads).output)
 
 
 def look(setting, options):
     """Every part once: rates, what had no memory, and what failed or took too long."""
     rates, refused, failed = {}, {}, {}
-    for part in PARTS:
+    for part in options.only:
         try:
             found = setting.run(options.checkpoint, options.threads, 0, [part], options.patience)
         except Failed as failure:
@@ -185,6 +186,7 @@ def main():
     parser.add_argument("--precisions", type=words, default=["exact"], help="of secateur bench")
     parser.add_argument("--dtypes", type=words, default=list(DTYPES), help="that transformers computes in")
     parser.add_argument("--experts", type=words, default=["eager", "grouped_mm", "batched_mm"])
+    parser.add_argument("--only", type=words, default=PARTS, help="parts of what is measured")
     parser.add_argument("--attention", type=words, default=["sdpa", "eager"])
     parser.add_argument("--patience", type=float, default=900, help="seconds for the first look at a setting; slower ones are left out")
     parser.add_argument("--json", type=Path, help="keep the figures")
@@ -201,7 +203,8 @@ def main():
         once = without_hope(found)
         best = {key: setting for key, (_, setting) in found.items()}
         kept = rounds(options, {key: setting for key, setting in best.items() if key not in once})
-    all_rows = [row(kept, best, once, p, figure, theirs) for p in options.precisions for figure, _, theirs in RATES]
+    rates = [(figure, theirs) for figure, part, theirs in RATES if part in options.only]
+    all_rows = [row(kept, best, once, p, figure, theirs) for p in options.precisions for figure, theirs in rates]
     rows = [found for found in all_rows if found]
     memory = [found for precision in options.precisions for found in always(kept, best, precision)]
     show(rows, memory)

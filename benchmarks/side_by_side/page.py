@@ -58,6 +58,13 @@ def about(page):
     )
 
 
+def ratio(there):
+    """To one dtype's fastest setting."""
+    if there is None:
+        return "–"
+    return between(there["ratio"]) + (" \\*" if there["looked_at_once"] else "")
+
+
 def compare(page):
     checkpoint = page["checkpoint"]
     dtypes = list(dict.fromkeys(name for row in page["rows"] for name in row["against"]))
@@ -67,7 +74,8 @@ def compare(page):
         about(page),
         "",
         f"Tokens per second, medians of {page['rounds']} rounds in alternation (least – most); ratios are taken within a round, to the "
-        "fastest setting of transformers in each dtype and to the fastest of all.",
+        "fastest setting of transformers in each dtype and to the fastest of all. \\*: less than a third of the fastest at its only look, which all "
+        "rounds are divided by.",
         "",
     ]
     for precision in dict.fromkeys(row["precision"] for row in page["rows"]):
@@ -75,7 +83,7 @@ def compare(page):
         heads = ["figure", f"Secateur, `{precision}`", *(f"ratio, {name}" for name in dtypes), "transformers", "its setting"]
         body = []
         for row in rows:
-            ratios = [between(row["against"][name]["ratio"]) if name in row["against"] else "–" for name in dtypes]
+            ratios = [ratio(row["against"].get(name)) for name in dtypes]
             best = row["against"]["best"]
             words = FIGURES[row["figure"]]
             body.append([words, between(row["secateur"]), *ratios, between(best["transformers"]), best["setting"]])
@@ -87,10 +95,10 @@ def compare(page):
                 body.append([FIGURES[row["figure"]], between(row["secateur"]), there])
         lines += [*table(["", f"Secateur, `{precision}`", "transformers, its setting for prefill"], body), ""]
         lines += [f"The checkpoint's tensors are {checkpoint['weights_mb']:.0f} MiB.", ""]
-    refused = [one for one in page["settings"] if "failed" in one or one.get("refused")]
-    if refused:
-        names = "; ".join(f"{one['setting']}: {', '.join(one.get('refused', {})) or 'failed'}" for one in refused)
-        lines += [f"Settings of transformers that had no memory for a figure, or did not run: {names}.", ""]
+    missing = {one["setting"]: [*one["refused"], *one["failed"]] for one in page["settings"] if one["refused"] or one["failed"]}
+    if missing:
+        names = "; ".join(f"{setting}: {', '.join(what)}" for setting, what in missing.items())
+        lines += [f"Settings of transformers that had no memory for a figure or took too long for it: {names}.", ""]
     return lines
 
 
@@ -210,7 +218,9 @@ def single(page):
 
 def larger_than_memory(page):
     total, gb = page["checkpoint_bytes"], lambda value: f"{value / 1e9:.2f}"
-    ways = {f"{page['limit_bytes'] / 1e9:.0f} GB": page["limited"], "no limit": page["unlimited"]}
+    ways = {f"{page['limit_bytes'] / 1e9:.0f} GB": page["limited"]}
+    if "unlimited" in page:
+        ways["no limit"] = page["unlimited"]
     rows, parts = [], page["limited"]["phases"]
     for name in parts:
         both = [way["phases"][name] for way in ways.values()]
@@ -218,10 +228,11 @@ def larger_than_memory(page):
             rows.append([f"{name}: tokens per second", *(number(one["tokens_per_second"]) for one in both)])
         rows.append([f"{name}: seconds", *(number(one["seconds"]) for one in both)])
         rows.append([f"{name}: read, of the checkpoint", *(number(one["read_bytes"] / total) for one in both)])
-    both = [way["export"] for way in ways.values()]
-    rows.append(["export of a quarter of the experts: seconds", *(number(one["seconds"]) for one in both)])
-    rows.append(["export: read, of the checkpoint", *(number(one["read_bytes"] / total) for one in both)])
-    for part in ("sweep", "export"):
+    if "export" in page["limited"]:
+        both = [way["export"] for way in ways.values()]
+        rows.append(["export of a quarter of the experts: seconds", *(number(one["seconds"]) for one in both)])
+        rows.append(["export: read, of the checkpoint", *(number(one["read_bytes"] / total) for one in both)])
+    for part in (part for part in ("sweep", "export") if part in page["limited"]):
         if "cpu_seconds" in page["limited"][part]:
             rows.append([f"{part}: CPU seconds", *(number(way[part]["cpu_seconds"]) for way in ways.values())])
         both = [way[part]["memory"] for way in ways.values()]
@@ -229,15 +240,21 @@ def larger_than_memory(page):
         at_most = [gb(one["group_at_most_bytes"]) if "group_at_most_bytes" in one else "–" for one in both]
         rows.append([f"{part}: memory as the limit counts it, at most, GB", *at_most])
     plan = page["limited"]["planned"]["plan"]
+    depth = f", {page['layers']} layers" if page.get("layers", 16) != 16 else ""
+    equal = {
+        None: "It was not run without the limit: there is not the memory for it.",
+        True: "Answers and metrics of both ways are the same.",
+        False: "Answers and metrics of both ways are NOT the same.",
+    }[page.get("answers_equal")]
     planned = plan["anonymous_bytes"] + page["calibration_tokens"] * plan["waiting_token_bytes"]
     return [
         f"## Larger than memory: a checkpoint of {total / 1e9:.1f} GB under a limit of {page['limit_bytes'] / 1e9:.0f} GB",
         "",
         about(page | {"threads": page["machine"]["cores"]}),
         "",
-        f"OLMoE-1B-7B's shape, random weights, bf16. The limit: {page['limited']['limit']}. Calibration for REAP on {page['calibration_tokens']} tokens, "
+        f"OLMoE-1B-7B's shape{depth}, random weights, bf16. The limit: {page['limited']['limit']}. Calibration for REAP on {page['calibration_tokens']} tokens, "
         f"{page['items']} questions of four choices; sweep and export each begin with the file out of the page cache. The disk reads {page['disk_bytes_per_second'] / 1e9:.2f} GB/s in order. "
-        f"Answers and metrics of both ways are {'the same' if page['answers_equal'] else 'NOT the same'}. Said beforehand under the limit: layer by layer, up to "
+        f"{equal} Said beforehand under the limit: layer by layer, up to "
         f"{plan['tokens']} tokens at a time, {gb(plan['resident_file_bytes'])} GB of weights and at most {gb(planned)} GB besides.",
         "",
         *table(["", *ways], rows),

@@ -139,14 +139,14 @@ def write_shard(path, shapes, normals):
     return end
 
 
-def write_full(directory, seed=0):
-    """The large one; what is there already stays."""
-    folder = directory / "full"
+def write_full(directory, seed=0, layers=FULL["num_hidden_layers"]):
+    """The large one, of as many layers; what is there already stays."""
+    folder, sizes = directory / f"full-{layers}", FULL | {"num_hidden_layers": layers}
     if (folder / "config.json").exists():
         return folder
     folder.mkdir(parents=True, exist_ok=True)
     normals = Normals(seed)
-    every = list(shards(FULL))
+    every = list(shards(sizes))
     weight_map, total = {}, 0
     for number, shapes in enumerate(every, 1):
         name = f"model-{number:05}-of-{len(every):05}.safetensors"
@@ -155,7 +155,7 @@ def write_full(directory, seed=0):
         print(f"{name}: {total / 1e9:.1f} GB so far", flush=True)
     index = {"metadata": {"total_size": total}, "weight_map": weight_map}
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
-    config = {"architectures": ["OlmoeForCausalLM"], **config_of(FULL).to_dict()}
+    config = {"architectures": ["OlmoeForCausalLM"], **config_of(sizes).to_dict()}
     # The last one: without it the checkpoint is not whole.
     write_config(folder / "config.json", config, torch.bfloat16)
     return folder
