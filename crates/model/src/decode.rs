@@ -16,7 +16,7 @@ use crate::model::Model;
 use crate::spec::{BlockSpec, DecoderSpec};
 
 /// Most sequences decoded side by side.
-const ROWS: usize = 64;
+pub(crate) const ROWS: usize = 64;
 
 /// What keys and values of all rows may take, in bytes.
 const KEY_VALUE_BYTES: usize = 1 << 30;

@@ -148,7 +148,7 @@ impl Device {
     }
 
     /// The same device, binding at most so many bytes of weights at once where the adapter would allow more; a row of a matrix is never
-    /// divided. Says something on wgpu alone.
+    /// divided, and blocks whose states would take more compute on the host. Says something on wgpu alone.
     #[must_use]
     pub fn with_binding_limit(self, bytes: usize) -> Self {
         Self {

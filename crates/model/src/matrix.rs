@@ -253,8 +253,8 @@ impl Matrix {
     }
 }
 
-/// Whether products are taken by an adapter's kernels. Not where gradients are wanted: they have none.
-fn on_adapter(device: &Device) -> bool {
+/// Whether an adapter's kernels compute. Not where gradients are wanted: they have none.
+pub(crate) fn on_adapter(device: &Device) -> bool {
     cfg!(feature = "wgpu") && device.kind() == DeviceKind::Wgpu && !device.burn().is_autodiff()
 }
 

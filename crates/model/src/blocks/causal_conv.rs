@@ -4,7 +4,11 @@ use rayon::prelude::*;
 
 use super::recurrent::{Real, Rows, host_weight, widen};
 use super::timeline::{Run, Start, Timeline};
+#[cfg(feature = "wgpu")]
+use crate::device::Device;
 use crate::error::ModelError;
+#[cfg(feature = "wgpu")]
+use crate::gpu::DeviceConv;
 use crate::weights::WeightSource;
 
 /// `y_t[c] = b[c] + Σ_j w[c, j] · x_(t-K+1+j)[c]`, inputs before the document's first being 0.
@@ -37,6 +41,13 @@ impl CausalConv {
             channels,
             kernel,
         })
+    }
+
+    /// The same on an adapter; with `silu` the activation follows.
+    #[cfg(feature = "wgpu")]
+    pub(crate) fn there(&self, silu: bool, device: &Device) -> DeviceConv {
+        let shape = [self.channels, self.kernel];
+        DeviceConv::new(&self.weight, self.bias.as_deref(), shape, silu, device)
     }
 
     /// `[cells, channels]` → `[cells, channels]`, 0 at padding. The state keeps the last `kernel` inputs of each row.

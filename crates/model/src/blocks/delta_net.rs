@@ -9,6 +9,9 @@
 //! o_t = Sᵀ q_t
 //! ```
 
+#[cfg(feature = "wgpu")]
+use std::sync::{Arc, OnceLock};
+
 use burn::tensor::Tensor;
 use rayon::prelude::*;
 
@@ -20,6 +23,10 @@ use super::recurrent::{
 use super::timeline::Timeline;
 use crate::device::{Device, Precision};
 use crate::error::ModelError;
+#[cfg(feature = "wgpu")]
+use crate::gpu::DeviceDeltaNet;
+#[cfg(feature = "wgpu")]
+use crate::matrix::on_adapter;
 use crate::spec::{DeltaNetLayout, DeltaNetSpec};
 use crate::weights::WeightSource;
 
@@ -38,6 +45,9 @@ pub struct DeltaNet {
     /// `[value_dim]`.
     norm: Vec<f32>,
     output: Linear,
+    /// What an adapter needs, from its first use on; `None` where it cannot bind the states.
+    #[cfg(feature = "wgpu")]
+    there: Arc<OnceLock<Option<DeviceDeltaNet>>>,
 }
 
 /// Host values of a forward pass, `[cells, ..]` each.
@@ -77,6 +87,8 @@ impl DeltaNet {
             a_log: host_weight(weights, &named("A_log"), spec.value_heads)?,
             norm: host_weight(weights, &named("norm.weight"), spec.value_dim)?,
             output: Linear::new(weights, &named("out_proj"), [hidden, spec.values()], false)?,
+            #[cfg(feature = "wgpu")]
+            there: Arc::default(),
             spec: spec.clone(),
         })
     }
@@ -92,35 +104,54 @@ impl DeltaNet {
         state: Option<&mut RecurrentState>,
         device: &Device,
     ) -> Result<Tensor<2>, ModelError> {
+        let projected: Vec<Tensor<2>> = self.inputs.iter().map(|input| input.apply(x.clone())).collect();
+        #[cfg(feature = "wgpu")]
+        if let Some(there) = self.there(device)
+            && there.has_room(timeline, state.is_some())
+        {
+            return Ok(self.output.apply(there.mix(&projected, timeline, state, device)?));
+        }
         let mut fresh = RecurrentState::default();
         let state = state.unwrap_or(&mut fresh);
         let shape = [timeline.cells(), self.spec.values()];
         let mixed = match device.precision() {
-            Precision::F32 | Precision::Fast => write(self.mix::<f32>(x, timeline, state)?, shape, device),
-            Precision::F64 => write(self.mix::<f64>(x, timeline, state)?, shape, device),
+            Precision::F32 | Precision::Fast => write(self.mix::<f32>(projected, timeline, state)?, shape, device),
+            Precision::F64 => write(self.mix::<f64>(projected, timeline, state)?, shape, device),
         };
         Ok(self.output.apply(mixed))
+    }
+
+    #[cfg(feature = "wgpu")]
+    fn there(&self, device: &Device) -> Option<&DeviceDeltaNet> {
+        if !on_adapter(device) {
+            return None;
+        }
+        let there = self.there.get_or_init(|| {
+            let (conv, per_head) = (self.conv.there(true, device), [&self.dt_bias[..], &self.a_log]);
+            DeviceDeltaNet::new(&self.spec, conv, per_head, &self.norm, LENGTH_EPSILON, device)
+        });
+        there.as_ref()
     }
 
     /// Everything before the output projection, `[cells, value_heads * value_dim]`.
     fn mix<R: Real>(
         &self,
-        x: &Tensor<2>,
+        projected: Vec<Tensor<2>>,
         timeline: &Timeline,
         state: &mut RecurrentState,
     ) -> Result<Vec<R>, ModelError> {
-        let mut inputs = self.project::<R>(x)?;
+        let mut inputs = self.on_host::<R>(projected)?;
         inputs.qkv = self.conv.apply(&inputs.qkv, timeline, &mut state.conv);
         self.activate(&mut inputs.qkv);
         let scanned = self.scan(&inputs, timeline, state);
         Ok(self.norm_gated(&inputs.z, &scanned, timeline))
     }
 
-    fn project<R: Real>(&self, x: &Tensor<2>) -> Result<Inputs<R>, ModelError> {
-        let mut projected = self
-            .inputs
-            .iter()
-            .map(|input| read::<R, 2>(input.apply(x.clone()), "DeltaNet"))
+    /// What the projections say, on the host.
+    fn on_host<R: Real>(&self, projected: Vec<Tensor<2>>) -> Result<Inputs<R>, ModelError> {
+        let mut projected = projected
+            .into_iter()
+            .map(|projected| read::<R, 2>(projected, "DeltaNet"))
             .collect::<Result<Vec<_>, _>>()?;
         let mut next = || projected.remove(0);
         Ok(match self.spec.layout {

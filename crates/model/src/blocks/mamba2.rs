@@ -11,6 +11,9 @@
 //! Δ is not clamped: the fused kernels that the models were trained and are served with do not either (transformers raises it to
 //! `time_step_min` in prefill only).
 
+#[cfg(feature = "wgpu")]
+use std::sync::{Arc, OnceLock};
+
 use burn::tensor::Tensor;
 use rayon::prelude::*;
 
@@ -20,6 +23,10 @@ use super::recurrent::{Real, RecurrentState, host_weight, inverse_rms, read, sil
 use super::timeline::Timeline;
 use crate::device::{Device, Precision};
 use crate::error::ModelError;
+#[cfg(feature = "wgpu")]
+use crate::gpu::DeviceMamba2;
+#[cfg(feature = "wgpu")]
+use crate::matrix::on_adapter;
 use crate::spec::Mamba2Spec;
 use crate::weights::WeightSource;
 
@@ -36,6 +43,9 @@ pub struct Mamba2 {
     /// `[heads * head_dim]`.
     norm: Vec<f32>,
     output: Linear,
+    /// What an adapter needs, from its first use on; `None` where it cannot bind the states.
+    #[cfg(feature = "wgpu")]
+    there: Arc<OnceLock<Option<DeviceMamba2>>>,
 }
 
 /// Host values of a forward pass, `[cells, ..]` each.
@@ -63,6 +73,8 @@ impl Mamba2 {
             skip: per_head("D")?,
             norm: host_weight(weights, &named("norm.weight"), spec.inner())?,
             output: Linear::new(weights, &named("out_proj"), [hidden, spec.inner()], spec.bias)?,
+            #[cfg(feature = "wgpu")]
+            there: Arc::default(),
             spec: spec.clone(),
         })
     }
@@ -78,15 +90,33 @@ impl Mamba2 {
         state: Option<&mut RecurrentState>,
         device: &Device,
     ) -> Result<Tensor<2>, ModelError> {
+        let projected = self.input.apply(x);
+        #[cfg(feature = "wgpu")]
+        if let Some(there) = self.there(device)
+            && there.has_room(timeline, state.is_some())
+        {
+            return Ok(self.output.apply(there.mix(projected, timeline, state, device)));
+        }
         let mut fresh = RecurrentState::default();
         let state = state.unwrap_or(&mut fresh);
-        let projected = self.input.apply(x);
         let shape = [timeline.cells(), self.spec.inner()];
         let mixed = match device.precision() {
             Precision::F32 | Precision::Fast => write(self.mix::<f32>(projected, timeline, state)?, shape, device),
             Precision::F64 => write(self.mix::<f64>(projected, timeline, state)?, shape, device),
         };
         Ok(self.output.apply(mixed))
+    }
+
+    #[cfg(feature = "wgpu")]
+    fn there(&self, device: &Device) -> Option<&DeviceMamba2> {
+        if !on_adapter(device) {
+            return None;
+        }
+        let there = self.there.get_or_init(|| {
+            let per_head = [&self.dt_bias[..], &self.a_log, &self.skip];
+            DeviceMamba2::new(&self.spec, self.conv.there(true, device), per_head, &self.norm, device)
+        });
+        there.as_ref()
     }
 
     /// Everything between the projections, `[cells, heads * head_dim]`.

@@ -3,6 +3,7 @@
 
 use burn::tensor::{Tensor, TensorData};
 
+use super::experts::indices;
 use super::mixer::Mixer;
 use super::recurrent::{RecurrentState, read};
 use super::timeline::Timeline;
@@ -191,7 +192,7 @@ fn rows_go_on_from_their_own_state_after_others_have_left() {
         let mut state = RecurrentState::default();
         let prompts: [&[u32]; 3] = [&LONG[..6], &[7, 8], &SHORT[..2]];
         run(&mixer, &Batch::left_padded(&prompts), &[], Some(&mut state));
-        state.select(&[2, 0]);
+        state.select(&[2, 0], &indices(&[2, 0], &open()));
         let step = Batch::step(vec![SHORT[2], LONG[6]], vec![2, 6]);
         let found = run(&mixer, &step, &[Some(0), Some(0)], Some(&mut state));
         let last = |ids: &[u32]| {

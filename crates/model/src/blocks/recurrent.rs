@@ -1,11 +1,12 @@
 //! What the blocks with a state share: arithmetic on the host in the device's precision, and the state between calls.
 //!
-//! Recurrences over tokens run on the host, as the plain sequential recurrence: a device would need a kernel per token. Products with
-//! weight matrices stay on the device. Gradients do not flow through.
+//! Recurrences over tokens run as the plain sequential recurrence: on an adapter by its kernels (`gpu`), which leave the state there, and on all
+//! other devices on the host, where products with weight matrices alone stay on the device. On the host they run as well where gradients are
+//! wanted, which do not flow through, and where an adapter cannot bind the states of as many sequences as are decoded together.
 
 use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub};
 
-use burn::tensor::{Element, Tensor, TensorData};
+use burn::tensor::{Element, Int, Tensor, TensorData};
 
 use crate::device::{Device, count_read};
 use crate::error::ModelError;
@@ -142,12 +143,15 @@ pub struct RecurrentState {
     pub(crate) recurrent: Rows,
 }
 
-/// The same number of values for each row of a batch, in the precision of arithmetic: one of the lists is empty.
+/// The same number of values for each row of a batch, in the precision of arithmetic: one of the lists, or both where they are on an adapter, are
+/// empty.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Rows {
     per_row: usize,
     single: Vec<f32>,
     double: Vec<f64>,
+    /// `[rows, per_row]` on an adapter.
+    there: Option<Box<Tensor<2>>>,
 }
 
 impl Rows {
@@ -159,22 +163,54 @@ impl Rows {
         values
     }
 
-    fn select(&mut self, rows: &[usize]) {
+    /// What an adapter remembers, `[rows, per_row]`, zero where nothing was written yet. It is taken out, for [`Rows::keep`] to put the next in.
+    #[cfg(feature = "wgpu")]
+    pub(crate) fn take(&mut self, shape: [usize; 2], device: &Device) -> Tensor<2> {
+        self.per_row = shape[1];
+        match self.there.take() {
+            Some(there) => *there,
+            None => Tensor::zeros(shape, device.options()),
+        }
+    }
+
+    /// What an adapter is to remember.
+    #[cfg(feature = "wgpu")]
+    pub(crate) fn keep(&mut self, there: Tensor<2>) {
+        self.there = Some(Box::new(there));
+    }
+
+    fn select(&mut self, rows: &[usize], on_device: &Tensor<1, Int>) {
         fn pick<T: Copy>(values: &[T], per_row: usize, rows: &[usize]) -> Vec<T> {
             let row = |row: &usize| values.get(row * per_row..(row + 1) * per_row).unwrap_or_default();
             rows.iter().flat_map(row).copied().collect()
         }
         self.single = pick(&self.single, self.per_row, rows);
         self.double = pick(&self.double, self.per_row, rows);
+        if let Some(there) = &mut self.there {
+            **there = there.clone().select(0, on_device.clone());
+        }
     }
 
     /// The rows of `other` below these.
     fn append(&mut self, other: Self) {
         self.single.extend(other.single);
         self.double.extend(other.double);
+        // A block's states are all on the host or all on an adapter.
+        let parts: Vec<Tensor<2>> = self
+            .there
+            .take()
+            .into_iter()
+            .chain(other.there)
+            .map(|there| *there)
+            .collect();
+        self.there = (!parts.is_empty()).then(|| Box::new(Tensor::cat(parts, 0)));
     }
 
+    /// Nothing if the device fails.
     fn row(&self, row: usize) -> Vec<f64> {
+        if let Some(there) = &self.there {
+            return read((**there).clone().narrow(0, row, 1), "state").unwrap_or_default();
+        }
         let range = row * self.per_row..(row + 1) * self.per_row;
         match self.double.get(range.clone()) {
             Some(values) if !self.double.is_empty() => values.to_vec(),
@@ -187,10 +223,10 @@ impl Rows {
 }
 
 impl RecurrentState {
-    /// Keeps only the given rows of the batch, in that order.
-    pub fn select(&mut self, rows: &[usize]) {
-        self.conv.select(rows);
-        self.recurrent.select(rows);
+    /// Keeps only the given rows of the batch, in that order; `on_device` holds the same rows.
+    pub fn select(&mut self, rows: &[usize], on_device: &Tensor<1, Int>) {
+        self.conv.select(rows, on_device);
+        self.recurrent.select(rows, on_device);
     }
 
     /// The rows of `other`, a state of the same block, below these.
@@ -219,7 +255,10 @@ impl RecurrentState {
 
 #[cfg(test)]
 mod tests {
-    use super::{RecurrentState, sigmoid, silu, softplus};
+    use super::{RecurrentState, Rows, sigmoid, silu, softplus, write};
+    use crate::blocks::experts::indices;
+    use crate::device::{Device, DeviceKind, Precision};
+    use crate::error::ModelError;
 
     #[test]
     fn activations_at_points_one_knows() {
@@ -229,13 +268,31 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_kept_and_laid_out_as_the_reference_does() {
+    fn rows_on_a_device_are_kept_and_put_below_each_other() -> Result<(), ModelError> {
+        let device = Device::open(DeviceKind::Cpu, Precision::F64)?;
+        let rows = |values: &[f64]| Rows {
+            per_row: 2,
+            there: Some(Box::new(write(values.to_vec(), [values.len() / 2, 2], &device))),
+            ..Rows::default()
+        };
+        let mut first = rows(&[1., 2., 3., 4., 5., 6.]);
+        first.select(&[2, 0], &indices(&[2, 0], &device));
+        first.append(rows(&[7., 8.]));
+        let found: Vec<f64> = (0..3).flat_map(|row| first.row(row)).collect();
+        assert_eq!(found, [5., 6., 1., 2., 7., 8.]);
+        Ok(())
+    }
+
+    #[test]
+    fn rows_are_kept_and_laid_out_as_the_reference_does() -> Result<(), ModelError> {
+        let device = Device::open(DeviceKind::Cpu, Precision::F64)?;
         let mut state = RecurrentState::default();
         let values = state.conv.values::<f64>(2, 6);
         values.copy_from_slice(&[0., 1., 2., 10., 11., 12., 5., 5., 5., 6., 6., 6.]);
         state.recurrent.values::<f64>(2, 0);
         assert_eq!(state.conv_inputs(0, 2), [0., 10., 1., 11., 2., 12.]);
-        state.select(&[1]);
+        state.select(&[1], &indices(&[1], &device));
         assert_eq!(state.conv_inputs(0, 2), [5., 6., 5., 6., 5., 6.]);
+        Ok(())
     }
 }

@@ -2,6 +2,9 @@
 //!
 //! Source: `Lfm2MoeShortConv` in transformers 5.23; <https://arxiv.org/abs/2511.23404>.
 
+#[cfg(feature = "wgpu")]
+use std::sync::{Arc, OnceLock};
+
 use burn::tensor::Tensor;
 
 use super::causal_conv::CausalConv;
@@ -10,6 +13,10 @@ use super::recurrent::{Real, RecurrentState, read, write};
 use super::timeline::Timeline;
 use crate::device::{Device, Precision};
 use crate::error::ModelError;
+#[cfg(feature = "wgpu")]
+use crate::gpu::DeviceConv;
+#[cfg(feature = "wgpu")]
+use crate::matrix::on_adapter;
 use crate::spec::ShortConvSpec;
 use crate::weights::WeightSource;
 
@@ -19,6 +26,9 @@ pub struct ShortConv {
     input: Linear,
     conv: CausalConv,
     output: Linear,
+    /// The convolution on an adapter, from its first use on.
+    #[cfg(feature = "wgpu")]
+    there: Arc<OnceLock<DeviceConv>>,
 }
 
 impl ShortConv {
@@ -37,6 +47,8 @@ impl ShortConv {
             input: Linear::new(weights, &named("in_proj"), [3 * hidden, hidden], spec.bias)?,
             conv: CausalConv::new(weights, &named("conv"), [hidden, spec.kernel], spec.bias)?,
             output: Linear::new(weights, &named("out_proj"), [hidden, hidden], spec.bias)?,
+            #[cfg(feature = "wgpu")]
+            there: Arc::default(),
         })
     }
 
@@ -51,8 +63,6 @@ impl ShortConv {
         state: Option<&mut RecurrentState>,
         device: &Device,
     ) -> Result<Tensor<2>, ModelError> {
-        let mut fresh = RecurrentState::default();
-        let state = state.unwrap_or(&mut fresh);
         let hidden = x.dims()[1];
         let mut parts = self.input.apply(x).chunk(3, 1).into_iter();
         let (Some(gate_in), Some(gate_out), Some(x)) = (parts.next(), parts.next(), parts.next()) else {
@@ -62,6 +72,14 @@ impl ShortConv {
             });
         };
         let inputs = gate_in * x;
+        #[cfg(feature = "wgpu")]
+        if on_adapter(device) {
+            let there = self.there.get_or_init(|| self.conv.there(false, device));
+            let mixed = there.run(inputs, timeline, state, device);
+            return Ok(self.output.apply(gate_out * mixed));
+        }
+        let mut fresh = RecurrentState::default();
+        let state = state.unwrap_or(&mut fresh);
         let shape = [timeline.cells(), hidden];
         let mixed = match device.precision() {
             Precision::F32 | Precision::Fast => write(self.convolved::<f32>(inputs, timeline, state)?, shape, device),

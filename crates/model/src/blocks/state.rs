@@ -58,7 +58,7 @@ impl LayerState {
         match self {
             Self::Stateless => {}
             Self::KeyValue(cache) => cache.select(on_device, skipped),
-            Self::Recurrent(state) => state.select(rows),
+            Self::Recurrent(state) => state.select(rows, on_device),
         }
     }
 

@@ -1,14 +1,22 @@
 //! Which token follows which: what a block with a state needs to know of padding and documents.
 
+#[cfg(feature = "wgpu")]
+use std::sync::OnceLock;
+
 use crate::batch::Batch;
+#[cfg(feature = "wgpu")]
+use crate::gpu::{Adapter, DeviceSteps};
 
 /// The tokens of a batch as runs of consecutive tokens of one document, padding left out wherever it stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Timeline {
     /// Tokens per row, padding included.
     length: usize,
     /// Per row, its runs in order.
     rows: Vec<Vec<Run>>,
+    /// The same on an adapter, made when it is first asked for.
+    #[cfg(feature = "wgpu")]
+    there: OnceLock<DeviceSteps>,
 }
 
 /// Tokens of one document in one row.
@@ -20,7 +28,7 @@ pub(crate) struct Run {
     pub(crate) start: Start,
     document: u32,
     /// A run other than the next goes on from its end.
-    branches: bool,
+    pub(crate) branches: bool,
 }
 
 /// The state before a run's first token.
@@ -43,6 +51,8 @@ impl Timeline {
             rows: (0..batch.batch)
                 .map(|row| runs(batch, row, last.get(row).copied().flatten()))
                 .collect(),
+            #[cfg(feature = "wgpu")]
+            there: OnceLock::new(),
         }
     }
 
@@ -66,6 +76,12 @@ impl Timeline {
     /// Runs of a row.
     pub(crate) fn row(&self, row: usize) -> &[Run] {
         &self.rows[row]
+    }
+
+    /// The same for an adapter's kernels.
+    #[cfg(feature = "wgpu")]
+    pub(crate) fn there(&self, adapter: &Adapter) -> &DeviceSteps {
+        self.there.get_or_init(|| DeviceSteps::new(self, adapter))
     }
 
     /// Goes through a row's tokens in order. `step` is given each token's cell and the state before it, of the token that it follows, and

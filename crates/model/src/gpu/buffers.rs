@@ -4,10 +4,12 @@ use std::sync::OnceLock;
 
 use burn::tensor::{DType, Int, Shape, Tensor};
 use burn_cubecl::cubecl::client::Client;
+use burn_cubecl::cubecl::prelude::CubeCount;
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
 use burn_cubecl::{CubeBackend, CubeDevice};
 
+use crate::blocks::recurrent::write;
 use crate::device::Device;
 
 /// Where kernels run.
@@ -57,6 +59,30 @@ impl Adapter {
         let shape = Shape::from([bytes.len() / 4]);
         CubeTensor::new_contiguous(client, self.device.clone(), shape, handle, DType::U32)
     }
+}
+
+/// Units of a cube where each unit is on its own.
+pub(crate) const UNITS: u32 = 64;
+
+/// Most cubes in one direction that every adapter takes.
+const ACROSS: u32 = 65_535;
+
+/// So many cubes at least, for kernels that count them in order.
+pub(crate) fn cubes(count: usize) -> CubeCount {
+    let count = count.max(1) as u32;
+    let across = count.min(ACROSS);
+    CubeCount::Static(across, count.div_ceil(across), 1)
+}
+
+/// Cubes of [`UNITS`] with at least so many units.
+pub(crate) fn cubes_of_units(count: usize) -> CubeCount {
+    cubes(count.div_ceil(UNITS as usize))
+}
+
+/// Values of the host as a buffer.
+pub(crate) fn uploaded(values: Vec<f32>, device: &Device) -> CubeTensor {
+    let count = values.len();
+    buffer(write::<f32, 1>(values, [count], device))
 }
 
 /// A float tensor of the adapter as a contiguous buffer.
