@@ -68,8 +68,9 @@ def ratio(there):
 def compare(page):
     checkpoint = page["checkpoint"]
     dtypes = list(dict.fromkeys(name for row in page["rows"] for name in row["against"]))
+    alone = ", prefill alone" if all(row["figure"].startswith("prefill") for row in page["rows"]) else ""
     lines = [
-        f"## Beside transformers: {checkpoint['family']}, {checkpoint['parameters'] / 1e6:.0f} M parameters, {checkpoint['dtype']}",
+        f"## Beside transformers: {checkpoint['family']}, {checkpoint['parameters'] / 1e6:.0f} M parameters, {checkpoint['dtype']}{alone}",
         "",
         about(page),
         "",
@@ -228,6 +229,7 @@ def larger_than_memory(page):
             rows.append([f"{name}: tokens per second", *(number(one["tokens_per_second"]) for one in both)])
         rows.append([f"{name}: seconds", *(number(one["seconds"]) for one in both)])
         rows.append([f"{name}: read, of the checkpoint", *(number(one["read_bytes"] / total) for one in both)])
+        rows.append([f"{name}: read, GB/s", *(gb(one["read_bytes"] / one["seconds"]) for one in both)])
     if "export" in page["limited"]:
         both = [way["export"] for way in ways.values()]
         rows.append(["export of a quarter of the experts: seconds", *(number(one["seconds"]) for one in both)])
@@ -263,7 +265,7 @@ def larger_than_memory(page):
     ]
 
 
-BUSY = ["Other programs took most of the machine, and not the same share of it both times: seconds and rates say little here, bytes and memory hold.", ""]
+BUSY = ["Other programs ran on the machine, more or fewer of them from phase to phase: seconds and rates say little here, bytes and memory hold.", ""]
 SECTIONS = {
     "compare": compare,
     "grid": grid,
