@@ -304,10 +304,9 @@ fn log_likelihoods_go_on_where_they_were_left() {
         let zeros = vec![0; fs::read(&file).unwrap().len()];
         fs::remove_file(&file).unwrap();
         let (rest, _) = file.to_str().unwrap().rsplit_once('-').unwrap();
-        let digest: String = Sha256::digest(&zeros)
+        let digest = Sha256::digest(&zeros)
             .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+            .fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
         fs::write(format!("{rest}-{digest}"), zeros).unwrap();
         assert_ne!(score(&model).unwrap(), whole);
 
