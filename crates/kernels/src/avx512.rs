@@ -5,14 +5,14 @@
 #![allow(clippy::inline_always)]
 
 use std::arch::x86_64::{
-    __m256, __m512, __m512bh, __m512i, _mm_add_ps, _mm_storeu_ps, _mm256_add_ps, _mm256_castpd_ps,
-    _mm256_castps256_ps128, _mm256_extractf128_ps, _mm256_hadd_ps, _mm256_loadu_si256, _mm512_and_si512,
-    _mm512_castps_pd, _mm512_castps512_ps256, _mm512_castsi512_ps, _mm512_cvtph_ps, _mm512_dpbf16_ps,
-    _mm512_extractf64x4_pd, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_set1_epi32, _mm512_setzero_ps,
-    _mm512_slli_epi32, _mm512_storeu_ps, _mm512_storeu_si512,
+    __m512, __m512bh, __m512i, _mm_add_ps, _mm_loadu_ps, _mm_storeu_ps, _mm256_loadu_si256, _mm512_add_ps,
+    _mm512_and_si512, _mm512_castps512_ps128, _mm512_castsi512_ps, _mm512_cvtph_ps, _mm512_dpbf16_ps,
+    _mm512_extractf32x4_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_set1_epi32, _mm512_setzero_ps,
+    _mm512_shuffle_f32x4, _mm512_shuffle_ps, _mm512_slli_epi32, _mm512_storeu_ps, _mm512_storeu_si512,
 };
 
 use crate::avx2::Avx2;
+use crate::tile::{Target, write_fours};
 use crate::vector::{MOST_TOKENS, Vector, compiled_for};
 use crate::weights::{BF16, F16};
 
@@ -37,11 +37,12 @@ impl Vector for Avx512 {
     const ROWS: [usize; MOST_TOKENS] = [4; MOST_TOKENS];
     const SPAN: usize = 1024;
     const PAIRS: bool = false;
-    const PANELS_FROM: usize = usize::MAX;
+    const PANELS_FROM: usize = 48;
 
     fn available() -> bool {
-        // The compiler takes all of AVX2's path for granted where it may use AVX-512.
-        Avx2::available() && is_x86_feature_detected!("avx512f")
+        // The compiler takes all of AVX2's path for granted where it may use AVX-512. Without VL it keeps sums in the lower sixteen registers
+        // alone, since the halves of the others have no names.
+        Avx2::available() && is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vl")
     }
 
     #[inline(always)]
@@ -93,12 +94,18 @@ impl Vector for Avx512 {
     }
 
     #[inline(always)]
+    unsafe fn write<const R: usize, const T: usize>(sums: [[__m512; R]; T], to: Target) {
+        // SAFETY: the caller vouches for the instructions and the room.
+        unsafe { write::<Self, R, T>(sums, to) }
+    }
+
+    #[inline(always)]
     unsafe fn store(weights: __m512, to: *mut f32) {
         // SAFETY: the caller vouches for the instructions and the room.
         unsafe { _mm512_storeu_ps(to, weights) }
     }
 
-    compiled_for!("avx512f,avx2,fma,f16c");
+    compiled_for!("avx512f,avx512vl,avx2,fma,f16c");
 }
 
 /// Sixteen pairs of bf16, whose products are summed in f32.
@@ -117,7 +124,7 @@ impl Vector for Avx512Bf16 {
     const ROWS: [usize; MOST_TOKENS] = [4; MOST_TOKENS];
     const SPAN: usize = 2048;
     const PAIRS: bool = true;
-    const PANELS_FROM: usize = usize::MAX;
+    const PANELS_FROM: usize = 12;
 
     fn available() -> bool {
         // With BF16, the compiler takes BW for granted.
@@ -166,39 +173,136 @@ impl Vector for Avx512Bf16 {
     }
 
     #[inline(always)]
+    unsafe fn write<const R: usize, const T: usize>(sums: [[__m512; R]; T], to: Target) {
+        // SAFETY: the caller vouches for the instructions and the room.
+        unsafe { write::<Self, R, T>(sums, to) }
+    }
+
+    #[inline(always)]
     unsafe fn store(weights: __m512i, to: *mut u16) {
         // SAFETY: the caller vouches for the instructions and the room.
         unsafe { _mm512_storeu_si512(to.cast(), weights) }
     }
 
-    compiled_for!("avx512f,avx512bw,avx512bf16,avx2,fma,f16c");
+    compiled_for!("avx512f,avx512vl,avx512bw,avx512bf16,avx2,fma,f16c");
+}
+
+/// Writes a tile's totals, sixteen at a time where it has four rows.
+///
+/// # Safety
+/// The machine must have AVX-512 F, and the target room.
+#[inline(always)]
+unsafe fn write<V: Vector<Sums = __m512>, const R: usize, const T: usize>(sums: [[__m512; R]; T], to: Target) {
+    // SAFETY: the caller vouches for the instructions and the room.
+    unsafe {
+        if const { R < 4 } {
+            return write_fours::<V, R, T>(sums, to);
+        }
+        write_four::<R, T, 0>(&sums, to);
+        if const { T > 4 } {
+            write_four::<R, T, 4>(&sums, to);
+        }
+    }
+}
+
+/// [`write()`] for four tokens from `FIRST` on, or as many as there are, and four rows.
+///
+/// # Safety
+/// As there; there must be four rows.
+#[inline(always)]
+unsafe fn write_four<const R: usize, const T: usize, const FIRST: usize>(sums: &[[__m512; R]; T], to: Target) {
+    // Sums stay in registers where the compiler knows all indices.
+    macro_rules! token {
+        ($at:literal) => {{
+            // The last one once more where there are fewer, of which nothing is written.
+            let sums = &sums[const { if FIRST + $at < T { FIRST + $at } else { T - 1 } }];
+            [sums[0], sums[1], sums[2], sums[3]]
+        }};
+    }
+    macro_rules! write {
+        ($at:literal, $totals:expr) => {
+            if const { FIRST + $at < T } {
+                let mut totals = _mm512_extractf32x4_ps::<$at>($totals);
+                if to.rows_apart == 1 {
+                    let rows = to.first.add((FIRST + $at) * to.tokens_apart);
+                    if to.add {
+                        totals = _mm_add_ps(_mm_loadu_ps(rows), totals);
+                    }
+                    _mm_storeu_ps(rows, totals);
+                } else {
+                    let mut each = [0.0; 4];
+                    _mm_storeu_ps(each.as_mut_ptr(), totals);
+                    for (row, total) in each.into_iter().enumerate() {
+                        to.write(FIRST + $at, row, total);
+                    }
+                }
+            }
+        };
+    }
+    // SAFETY: the caller vouches for the instructions and the room of four rows.
+    unsafe {
+        let totals = sixteen(&[token!(0), token!(1), token!(2), token!(3)]);
+        write!(0, totals);
+        write!(1, totals);
+        write!(2, totals);
+        write!(3, totals);
+    }
 }
 
 /// The lanes of each vector added up.
 ///
 /// # Safety
-/// The machine must have AVX-512 F and AVX2.
+/// The machine must have AVX-512 F.
 #[inline(always)]
-unsafe fn totals([a, b, c, d]: [__m512; 4]) -> [f32; 4] {
+unsafe fn totals(sums: [__m512; 4]) -> [f32; 4] {
     // SAFETY: the caller vouches for the instructions; there is room for four values.
     unsafe {
-        let halves = _mm256_hadd_ps(_mm256_hadd_ps(eight(a), eight(b)), _mm256_hadd_ps(eight(c), eight(d)));
-        let whole = _mm_add_ps(_mm256_castps256_ps128(halves), _mm256_extractf128_ps::<1>(halves));
         let mut totals = [0.0; 4];
-        _mm_storeu_ps(totals.as_mut_ptr(), whole);
+        _mm_storeu_ps(totals.as_mut_ptr(), _mm512_castps512_ps128(sixteen(&[sums; 4])));
         totals
     }
 }
 
-/// The upper lanes added to the lower ones.
+/// The lanes of sixteen vectors added up, in the order of the vectors. Of a vector, what lies half of it apart is added first, then a quarter,
+/// until neighbours are left.
 ///
 /// # Safety
-/// The machine must have AVX-512 F and AVX2.
+/// The machine must have AVX-512 F.
 #[inline(always)]
-unsafe fn eight(lanes: __m512) -> __m256 {
+unsafe fn sixteen(sums: &[[__m512; 4]; 4]) -> __m512 {
+    // What one half of `a` and `b` has and what the other half has, each side by side, added.
+    macro_rules! fold {
+        ($shuffle:ident, $a:expr, $b:expr, $lower:literal, $upper:literal) => {
+            _mm512_add_ps($shuffle::<$lower>($a, $b), $shuffle::<$upper>($a, $b))
+        };
+    }
+    macro_rules! halves {
+        ($row:literal, $one:literal, $other:literal) => {
+            fold!(
+                _mm512_shuffle_f32x4,
+                sums[$one][$row],
+                sums[$other][$row],
+                0b01_00_01_00,
+                0b11_10_11_10
+            )
+        };
+    }
+    macro_rules! quarters {
+        ($row:literal) => {
+            fold!(
+                _mm512_shuffle_f32x4,
+                halves!($row, 0, 1),
+                halves!($row, 2, 3),
+                0b10_00_10_00,
+                0b11_01_11_01
+            )
+        };
+    }
     // SAFETY: the caller vouches for the instructions.
     unsafe {
-        let upper = _mm256_castpd_ps(_mm512_extractf64x4_pd::<1>(_mm512_castps_pd(lanes)));
-        _mm256_add_ps(_mm512_castps512_ps256(lanes), upper)
+        let (a, b, c, d) = (quarters!(0), quarters!(1), quarters!(2), quarters!(3));
+        let ab = fold!(_mm512_shuffle_ps, a, b, 0b01_00_01_00, 0b11_10_11_10);
+        let cd = fold!(_mm512_shuffle_ps, c, d, 0b01_00_01_00, 0b11_10_11_10);
+        fold!(_mm512_shuffle_ps, ab, cd, 0b10_00_10_00, 0b11_01_11_01)
     }
 }

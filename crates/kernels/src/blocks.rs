@@ -11,7 +11,7 @@ use std::ops::Range;
 use crate::columns::Columns;
 use crate::packed::Packed;
 use crate::scratch::Scratch;
-use crate::tile::{LINE, Rows};
+use crate::tile::{LINE, Rows, Target};
 use crate::vector::{MOST_TOKENS, Vector};
 use crate::weights::{BF16, F16, F32, WeightDtype, Weights};
 
@@ -129,16 +129,12 @@ fn panels<V: Vector, const DTYPE: u8>(x: &Packed<'_, V>, w: Weights<'_>, out: &m
                     ahead.fetch::<V>();
                     let rows = most.min(count - row);
                     let panel = &values[row * padded..(row + rows) * padded];
-                    for_tile!(V, rows, tokens, R, T => {
-                        // SAFETY: as above.
-                        let totals = unsafe { V::tile_of_panel::<R, T>(activations, panel) };
-                        for (t, totals) in totals.iter().enumerate() {
-                            let to = &mut out.row(token + t)[first + row..][..R];
-                            for (to, total) in to.iter_mut().zip(totals) {
-                                *to = if start > 0 { *to + total } else { *total };
-                            }
-                        }
-                    });
+                    let to = Target {
+                        add: start > 0,
+                        ..out.target((token, tokens), (first + row, rows, 1))
+                    };
+                    // SAFETY: as above; the target is as large as the tile.
+                    for_tile!(V, rows, tokens, R, T => unsafe { V::tile_of_panel::<R, T>(activations, panel, to) });
                 }
             }
         }
@@ -229,16 +225,12 @@ struct Place {
 fn tile<V: Vector, const DTYPE: u8>(x: &Packed<'_, V>, w: Weights<'_>, place: &Place, out: &mut Columns<'_>) {
     let (activations, tokens) = x.tile(place.token, place.columns.clone());
     let rows = rows_of(w, place.row, place.apart, place.columns.clone(), place.ahead);
-    for_tile!(V, place.rows, tokens, R, T => {
-        // SAFETY: `product` has asked whether the machine has the instructions.
-        let totals = unsafe { V::tile::<DTYPE, R, T>(activations, rows) };
-        for (t, totals) in totals.iter().enumerate() {
-            let to = &mut out.row(place.token + t)[place.row..];
-            for (to, total) in to.iter_mut().step_by(place.apart).zip(totals) {
-                *to = if place.columns.start > 0 { *to + total } else { *total };
-            }
-        }
-    });
+    let to = Target {
+        add: place.columns.start > 0,
+        ..out.target((place.token, tokens), (place.row, place.rows, place.apart))
+    };
+    // SAFETY: `product` has asked whether the machine has the instructions; the target is as large as the tile.
+    for_tile!(V, place.rows, tokens, R, T => unsafe { V::tile::<DTYPE, R, T>(activations, rows, to) });
 }
 
 /// Some columns of every `apart`-th row from `row` on.

@@ -4,6 +4,8 @@
 
 use std::marker::PhantomData;
 
+use crate::tile::Target;
+
 /// Consecutive columns of a row-major matrix, exclusively.
 pub(crate) struct Columns<'a> {
     /// The first of them in the first row.
@@ -50,6 +52,25 @@ impl<'a> Columns<'a> {
         // SAFETY: the row is one of the matrix, which is borrowed exclusively for 'a; splitting gives each value to one part, and this one
         // is borrowed exclusively while the slice lives.
         unsafe { std::slice::from_raw_parts_mut(self.first.add(row * self.stride), self.count) }
+    }
+
+    /// Where a tile's totals go: those of `tokens` rows of the matrix from `token` on, in `rows` of these columns, every `apart`-th from `row` on.
+    ///
+    /// # Panics
+    /// If they are not all there.
+    #[inline]
+    pub(crate) fn target(
+        &mut self,
+        (token, tokens): (usize, usize),
+        (row, rows, apart): (usize, usize, usize),
+    ) -> Target {
+        assert!(tokens > 0 && token + tokens <= self.rows && rows > 0 && row + (rows - 1) * apart < self.count);
+        Target {
+            first: self.first.wrapping_add(token * self.stride + row),
+            rows_apart: apart,
+            tokens_apart: self.stride,
+            add: false,
+        }
     }
 
     /// The same while `self` is not used.

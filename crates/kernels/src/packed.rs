@@ -1,5 +1,7 @@
 //! Activations in the order in which tiles read them: rows that lie a power of two apart would push each other out of the cache.
 
+#![allow(unsafe_code)]
+
 use std::ops::Range;
 
 use rayon::prelude::*;
@@ -51,10 +53,9 @@ impl<'a, V: Vector> Packed<'a, V> {
             };
         }
         let mut values = Scratch::new(tokens * padded);
-        let pack = |(tile, to): (usize, &mut [V::Value])| match precision {
-            Precision::Exact => pack::<V>(&x, tile, splits, V::Value::of, to),
-            Precision::Fast => pack::<V>(&x, tile, splits, |x| V::Value::of(to_bf16(x)), to),
-        };
+        assert!(V::available());
+        // SAFETY: the instructions are there.
+        let pack = |(tile, to): (usize, &mut [V::Value])| unsafe { V::pack(&x, tile, splits, precision, to) };
         if parallel && values.len() >= PARALLEL_FROM {
             values.par_chunks_mut(V::TOKENS * padded).enumerate().for_each(pack);
         } else {
@@ -83,10 +84,30 @@ impl<'a, V: Vector> Packed<'a, V> {
 }
 
 /// One tile.
-fn pack<V: Vector>(x: &Tokens<'_>, tile: usize, splits: bool, value: impl Fn(f32) -> V::Value, to: &mut [V::Value]) {
+#[inline(always)]
+#[allow(clippy::inline_always)] // Into whoever names the instructions.
+pub(crate) fn pack<V: Vector>(x: &Tokens<'_>, tile: usize, splits: bool, precision: Precision, to: &mut [V::Value]) {
+    match (precision, splits) {
+        // A bf16 is rounded as it is stored.
+        (Precision::Fast, _) if const { V::PAIRS } => pack_as::<V, false>(x, tile, V::Value::of, to),
+        (Precision::Fast, false) => pack_as::<V, false>(x, tile, |x| V::Value::of(to_bf16(x)), to),
+        (Precision::Fast, true) => pack_as::<V, true>(x, tile, |x| V::Value::of(to_bf16(x)), to),
+        (Precision::Exact, false) => pack_as::<V, false>(x, tile, V::Value::of, to),
+        (Precision::Exact, true) => pack_as::<V, true>(x, tile, V::Value::of, to),
+    }
+}
+
+#[inline(always)]
+#[allow(clippy::inline_always)] // Into whoever names the instructions.
+fn pack_as<V: Vector, const SPLITS: bool>(
+    x: &Tokens<'_>,
+    tile: usize,
+    value: impl Fn(f32) -> V::Value,
+    to: &mut [V::Value],
+) {
     let first = tile * V::TOKENS;
     let count = V::TOKENS.min(x.count() - first);
-    let lanes = V::WIDTH / V::PARTS;
+    let lanes = const { V::WIDTH / V::PARTS };
     for token in 0..count {
         let (row, weight) = x.row(first + token);
         let steps = row.chunks_exact(V::WIDTH);
@@ -97,14 +118,13 @@ fn pack<V: Vector>(x: &Tokens<'_>, tile: usize, splits: bool, value: impl Fn(f32
             for part in 0..V::PARTS {
                 let to = &mut to[((step * V::PARTS + part) * count + token) * lanes..][..lanes];
                 // Loops whose ends and strides the compiler knows become vectors.
-                if splits {
-                    for lane in 0..lanes {
-                        to[lane] = value(weight * columns[lane * V::PARTS + part]);
-                    }
-                } else {
-                    for lane in 0..lanes {
-                        to[lane] = value(weight * columns[part * lanes + lane]);
-                    }
+                for lane in 0..lanes {
+                    let column = if SPLITS {
+                        lane * V::PARTS + part
+                    } else {
+                        part * lanes + lane
+                    };
+                    to[lane] = value(weight * columns[column]);
                 }
             }
         }

@@ -6,7 +6,7 @@
 
 #![allow(unsafe_code)]
 
-use crate::tile::{Rows, STEP, add_up};
+use crate::tile::{Rows, STEP, Target};
 use crate::vector::Vector;
 use crate::weights::dtype_size;
 
@@ -56,17 +56,14 @@ pub(crate) unsafe fn fill<V: Vector, const DTYPE: u8>(w: Rows<'_>, rows: usize, 
 /// [`crate::tile::run`] on a panel of `R` rows.
 ///
 /// # Safety
-/// The machine must have the instructions of `V`.
+/// The machine must have the instructions of `V`, and the target room for `T` tokens of `R` rows.
 ///
 /// # Panics
 /// If `x` and the panel do not have as many columns, in whole steps.
 #[inline(always)]
 // Indices that count up to constants are what becomes registers. Into whoever names the instructions, the loop must be inlined.
 #[allow(clippy::needless_range_loop, clippy::inline_always)]
-pub(crate) unsafe fn run<V: Vector, const R: usize, const T: usize>(
-    x: &[V::Value],
-    panel: &[V::Value],
-) -> [[f32; R]; T] {
+pub(crate) unsafe fn run<V: Vector, const R: usize, const T: usize>(x: &[V::Value], panel: &[V::Value], to: Target) {
     let lanes = const { V::WIDTH / V::PARTS };
     let columns = panel.len() / R;
     assert!(columns.is_multiple_of(V::WIDTH) && panel.len() == columns * R && x.len() == columns * T);
@@ -91,7 +88,7 @@ pub(crate) unsafe fn run<V: Vector, const R: usize, const T: usize>(
                 }
             }
         }
-        add_up::<V, R, T>(sums)
+        V::write::<R, T>(sums, to);
     }
 }
 
@@ -101,17 +98,17 @@ mod tests {
     use crate::portable::Portable;
     use crate::precision::Precision;
     use crate::tests::{bits, pseudo_random, stored};
-    use crate::tile::Rows;
+    use crate::tile::{Rows, Target};
     use crate::tokens::Tokens;
     use crate::vector::Vector;
     use crate::weights::{BF16, F16, F32, WeightDtype};
     use crate::wide::{Wide, WidePairs};
 
-    const ROWS: usize = 2;
+    // A path may write four rows in another way than fewer.
     const TOKENS: usize = 3;
 
     /// A tile of weights as they lie in the file, and of the same in a panel.
-    fn same<V: Vector, const DTYPE: u8>(dtype: WeightDtype, precision: Precision) {
+    fn same<V: Vector, const DTYPE: u8, const ROWS: usize>(dtype: WeightDtype, precision: Precision) {
         if !V::available() {
             return;
         }
@@ -127,14 +124,19 @@ mod tests {
             let x = Packed::<V>::new(Tokens::all(&x, columns), dtype, precision, false);
             let (x, _) = x.tile(0, 0..columns);
             let mut panel = vec![bytemuck::Zeroable::zeroed(); columns.next_multiple_of(V::WIDTH) * ROWS];
-            // SAFETY: the instructions are there.
-            let (expected, found) = unsafe {
-                V::fill_panel::<DTYPE>(rows, ROWS, &mut panel);
-                (
-                    V::tile::<DTYPE, ROWS, TOKENS>(x, rows),
-                    V::tile_of_panel::<ROWS, TOKENS>(x, &panel),
-                )
+            let (mut expected, mut found) = ([[1.0f32; ROWS]; TOKENS], [[1.0f32; ROWS]; TOKENS]);
+            let target = |to: &mut [[f32; ROWS]; TOKENS]| Target {
+                first: to.as_flattened_mut().as_mut_ptr(),
+                rows_apart: 1,
+                tokens_apart: ROWS,
+                add: true,
             };
+            // SAFETY: the instructions are there, and the targets have as many rows and tokens.
+            unsafe {
+                V::fill_panel::<DTYPE>(rows, ROWS, &mut panel);
+                V::tile::<DTYPE, ROWS, TOKENS>(x, rows, target(&mut expected));
+                V::tile_of_panel::<ROWS, TOKENS>(x, &panel, target(&mut found));
+            }
             assert_eq!(
                 bits(found.as_flattened()),
                 bits(expected.as_flattened()),
@@ -144,13 +146,15 @@ mod tests {
     }
 
     fn all<V: Vector>() {
-        same::<V, BF16>(WeightDtype::Bf16, Precision::Exact);
-        same::<V, F16>(WeightDtype::F16, Precision::Exact);
-        same::<V, F32>(WeightDtype::F32, Precision::Exact);
+        same::<V, BF16, 2>(WeightDtype::Bf16, Precision::Exact);
+        same::<V, F16, 2>(WeightDtype::F16, Precision::Exact);
+        same::<V, F32, 2>(WeightDtype::F32, Precision::Exact);
+        same::<V, BF16, 4>(WeightDtype::Bf16, Precision::Exact);
     }
 
     fn pairs<V: Vector>() {
-        same::<V, BF16>(WeightDtype::Bf16, Precision::Fast);
+        same::<V, BF16, 2>(WeightDtype::Bf16, Precision::Fast);
+        same::<V, BF16, 4>(WeightDtype::Bf16, Precision::Fast);
     }
 
     #[test]

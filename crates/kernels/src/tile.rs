@@ -28,10 +28,39 @@ pub(crate) struct Rows<'a> {
     pub ahead: usize,
 }
 
+/// Where the totals of a tile go.
+#[derive(Clone, Copy)]
+pub(crate) struct Target {
+    /// That of the first row and token.
+    pub first: *mut f32,
+    /// Values from a row to the next.
+    pub rows_apart: usize,
+    /// Values from a token to the next.
+    pub tokens_apart: usize,
+    /// Whether they are added to what is there.
+    pub add: bool,
+}
+
+impl Target {
+    /// Writes a total.
+    ///
+    /// # Safety
+    /// There must be room for it.
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // Into whoever names the instructions.
+    pub(crate) unsafe fn write(self, token: usize, row: usize, total: f32) {
+        // SAFETY: the caller vouches for the room.
+        unsafe {
+            let to = self.first.add(token * self.tokens_apart + row * self.rows_apart);
+            *to = if self.add { *to + total } else { total };
+        }
+    }
+}
+
 /// `[t][r] = Σ_c x[t, c] · w[r, c]`; `x` is `[columns / WIDTH, PARTS, T, lanes]`, with zeros behind the last column.
 ///
 /// # Safety
-/// The machine must have the instructions of `V`.
+/// The machine must have the instructions of `V`, and the target room for `T` tokens of `R` rows.
 ///
 /// # Panics
 /// If `x` and `w` do not hold what is read of them.
@@ -41,7 +70,8 @@ pub(crate) struct Rows<'a> {
 pub(crate) unsafe fn run<V: Vector, const DTYPE: u8, const R: usize, const T: usize>(
     x: &[V::Value],
     w: Rows<'_>,
-) -> [[f32; R]; T] {
+    to: Target,
+) {
     let size = const { dtype_size(DTYPE) };
     let lanes = const { V::WIDTH / V::PARTS };
     // Columns for which weights are fetched together: more where registers are all taken, since the compiler needs some for it.
@@ -98,17 +128,17 @@ pub(crate) unsafe fn run<V: Vector, const DTYPE: u8, const R: usize, const T: us
                 }
             }
         }
-        add_up::<V, R, T>(sums)
+        V::write::<R, T>(sums, to);
     }
 }
 
-/// Every sum's lanes added up.
+/// [`Vector::write`], four sums at a time.
 ///
 /// # Safety
-/// The machine must have the instructions of `V`.
+/// As there.
 #[inline(always)]
 #[allow(clippy::inline_always)] // Into whoever names the instructions.
-pub(crate) unsafe fn add_up<V: Vector, const R: usize, const T: usize>(sums: [[V::Sums; R]; T]) -> [[f32; R]; T] {
+pub(crate) unsafe fn write_fours<V: Vector, const R: usize, const T: usize>(sums: [[V::Sums; R]; T], to: Target) {
     let mut totals = [[0.0; R]; T];
     for first in (0..R * T).step_by(4) {
         // SAFETY: the caller vouches for the instructions.
@@ -127,5 +157,10 @@ pub(crate) unsafe fn add_up<V: Vector, const R: usize, const T: usize>(sums: [[V
             }
         }
     }
-    totals
+    for (token, totals) in totals.into_iter().enumerate() {
+        for (row, total) in totals.into_iter().enumerate() {
+            // SAFETY: the caller vouches for the room.
+            unsafe { to.write(token, row, total) };
+        }
+    }
 }

@@ -2,7 +2,9 @@
 
 #![allow(unsafe_code)]
 
-use crate::precision::bf16_bits;
+use crate::precision::{Precision, bf16_bits};
+use crate::tile::Target;
+use crate::tokens::Tokens;
 
 /// Most tokens of a tile.
 pub(crate) const MOST_TOKENS: usize = 6;
@@ -71,29 +73,53 @@ pub(crate) trait Vector: Copy + Send + Sync {
     /// Writes weights to where [`Vector::activations`] reads the same.
     unsafe fn store(weights: Self::Factors, to: *mut Self::Value);
 
+    /// Every sum's lanes added up, and written.
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // Into whoever names the instructions.
+    unsafe fn write<const R: usize, const T: usize>(sums: [[Self::Sums; R]; T], to: Target) {
+        // SAFETY: the caller vouches for the instructions and the room.
+        unsafe { crate::tile::write_fours::<Self, R, T>(sums, to) }
+    }
+
+    /// [`crate::packed::pack`], compiled for these instructions.
+    unsafe fn pack(x: &Tokens<'_>, tile: usize, splits: bool, precision: Precision, to: &mut [Self::Value]);
+
     /// [`crate::tile::run`], compiled for these instructions.
     unsafe fn tile<const DTYPE: u8, const R: usize, const T: usize>(
         x: &[Self::Value],
         w: crate::tile::Rows<'_>,
-    ) -> [[f32; R]; T];
+        to: Target,
+    );
 
     /// [`crate::panel::fill`], compiled for these instructions.
     unsafe fn fill_panel<const DTYPE: u8>(w: crate::tile::Rows<'_>, rows: usize, to: &mut [Self::Value]);
 
     /// [`crate::panel::run`], compiled for these instructions.
-    unsafe fn tile_of_panel<const R: usize, const T: usize>(x: &[Self::Value], panel: &[Self::Value]) -> [[f32; R]; T];
+    unsafe fn tile_of_panel<const R: usize, const T: usize>(x: &[Self::Value], panel: &[Self::Value], to: Target);
 }
 
 /// The functions of a [`Vector`] that are compiled for its instructions, whose names the compiler knows.
 macro_rules! compiled_for {
     ($($instructions:literal)?) => {
         $(#[target_feature(enable = $instructions)])?
+        unsafe fn pack(
+            x: &crate::tokens::Tokens<'_>,
+            tile: usize,
+            splits: bool,
+            precision: crate::precision::Precision,
+            to: &mut [Self::Value],
+        ) {
+            crate::packed::pack::<Self>(x, tile, splits, precision, to);
+        }
+
+        $(#[target_feature(enable = $instructions)])?
         unsafe fn tile<const DTYPE: u8, const R: usize, const T: usize>(
             x: &[Self::Value],
             w: crate::tile::Rows<'_>,
-        ) -> [[f32; R]; T] {
-            // SAFETY: the caller vouches for the instructions.
-            unsafe { crate::tile::run::<Self, DTYPE, R, T>(x, w) }
+            to: crate::tile::Target,
+        ) {
+            // SAFETY: the caller vouches for the instructions and the room.
+            unsafe { crate::tile::run::<Self, DTYPE, R, T>(x, w, to) }
         }
 
         $(#[target_feature(enable = $instructions)])?
@@ -106,9 +132,10 @@ macro_rules! compiled_for {
         unsafe fn tile_of_panel<const R: usize, const T: usize>(
             x: &[Self::Value],
             panel: &[Self::Value],
-        ) -> [[f32; R]; T] {
-            // SAFETY: the caller vouches for the instructions.
-            unsafe { crate::panel::run::<Self, R, T>(x, panel) }
+            to: crate::tile::Target,
+        ) {
+            // SAFETY: the caller vouches for the instructions and the room.
+            unsafe { crate::panel::run::<Self, R, T>(x, panel, to) }
         }
     };
 }

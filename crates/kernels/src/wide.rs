@@ -163,11 +163,16 @@ unsafe fn bf16s(from: *const u8) -> [u16; 2 * LANES] {
     unsafe { from.cast::<[[u8; 2]; 2 * LANES]>().read_unaligned() }.map(u16::from_le_bytes)
 }
 
-/// The lanes added up as AVX-512 does: the upper half to the lower one, then neighbours.
-fn total(sums: [f32; LANES]) -> f32 {
-    let eight: [f32; 8] = std::array::from_fn(|lane| sums[lane] + sums[lane + 8]);
-    let [lower, upper] = [0, 4].map(|i| (eight[i] + eight[i + 1]) + (eight[i + 2] + eight[i + 3]));
-    lower + upper
+/// The lanes added up as AVX-512 does: what lies half of them apart, until one is left.
+fn total(mut sums: [f32; LANES]) -> f32 {
+    let mut apart = LANES / 2;
+    while apart > 0 {
+        for lane in 0..apart {
+            sums[lane] += sums[lane + apart];
+        }
+        apart /= 2;
+    }
+    sums[0]
 }
 
 #[cfg(test)]
