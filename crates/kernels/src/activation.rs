@@ -23,6 +23,8 @@ impl Activation {
     ///
     /// # Panics
     /// If the activation has a gate, and `gate` is not as long as `up`.
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // Into whoever names the instructions.
     pub(crate) fn apply(self, gate: &[f32], up: &mut [f32]) {
         match self {
             Self::SiluGated => each(gate, up, |gate, up| silu(gate) * up),
@@ -39,12 +41,16 @@ impl Activation {
     }
 }
 
+#[inline(always)]
+#[allow(clippy::inline_always)] // Into whoever names the instructions.
 fn each(gate: &[f32], up: &mut [f32], value: impl Fn(f32, f32) -> f32) {
     assert_eq!(gate.len(), up.len(), "the activation needs a gate");
     up.iter_mut().zip(gate).for_each(|(up, &gate)| *up = value(gate, *up));
 }
 
 /// `x · sigmoid(x)`.
+#[inline(always)]
+#[allow(clippy::inline_always)] // Into whoever names the instructions.
 fn silu(x: f32) -> f32 {
     x / (1.0 + exp(-x))
 }

@@ -11,6 +11,8 @@ use crate::heads::Heads;
 use crate::outer::{Matrix, multiply_add, product};
 use crate::projection::each;
 use crate::seen::Seen;
+#[cfg(target_arch = "x86_64")]
+use crate::widest::wide;
 
 /// Multiply–adds from which attention is worth more than one thread.
 const PARALLEL_FROM: usize = 1 << 17;
@@ -106,7 +108,7 @@ impl Attention<'_> {
                 }
             }
         }
-        let run = if fused() { run_fused } else { run_portable };
+        let run = if fused() { run_fused() } else { run_portable };
         let work = batch * positions * heads * keys * (self.key.width + width);
         each(work >= PARALLEL_FROM, jobs, |(part, mut out)| {
             run(self, &part, &mut out);
@@ -115,7 +117,7 @@ impl Attention<'_> {
 
     #[inline(always)]
     #[allow(clippy::inline_always)] // Into whoever names the instructions.
-    fn part<const FUSED: bool>(&self, part: &Part, out: &mut Columns<'_>) {
+    fn part<const FUSED: bool, const WIDE: usize>(&self, part: &Part, out: &mut Columns<'_>) {
         let &Part {
             sequence,
             head,
@@ -161,7 +163,7 @@ impl Attention<'_> {
                         stride: KEYS,
                     },
                 );
-                product::<FUSED>(a, b, [rows, width, KEYS], (&mut scores[start - span.start..], stride));
+                product::<FUSED, WIDE>(a, b, [rows, width, KEYS], (&mut scores[start - span.start..], stride));
             }
         }
 
@@ -183,7 +185,7 @@ impl Attention<'_> {
                 values: &scores,
                 stride,
             };
-            product::<FUSED>(a, values, [rows, span.len(), value_width], (&mut mixed, value_width));
+            product::<FUSED, WIDE>(a, values, [rows, span.len(), value_width], (&mut mixed, value_width));
         }
         for (position, mixed) in mixed.chunks_exact(group * value_width).enumerate() {
             let out = out
@@ -214,13 +216,18 @@ fn softmax(scores: &mut [f32], ranges: &[std::ops::Range<usize>], from: usize, s
         let here = range.start - from..range.end - from;
         scores[done..here.start].fill(0.0);
         done = here.end;
+        scores[here.clone()]
+            .iter_mut()
+            .for_each(|score| *score = exp(*score - most));
         let mut sums = [0.0; LANES];
-        for step in scores[here].chunks_mut(LANES) {
-            for (sum, score) in sums.iter_mut().zip(step) {
-                *score = exp(*score - most);
-                *sum += *score;
+        let steps = scores[here].chunks_exact(LANES);
+        let rest = steps.remainder();
+        for step in steps {
+            for lane in 0..LANES {
+                sums[lane] += step[lane];
             }
         }
+        sums.iter_mut().zip(rest).for_each(|(sum, score)| *sum += score);
         sum += sums.iter().sum::<f32>();
     }
     scores[done..].fill(0.0);
@@ -231,13 +238,20 @@ fn softmax(scores: &mut [f32], ranges: &[std::ops::Range<usize>], from: usize, s
 #[inline(always)]
 #[allow(clippy::inline_always)] // Into whoever names the instructions.
 fn largest(x: &[f32]) -> f32 {
-    let mut most = [f32::NEG_INFINITY; LANES];
-    for step in x.chunks(LANES) {
-        for (most, &x) in most.iter_mut().zip(step) {
-            *most = if x > *most { x } else { *most };
+    let mut most = [f32::NEG_INFINITY; 2 * LANES];
+    let steps = x.chunks_exact(2 * LANES);
+    let rest = steps.remainder();
+    for step in steps {
+        for lane in 0..2 * LANES {
+            most[lane] = if step[lane] > most[lane] {
+                step[lane]
+            } else {
+                most[lane]
+            };
         }
     }
-    most.into_iter().fold(f32::NEG_INFINITY, f32::max)
+    let larger = |most: f32, &x: &f32| if x > most { x } else { most };
+    rest.iter().chain(&most).fold(f32::NEG_INFINITY, larger)
 }
 
 #[inline(always)]
@@ -268,24 +282,37 @@ fn fused() -> bool {
     }
 }
 
-/// Attention of a few queries: only where [`fused`].
-fn run_fused(attention: &Attention<'_>, part: &Part, out: &mut Columns<'_>) {
+/// Attention of a few queries.
+type Run = fn(&Attention<'_>, &Part, &mut Columns<'_>);
+
+/// With fused products: only where [`fused`].
+fn run_fused() -> Run {
     #[cfg(target_arch = "x86_64")]
     {
         #[target_feature(enable = "avx2,fma")]
-        fn run(attention: &Attention<'_>, part: &Part, out: &mut Columns<'_>) {
-            attention.part::<true>(part, out);
+        fn eight(attention: &Attention<'_>, part: &Part, out: &mut Columns<'_>) {
+            attention.part::<true, 16>(part, out);
+        }
+        #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
+        fn sixteen(attention: &Attention<'_>, part: &Part, out: &mut Columns<'_>) {
+            attention.part::<true, 64>(part, out);
         }
         assert!(fused());
+        if wide() {
+            // SAFETY: the machine was asked for all of it.
+            return |attention, part, out| unsafe { sixteen(attention, part, out) };
+        }
         // SAFETY: the machine was asked for both features.
-        unsafe { run(attention, part, out) }
+        |attention, part, out| unsafe { eight(attention, part, out) }
     }
     #[cfg(not(target_arch = "x86_64"))]
-    attention.part::<{ cfg!(target_arch = "aarch64") }>(part, out);
+    {
+        |attention, part, out| attention.part::<{ cfg!(target_arch = "aarch64") }, 16>(part, out)
+    }
 }
 
 fn run_portable(attention: &Attention<'_>, part: &Part, out: &mut Columns<'_>) {
-    attention.part::<false>(part, out);
+    attention.part::<false, 16>(part, out);
 }
 
 #[cfg(test)]

@@ -8,7 +8,8 @@ const LN_2_UPPER: f32 = 0.693_359_4;
 const LN_2_LOWER: f32 = (std::f64::consts::LN_2 - LN_2_UPPER as f64) as f32;
 
 /// eˣ, off by less than 3 · 10⁻⁷ of it. NaN stays NaN, and what is too large or too small becomes infinity or 0.
-#[inline]
+#[inline(always)]
+#[allow(clippy::inline_always)] // Into whoever names the instructions.
 pub(crate) fn exp(x: f32) -> f32 {
     // eˣ = 2ⁿ eʳ. At the ends all results are infinity or 0 already.
     let x = x.clamp(-105.0, 90.0);
@@ -27,6 +28,8 @@ pub(crate) fn exp(x: f32) -> f32 {
 }
 
 /// 2ⁿ for |n| < 127.
+#[inline(always)]
+#[allow(clippy::inline_always)] // Into whoever names the instructions.
 fn power_of_two(n: i32) -> f32 {
     f32::from_bits((n.wrapping_add(127) << 23).cast_unsigned())
 }

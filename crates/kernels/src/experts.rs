@@ -8,9 +8,10 @@ use crate::activation::Activation;
 use crate::activations::Activations;
 use crate::columns::Columns;
 use crate::precision::Precision;
-use crate::projection::{Projection, each, rows_per_job};
+use crate::projection::{Projection, each, map, rows_per_job};
 use crate::scratch::Scratch;
 use crate::tokens::Tokens;
+use crate::widest::{Work, widest};
 
 /// Multiply–adds from which a layer's experts are worth more than one thread.
 const PARALLEL_FROM: usize = 1 << 18;
@@ -106,40 +107,39 @@ impl<'a> Share<'a> {
 pub(crate) fn run(precision: Precision, mut shares: Vec<Share<'_>>, hidden: usize) {
     let work = |share: &Share<'_>| 3 * share.out.len() * share.expert.up.weights.rows();
     let parallel = shares.iter().map(work).sum::<usize>() >= PARALLEL_FROM;
-    let mut jobs = Vec::new();
-    for share in &mut shares {
-        let width = share.expert.up.weights.rows();
-        if width == 0 || hidden == 0 {
-            continue;
-        }
-        let inputs = std::sync::Arc::new(Inputs::new(share.x, share.expert, precision, parallel));
-        let parts = Columns::new(&mut share.inner, width).chunks(rows_per_job(width));
-        jobs.extend(
-            parts
-                .into_iter()
-                .map(|(start, part)| (inputs.clone(), share.expert, start, part)),
-        );
-    }
-    each(parallel, jobs, |(inputs, expert, start, mut part)| {
-        inputs.gated(expert, start, &mut part);
+    shares.retain(|share| hidden > 0 && share.expert.up.weights.rows() > 0);
+    let inputs = map(parallel, &shares, |share| {
+        Inputs::new(share.x, share.expert, precision, parallel)
     });
     let mut jobs = Vec::new();
-    for share in &mut shares {
-        let weights = &share.expert.down.weights;
-        if hidden == 0 {
-            continue;
-        }
-        let x = Tokens::all(&share.inner, weights.columns());
-        let x = std::sync::Arc::new(Activations::new(x, weights.dtype(), precision, parallel));
-        let parts = Columns::new(share.out, hidden).chunks(rows_per_job(hidden));
-        jobs.extend(
-            parts
-                .into_iter()
-                .map(|(start, part)| (x.clone(), share.expert, start, part)),
-        );
+    for (share, inputs) in shares.iter_mut().zip(&inputs) {
+        let width = share.expert.up.weights.rows();
+        let parts = Columns::new(&mut share.inner, width).chunks(rows_per_job(width));
+        jobs.extend(parts.into_iter().map(|part| (inputs, share.expert, part)));
     }
-    each(parallel, jobs, |(x, expert, start, mut part)| {
-        expert.down.apply(&x, start, &mut part);
+    each(parallel, jobs, |(inputs, expert, (start, mut part))| {
+        inputs.gated(expert, start, &mut part);
+    });
+    drop(inputs);
+    let (inners, outs): (Vec<_>, Vec<_>) = (shares.into_iter())
+        .map(|share| ((share.expert, share.inner), share.out))
+        .unzip();
+    let inputs = map(parallel, &inners, |(expert, inner)| {
+        let weights = &expert.down.weights;
+        Activations::new(
+            Tokens::all(inner, weights.columns()),
+            weights.dtype(),
+            precision,
+            parallel,
+        )
+    });
+    let mut jobs = Vec::new();
+    for (((expert, _), x), out) in inners.iter().zip(&inputs).zip(outs) {
+        let parts = Columns::new(out, hidden).chunks(rows_per_job(hidden));
+        jobs.extend(parts.into_iter().map(|part| (x, *expert, part)));
+    }
+    each(parallel, jobs, |(x, expert, (start, mut part))| {
+        expert.down.apply(x, start, &mut part);
     });
 }
 
@@ -169,9 +169,30 @@ impl<'a> Inputs<'a> {
             let x = self.gate.as_ref().unwrap_or(&self.up);
             gate.apply(x, start, &mut Columns::new(&mut gates, count));
         }
-        for token in 0..tokens {
-            let gates = gates.get(token * count..(token + 1) * count).unwrap_or_default();
-            expert.activation.apply(gates, to.row(token));
+        widest(Between {
+            activation: expert.activation,
+            gates: &gates,
+            to,
+        });
+    }
+}
+
+/// What is between an expert's projections, for some rows of all its tokens.
+struct Between<'a, 'b> {
+    activation: Activation,
+    /// `[tokens, rows]`; empty where there is no gate.
+    gates: &'a [f32],
+    to: &'a mut Columns<'b>,
+}
+
+impl Work for Between<'_, '_> {
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // Into whoever names the instructions.
+    fn run(self) {
+        let count = self.to.count();
+        for token in 0..self.to.rows() {
+            let gates = self.gates.get(token * count..(token + 1) * count).unwrap_or_default();
+            self.activation.apply(gates, self.to.row(token));
         }
     }
 }

@@ -25,6 +25,7 @@ mod tile;
 mod panel;
 mod scratch;
 mod vector;
+mod widest;
 mod portable;
 #[cfg(target_arch = "x86_64")]
 mod avx2;

@@ -9,6 +9,7 @@ use crate::experts::{Expert, SCRATCH, Share, run};
 use crate::precision::Precision;
 use crate::scratch::Scratch;
 use crate::tokens::{Tokens, Visit};
+use crate::widest::{Work, widest};
 
 /// Values from which adding up is worth more than one thread.
 const PARALLEL_FROM: usize = 1 << 16;
@@ -101,26 +102,50 @@ impl Mixture<'_> {
 /// Adds what experts said to the tokens' sums.
 fn add(groups: &[(Expert<'_>, &[Visit])], said: &[f32], hidden: usize, out: &mut [f32]) {
     let add_to = |(part, out): (usize, &mut [f32])| {
-        let (first, tokens) = (part * TOKENS, out.len() / hidden);
-        let mut rows = said;
-        for (_, visits) in groups {
-            let (here, others) = rows.split_at(visits.len() * hidden);
-            rows = others;
-            let start = visits.partition_point(|visit| visit.token < first);
-            let end = visits.partition_point(|visit| visit.token < first + tokens);
-            let here = here[start * hidden..end * hidden].chunks_exact(hidden);
-            for (visit, said) in visits[start..end].iter().zip(here) {
-                let sum = &mut out[(visit.token - first) * hidden..][..hidden];
-                sum.iter_mut()
-                    .zip(said)
-                    .for_each(|(sum, said)| *sum += visit.output_weight * said);
-            }
-        }
+        widest(Sums {
+            groups,
+            said,
+            hidden,
+            first: part * TOKENS,
+            out,
+        });
     };
     if said.len() < PARALLEL_FROM {
         out.chunks_mut(TOKENS * hidden).enumerate().for_each(add_to);
     } else {
         out.par_chunks_mut(TOKENS * hidden).enumerate().for_each(add_to);
+    }
+}
+
+/// What experts said, to be added to the sums of some tokens from `first` on.
+struct Sums<'a> {
+    groups: &'a [(Expert<'a>, &'a [Visit])],
+    /// `[visits, hidden]`.
+    said: &'a [f32],
+    hidden: usize,
+    first: usize,
+    /// `[tokens, hidden]`.
+    out: &'a mut [f32],
+}
+
+impl Work for Sums<'_> {
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // Into whoever names the instructions.
+    fn run(self) {
+        let (hidden, first, mut rows) = (self.hidden, self.first, self.said);
+        for (_, visits) in self.groups {
+            let (here, others) = rows.split_at(visits.len() * hidden);
+            rows = others;
+            let start = visits.partition_point(|visit| visit.token < first);
+            let end = visits.partition_point(|visit| visit.token < first + self.out.len() / hidden);
+            let here = here[start * hidden..end * hidden].chunks_exact(hidden);
+            for (visit, said) in visits[start..end].iter().zip(here) {
+                let sum = &mut self.out[(visit.token - first) * hidden..][..hidden];
+                for (sum, said) in sum.iter_mut().zip(said) {
+                    *sum += visit.output_weight * said;
+                }
+            }
+        }
     }
 }
 

@@ -1,8 +1,7 @@
 //! Small products of matrices whose inner dimension is the first of both: sums of outer products, kept in registers.
 
-/// Rows and columns of a tile: twelve vectors of eight sums.
+/// Rows of a tile.
 const ROWS: usize = 6;
-const COLUMNS: usize = 16;
 
 /// Values a constant number apart from row to row.
 #[derive(Clone, Copy)]
@@ -12,10 +11,10 @@ pub(crate) struct Matrix<'a> {
 }
 
 /// `c[r, n] = Σ_m a[r, m] · b[m, n]` for `m` below `inner`; `c` is `[rows, columns]` with rows `stride` apart. With `FUSED`, products are not
-/// rounded before they are added: only for machines that have the instruction.
+/// rounded before they are added: only for machines that have the instruction. A tile has `WIDE` columns, 16 or more; the bits do not depend on it.
 #[inline(always)]
 #[allow(clippy::inline_always)] // Into whoever names the instructions.
-pub(crate) fn product<const FUSED: bool>(
+pub(crate) fn product<const FUSED: bool, const WIDE: usize>(
     a: Matrix<'_>,
     b: Matrix<'_>,
     [rows, inner, columns]: [usize; 3],
@@ -23,37 +22,47 @@ pub(crate) fn product<const FUSED: bool>(
 ) {
     let mut column = 0;
     while column < columns {
-        let wide = column + COLUMNS <= columns;
-        for row in (0..rows).step_by(ROWS) {
-            let a = Matrix {
-                values: &a.values[row * a.stride..],
-                ..a
-            };
-            let b = Matrix {
-                values: &b.values[column..],
-                ..b
-            };
-            let c = &mut c[row * stride + column..];
-            match (wide, rows - row) {
-                (true, 1) => tile::<FUSED, 1, COLUMNS>(a, b, inner, c, stride),
-                (true, 2) => tile::<FUSED, 2, COLUMNS>(a, b, inner, c, stride),
-                (true, 3) => tile::<FUSED, 3, COLUMNS>(a, b, inner, c, stride),
-                (true, 4) => tile::<FUSED, 4, COLUMNS>(a, b, inner, c, stride),
-                (true, 5) => tile::<FUSED, 5, COLUMNS>(a, b, inner, c, stride),
-                (true, _) => tile::<FUSED, ROWS, COLUMNS>(a, b, inner, c, stride),
-                (false, left) => {
-                    for row in 0..left.min(ROWS) {
-                        let a = Matrix {
-                            values: &a.values[row * a.stride..],
-                            ..a
-                        };
-                        tile::<FUSED, 1, 1>(a, b, inner, &mut c[row * stride..], stride);
-                    }
-                }
-            }
-        }
-        column += if wide { COLUMNS } else { 1 };
+        let b = Matrix {
+            values: &b.values[column..],
+            ..b
+        };
+        let c = &mut c[column..];
+        let left = columns - column;
+        column += if left >= WIDE {
+            strip::<FUSED, WIDE>(a, b, [rows, inner], (c, stride))
+        } else if left >= 16 {
+            strip::<FUSED, 16>(a, b, [rows, inner], (c, stride))
+        } else {
+            strip::<FUSED, 1>(a, b, [rows, inner], (c, stride))
+        };
     }
+}
+
+/// [`product`] for `N` columns, which it returns.
+#[inline(always)]
+#[allow(clippy::inline_always)] // Into whoever names the instructions.
+fn strip<const FUSED: bool, const N: usize>(
+    a: Matrix<'_>,
+    b: Matrix<'_>,
+    [rows, inner]: [usize; 2],
+    (c, stride): (&mut [f32], usize),
+) -> usize {
+    for row in (0..rows).step_by(ROWS) {
+        let a = Matrix {
+            values: &a.values[row * a.stride..],
+            ..a
+        };
+        let c = &mut c[row * stride..];
+        match rows - row {
+            1 => tile::<FUSED, 1, N>(a, b, inner, c, stride),
+            2 => tile::<FUSED, 2, N>(a, b, inner, c, stride),
+            3 => tile::<FUSED, 3, N>(a, b, inner, c, stride),
+            4 => tile::<FUSED, 4, N>(a, b, inner, c, stride),
+            5 => tile::<FUSED, 5, N>(a, b, inner, c, stride),
+            _ => tile::<FUSED, ROWS, N>(a, b, inner, c, stride),
+        }
+    }
+    N
 }
 
 #[inline(always)]
@@ -66,7 +75,11 @@ fn tile<const FUSED: bool, const R: usize, const N: usize>(
     stride: usize,
 ) {
     let mut sums = [[0.0f32; N]; R];
-    let rows: [&[f32]; R] = std::array::from_fn(|r| &a.values[r * a.stride..r * a.stride + inner]);
+    // Cut twice: of the second length the compiler knows that it is `inner`, and checks no index below it.
+    let mut rows = [&a.values[..inner]; R];
+    for r in 1..R {
+        rows[r] = &a.values[r * a.stride..][..inner];
+    }
     for m in 0..inner {
         let factors = &b.values[m * b.stride..][..N];
         for r in 0..R {

@@ -8,6 +8,7 @@ use rayon::prelude::*;
 
 use crate::precision::{Precision, to_bf16};
 use crate::scratch::Scratch;
+use crate::tile::LINE;
 use crate::tokens::Tokens;
 use crate::vector::{Value, Vector};
 use crate::weights::WeightDtype;
@@ -110,11 +111,16 @@ fn pack_as<V: Vector, const SPLITS: bool>(
     let lanes = const { V::WIDTH / V::PARTS };
     for token in 0..count {
         let (row, weight) = x.row(first + token);
+        // Rows of an expert's tokens lie anywhere: only here is known which comes next.
+        let (next, _) = x.row((first + token + 1).min(x.count() - 1));
         let steps = row.chunks_exact(V::WIDTH);
         let mut last = [0.0; WIDEST];
         last[..steps.remainder().len()].copy_from_slice(steps.remainder());
         let last = (!steps.remainder().is_empty()).then_some(&last[..V::WIDTH]);
         for (step, columns) in steps.chain(last).enumerate() {
+            for line in (0..V::WIDTH).step_by(LINE / size_of::<f32>()) {
+                V::prefetch::<1>(next.as_ptr().wrapping_add(step * V::WIDTH + line).cast());
+            }
             for part in 0..V::PARTS {
                 let to = &mut to[((step * V::PARTS + part) * count + token) * lanes..][..lanes];
                 // Loops whose ends and strides the compiler knows become vectors.

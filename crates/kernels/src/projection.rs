@@ -121,3 +121,16 @@ pub(crate) fn each<T: Send>(parallel: bool, jobs: Vec<T>, run: impl Fn(T) + Send
         jobs.into_iter().for_each(run);
     }
 }
+
+/// What becomes of each item, in their order; on all threads if `parallel`.
+pub(crate) fn map<'a, T: Sync, R: Send>(
+    parallel: bool,
+    items: &'a [T],
+    run: impl Fn(&'a T) -> R + Send + Sync,
+) -> Vec<R> {
+    if parallel {
+        items.par_iter().map(run).collect()
+    } else {
+        items.iter().map(run).collect()
+    }
+}
