@@ -64,8 +64,10 @@ impl Mixture<'_> {
             self.groups.iter().all(|(_, visits)| ascends(visits)),
             "visits do not ascend by token"
         );
-        out.fill(0.0);
         let mut rest = self.groups;
+        if rest.is_empty() {
+            out.fill(0.0);
+        }
         while !rest.is_empty() {
             let mut scratch = 0;
             let fits = rest.iter().take_while(|(expert, visits)| {
@@ -74,6 +76,7 @@ impl Mixture<'_> {
                 before < SCRATCH
             });
             let (wave, others) = rest.split_at(fits.count());
+            let first = rest.len() == self.groups.len();
             rest = others;
             let rows: usize = wave.iter().map(|(_, visits)| visits.len()).sum();
             let said = &mut *Scratch::new(rows * hidden);
@@ -83,7 +86,7 @@ impl Mixture<'_> {
                 listen(said, hidden, here);
                 loudness = Some(others);
             }
-            add(wave, said, hidden, out);
+            add(wave, said, hidden, first, out);
         }
     }
 
@@ -99,9 +102,12 @@ impl Mixture<'_> {
     }
 }
 
-/// Adds what experts said to the tokens' sums.
-fn add(groups: &[(Expert<'_>, &[Visit])], said: &[f32], hidden: usize, out: &mut [f32]) {
+/// Adds what experts said to the tokens' sums, which begin with the `first` of them.
+fn add(groups: &[(Expert<'_>, &[Visit])], said: &[f32], hidden: usize, first: bool, out: &mut [f32]) {
     let add_to = |(part, out): (usize, &mut [f32])| {
+        if first {
+            out.fill(0.0);
+        }
         widest(Sums {
             groups,
             said,
@@ -110,7 +116,7 @@ fn add(groups: &[(Expert<'_>, &[Visit])], said: &[f32], hidden: usize, out: &mut
             out,
         });
     };
-    if said.len() < PARALLEL_FROM {
+    if said.len().max(out.len()) < PARALLEL_FROM {
         out.chunks_mut(TOKENS * hidden).enumerate().for_each(add_to);
     } else {
         out.par_chunks_mut(TOKENS * hidden).enumerate().for_each(add_to);

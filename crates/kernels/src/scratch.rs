@@ -18,8 +18,11 @@ unsafe impl Zeroable for Line {}
 // SAFETY: as above; any bytes are a line.
 unsafe impl Pod for Line {}
 
-/// Lines that are kept for whoever asks next, of all threads together: 64 MiB.
-const KEPT: usize = 1 << 20;
+/// Lines that are kept for whoever asks next, of all threads together: 128 MiB.
+const KEPT: usize = 2 << 20;
+
+/// How much larger than what is asked for kept memory may be, as a factor: whoever needs the large ones would else find them taken.
+const ROOM: usize = 4;
 
 static POOL: Mutex<Vec<Vec<Line>>> = Mutex::new(Vec::new());
 
@@ -35,7 +38,7 @@ impl<T: Pod> Scratch<T> {
     pub(crate) fn new(count: usize) -> Self {
         let needed = (count * size_of::<T>()).div_ceil(size_of::<Line>());
         let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
-        let fits = (0..pool.len()).filter(|&at| pool[at].len() >= needed);
+        let fits = (0..pool.len()).filter(|&at| (needed..=needed * ROOM).contains(&pool[at].len()));
         let smallest = fits.min_by_key(|&at| pool[at].len());
         let lines = smallest.map(|at| pool.swap_remove(at));
         drop(pool);
@@ -73,9 +76,53 @@ impl<T: Pod> DerefMut for Scratch<T> {
     }
 }
 
+/// Values for whoever calls the kernels, of memory that is used again when they are dropped. They begin with whatever was there before; in
+/// builds with debug assertions, with NaN, so that what nobody wrote shows.
+pub struct Buffer(Scratch<f32>);
+
+impl Buffer {
+    /// So many values.
+    #[must_use]
+    pub fn new(count: usize) -> Self {
+        let mut values = Scratch::new(count);
+        if cfg!(debug_assertions) {
+            values.fill(f32::NAN);
+        }
+        Self(values)
+    }
+}
+
+impl Deref for Buffer {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        &self.0
+    }
+}
+
+impl DerefMut for Buffer {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        &mut self.0
+    }
+}
+
+impl AsRef<[u8]> for Buffer {
+    fn as_ref(&self) -> &[u8] {
+        bytemuck::cast_slice(&self.0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Scratch;
+    use super::{Buffer, Scratch};
+
+    #[test]
+    fn bytes_of_a_buffer_are_its_values() {
+        let mut buffer = Buffer::new(3);
+        buffer.copy_from_slice(&[1.0, -2.0, 0.5]);
+        let bytes: Vec<u8> = buffer.iter().flat_map(|value| value.to_ne_bytes()).collect();
+        assert_eq!(buffer.as_ref(), bytes);
+    }
 
     #[test]
     fn values_are_as_many_as_asked_for_and_aligned() {
@@ -92,7 +139,7 @@ mod tests {
 
     #[test]
     fn large_memory_is_given_back() {
-        drop(Scratch::<u8>::new(100 << 20));
+        drop(Scratch::<u8>::new(200 << 20));
         let pool = super::POOL.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         assert!(pool.iter().map(Vec::len).sum::<usize>() <= super::KEPT);
     }

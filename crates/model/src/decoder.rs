@@ -21,7 +21,7 @@ use crate::error::ModelError;
 use crate::gathered::Gathering;
 use crate::layer_pass::LayerPass;
 use crate::layerwise::LayerFiles;
-use crate::matrix::Matrix;
+use crate::matrix::{Matrix, add_in_place};
 use crate::observe::MoeObserver;
 use crate::pass::Pass;
 use crate::spec::{BlockSpec, DecoderSpec, LayerSpec, NormPlacement, StepSpec};
@@ -267,10 +267,10 @@ impl Layer {
                 NormPlacement::Before => said,
                 NormPlacement::After => step.norm.apply(said),
             };
-            x = if is_one(self.residual_scale) {
-                x + said
-            } else {
-                x + said.mul_scalar(self.residual_scale)
+            x = match add_in_place(&x, &said, self.residual_scale) {
+                Some(sum) => sum,
+                None if is_one(self.residual_scale) => x + said,
+                None => x + said.mul_scalar(self.residual_scale),
             };
         }
         Ok(x)

@@ -1,11 +1,11 @@
 //! A weight matrix, kept in the dtype it has on disk where the device allows.
 
-use burn::backend::flex::{Flex, FlexTensor};
-use burn::tensor::{DType, Shape, Tensor, TensorData};
+use burn::backend::flex::{Flex, FlexTensor, Layout};
+use burn::tensor::{AllocationProperty, DType, Shape, Tensor, TensorData};
 use bytes::Bytes;
 use half::{bf16, f16};
-use secateur_kernels::Heads;
 pub use secateur_kernels::WeightDtype;
+use secateur_kernels::{Buffer, Heads};
 
 use crate::blocks::experts::indices;
 use crate::device::{Device, DeviceKind, Precision, count_read};
@@ -183,10 +183,10 @@ impl Matrix {
             } => apply_stored(x, stored, *outputs, *inputs, *precision),
             Self::Packed(packed, precision) => {
                 let tokens = x.dims()[0];
-                let mut y = vec![0.0f32; tokens * packed.outputs];
+                let mut y = Buffer::new(tokens * packed.outputs);
                 let x = host_f32(x);
                 precision.matmul_mxfp4(x.as_slice::<f32>().unwrap_or_default(), packed.view(), &mut y);
-                from_f32(y, [tokens, packed.outputs])
+                from_buffer(y, [tokens, packed.outputs])
             }
             #[cfg(feature = "wgpu")]
             Self::Device(matrix) => matrix.apply(x),
@@ -272,13 +272,13 @@ fn apply_stored(
 ) -> Tensor<2> {
     let tokens = x.dims()[0];
     let x = host_f32(x);
-    let mut y = vec![0.0f32; tokens * outputs];
+    let mut y = Buffer::new(tokens * outputs);
     precision.matmul(
         x.as_slice::<f32>().unwrap_or_default(),
         weights(stored, outputs, inputs),
         &mut y,
     );
-    from_f32(y, [tokens, outputs])
+    from_buffer(y, [tokens, outputs])
 }
 
 /// A tensor's values where they lie, if the flex backend has them in f32 and records nothing.
@@ -316,6 +316,22 @@ pub(crate) fn from_f32<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> T
     let tensor = FlexTensor::from_data(TensorData::new(values, Shape::from(shape)));
     debug_assert_eq!(tensor.dtype(), DType::F32);
     Tensor::from_primitive::<Flex>(tensor)
+}
+
+/// A flex tensor of values that a kernel wrote, whose memory is used again when it is dropped.
+pub(crate) fn from_buffer<const D: usize>(values: Buffer, shape: [usize; D]) -> Tensor<D> {
+    let bytes = burn::tensor::Bytes::from_shared(Bytes::from_owner(values), AllocationProperty::Native);
+    let layout = Layout::contiguous(Shape::from(shape));
+    Tensor::from_primitive::<Flex>(FlexTensor::new(bytes, layout, DType::F32))
+}
+
+/// `x + scale · y` by the CPU kernel; `None` where values are elsewhere.
+pub(crate) fn add_in_place(x: &Tensor<2>, y: &Tensor<2>, scale: f64) -> Option<Tensor<2>> {
+    let shape = x.dims();
+    let (x, y) = (in_place(x)?.to_contiguous(), in_place(y)?.to_contiguous());
+    let mut sums = Buffer::new(shape[0] * shape[1]);
+    secateur_kernels::add(x.as_slice()?, y.as_slice()?, scale as f32, &mut sums);
+    Some(from_buffer(sums, shape))
 }
 
 /// The kernels' view of a stored matrix.

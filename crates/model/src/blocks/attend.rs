@@ -1,9 +1,9 @@
 //! The core of attention: scores, softmax, mixture of values.
 
 use burn::tensor::{Tensor, activation};
-use secateur_kernels::Attention;
+use secateur_kernels::{Attention, Buffer};
 
-use crate::matrix::{from_f32, heads, host_f32, in_place, reads_in_place};
+use crate::matrix::{from_buffer, heads, host_f32, in_place, reads_in_place};
 use crate::pass::Pass;
 use crate::spec::Sight;
 
@@ -91,7 +91,7 @@ fn attend_in_place(
             None => None,
         },
     };
-    let mut mixed = vec![0.0f32; batch * length * width];
+    let mut mixed = Buffer::new(batch * length * width);
     attention.run(&mut mixed);
-    Some(from_f32(mixed, [batch * length, width]))
+    Some(from_buffer(mixed, [batch * length, width]))
 }

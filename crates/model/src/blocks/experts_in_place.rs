@@ -2,14 +2,14 @@
 
 use burn::backend::flex::FlexTensor;
 use burn::tensor::Tensor;
-use secateur_kernels::{Expert, Loudness, Mixture, Projection, ProjectionWeights, Visit};
+use secateur_kernels::{Buffer, Expert, Loudness, Mixture, Projection, ProjectionWeights, Visit};
 
 use super::dispatch::Dispatch;
 use super::experts::{ExpertOutputs, Experts, Said};
 use super::linear::Linear;
 use super::mlp::Mlp;
 use super::router::Routing;
-use crate::matrix::{Matrix, from_f32, host_f32, weights};
+use crate::matrix::{Matrix, from_buffer, host_f32, weights};
 use crate::spec::Activation;
 
 impl Experts {
@@ -45,7 +45,7 @@ impl Experts {
             groups: &groups,
             precision,
         };
-        let mut combined = vec![0.0f32; tokens * hidden];
+        let mut combined = Buffer::new(tokens * hidden);
         let mut loudness = vec![Loudness::default(); if listens { visits.len() } else { 0 }];
         mixture.run(listens.then_some(loudness.as_mut_slice()), &mut combined);
         let said = if listens {
@@ -55,7 +55,7 @@ impl Experts {
         };
         Some(ExpertOutputs {
             said,
-            combined: from_f32(combined, [tokens, hidden]),
+            combined: from_buffer(combined, [tokens, hidden]),
         })
     }
 

@@ -3,7 +3,9 @@
 use burn::tensor::Tensor;
 
 use crate::error::ModelError;
-use crate::matrix::{from_f32, host_f32, in_place};
+use secateur_kernels::Buffer;
+
+use crate::matrix::{from_buffer, host_f32, in_place};
 use crate::spec::{NormKind, NormSpec};
 use crate::weights::WeightSource;
 
@@ -77,8 +79,8 @@ impl Norm {
             None => None,
         };
         let values = values.as_slice::<f32>()?;
-        let mut y = vec![0.0; values.len()];
+        let mut y = Buffer::new(values.len());
         secateur_kernels::rms_norm(values, shape[D - 1], weight, self.spec.epsilon as f32, &mut y);
-        Some(from_f32(y, shape))
+        Some(from_buffer(y, shape))
     }
 }

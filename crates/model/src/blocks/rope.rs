@@ -6,11 +6,11 @@
 use std::f64::consts::PI;
 
 use burn::tensor::{Tensor, TensorData};
-use secateur_kernels::Pairs;
+use secateur_kernels::{Buffer, Pairs};
 use serde::Serialize;
 
 use crate::device::{Device, Precision};
-use crate::matrix::{from_f32, heads, in_place};
+use crate::matrix::{from_buffer, heads, in_place};
 
 /// How far and how the angles grow with position.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -301,10 +301,10 @@ impl Angles {
             Pairing::Halves => Pairs::Halves,
             Pairing::Pairs => Pairs::Neighbours,
         };
-        let mut turned = vec![0.0; batch * heads_of * length * width];
+        let mut turned = Buffer::new(batch * heads_of * length * width);
         let angles = [cosine.as_slice::<f32>()?, sine.as_slice::<f32>()?];
         secateur_kernels::rotate(&heads(&x)?, angles, pairs, &mut turned);
-        Some(from_f32(turned, [batch, length, heads_of, width]).swap_dims(1, 2))
+        Some(from_buffer(turned, [batch, length, heads_of, width]).swap_dims(1, 2))
     }
 }
 

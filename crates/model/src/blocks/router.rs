@@ -1,6 +1,7 @@
 //! Which experts a token goes to, and with which weight.
 
 use burn::tensor::{Int, Tensor, TensorData, activation};
+use rayon::prelude::*;
 
 use super::rope::host;
 use super::selection::{Selection, two_by_sparsemixer};
@@ -10,6 +11,9 @@ use crate::mask::ExpertId;
 use crate::matrix::Matrix;
 use crate::spec::{MoeSpec, Normalise, RouterSpec, Scoring};
 use crate::weights::WeightSource;
+
+/// Tokens whose experts one thread picks at a time.
+const TOKENS: usize = 64;
 
 /// One layer's router.
 #[derive(Debug, Clone)]
@@ -254,11 +258,19 @@ impl Router {
             groups: self.spec.groups,
             kept: self.kept.as_deref(),
         };
-        let mut selected = Vec::with_capacity(scores.len() / self.experts * self.top_k);
-        for token in scores.chunks_exact(self.experts) {
-            selection.select(token, place, &mut selected)?;
+        let some = |scores: &[f64]| {
+            let mut selected = Vec::with_capacity(scores.len() / self.experts * self.top_k);
+            for token in scores.chunks_exact(self.experts) {
+                selection.select(token, place, &mut selected)?;
+            }
+            Ok(selected)
+        };
+        let at_once = TOKENS * self.experts;
+        if scores.len() < 2 * at_once {
+            return some(scores);
         }
-        Ok(selected)
+        let selected: Result<Vec<_>, ModelError> = scores.par_chunks(at_once).map(some).collect();
+        Ok(selected?.concat())
     }
 }
 
