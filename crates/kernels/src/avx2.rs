@@ -35,6 +35,8 @@ impl Vector for Avx2 {
     const SPLITS: bool = true;
     const TOKENS: usize = 4;
     const ROWS: [usize; MOST_TOKENS] = [4, 4, 3, 3, 0, 0];
+    const STREAMS: usize = 4;
+    const AHEAD: usize = 8 << 10;
     const SPAN: usize = 1024;
     const PAIRS: bool = false;
     const PANELS_FROM: usize = 12;

@@ -35,6 +35,8 @@ impl Vector for Avx512 {
     const SPLITS: bool = true;
     const TOKENS: usize = 6;
     const ROWS: [usize; MOST_TOKENS] = [4; MOST_TOKENS];
+    const STREAMS: usize = 2;
+    const AHEAD: usize = 2 << 10;
     const SPAN: usize = 1024;
     const PAIRS: bool = false;
     const PANELS_FROM: usize = 48;
@@ -122,6 +124,8 @@ impl Vector for Avx512Bf16 {
     const SPLITS: bool = false;
     const TOKENS: usize = 6;
     const ROWS: [usize; MOST_TOKENS] = [4; MOST_TOKENS];
+    const STREAMS: usize = 2;
+    const AHEAD: usize = 2 << 10;
     const SPAN: usize = 2048;
     const PAIRS: bool = true;
     const PANELS_FROM: usize = 12;

@@ -21,9 +21,6 @@ const BLOCK: usize = 144 << 10;
 /// Bytes of panels that stay in the second cache.
 const PANELS: usize = 144 << 10;
 
-/// How far ahead weights are fetched of each of a few streams, in bytes.
-const STREAM_AHEAD: usize = 8 << 10;
-
 /// Calls a function for a tile of so many rows and tokens, which are parameters of its type.
 macro_rules! for_tile {
     ($v:ty, $rows:expr, $tokens:expr, $r:ident, $t:ident => $call:expr) => {
@@ -39,6 +36,23 @@ macro_rules! for_tile {
                 $call
             })*
             _ => unreachable!("no path has tiles of {} rows and {} tokens", $rows, $tokens),
+        }
+    };
+}
+
+/// The same for a tile of as many tokens as the path takes at once.
+macro_rules! for_whole_tile {
+    ($v:ty, $rows:expr, $r:ident, $t:ident => $call:expr) => {
+        for_whole_tile!(@ $v, $rows, $r, $t => $call; 1 4, 2 4, 3 4, 4 4, 1 6, 2 6, 3 6, 4 6)
+    };
+    (@ $v:ty, $rows:expr, $r:ident, $t:ident => $call:expr; $($rr:literal $tt:literal),*) => {
+        match $rows {
+            $($rr if const { $tt == <$v>::TOKENS && $rr <= <$v>::ROWS[$tt - 1] } => {
+                const $r: usize = $rr;
+                const $t: usize = $tt;
+                $call
+            })*
+            rows => unreachable!("no path has tiles of {rows} rows and {} tokens", <$v>::TOKENS),
         }
     };
 }
@@ -100,6 +114,7 @@ fn blocks<V: Vector, const DTYPE: u8>(x: &Packed<'_, V>, w: Weights<'_>, out: &m
 
 /// [`blocks`] for many tokens: the rows of a block are widened once.
 fn panels<V: Vector, const DTYPE: u8>(x: &Packed<'_, V>, w: Weights<'_>, out: &mut Columns<'_>) {
+    const { assert!(V::PANELS_FROM >= V::TOKENS) };
     let span = span::<V>(w.columns);
     let most = V::ROWS[V::TOKENS - 1];
     let block = ((PANELS / (span * size_of::<V::Value>()) / most).max(1) * most).min(w.rows);
@@ -109,12 +124,6 @@ fn panels<V: Vector, const DTYPE: u8>(x: &Packed<'_, V>, w: Weights<'_>, out: &m
         for start in (0..w.columns).step_by(span) {
             let columns = start..w.columns.min(start + span);
             let padded = columns.len().next_multiple_of(V::WIDTH);
-            for row in (0..count).step_by(most) {
-                let rows = most.min(count - row);
-                let from = rows_of(w, first + row, 1, columns.clone(), 0);
-                // SAFETY: `product` has asked whether the machine has the instructions.
-                unsafe { V::fill_panel::<DTYPE>(from, rows, &mut values[row * padded..(row + rows) * padded]) };
-            }
             let tiles = x.tokens.div_ceil(V::TOKENS) * count.div_ceil(most);
             let mut ahead = Ahead::new(w, first + count, count, &columns, tiles);
             for token in (0..x.tokens).step_by(V::TOKENS) {
@@ -128,13 +137,21 @@ fn panels<V: Vector, const DTYPE: u8>(x: &Packed<'_, V>, w: Weights<'_>, out: &m
                 for row in (0..count).step_by(most) {
                     ahead.fetch::<V>();
                     let rows = most.min(count - row);
-                    let panel = &values[row * padded..(row + rows) * padded];
+                    let panel = &mut values[row * padded..(row + rows) * padded];
                     let to = Target {
                         add: start > 0,
                         ..out.target((token, tokens), (first + row, rows, 1))
                     };
-                    // SAFETY: as above; the target is as large as the tile.
-                    for_tile!(V, rows, tokens, R, T => unsafe { V::tile_of_panel::<R, T>(activations, panel, to) });
+                    if token > 0 {
+                        // SAFETY: `product` has asked whether the machine has the instructions; the target is as large as the tile.
+                        for_tile!(V, rows, tokens, R, T => unsafe { V::tile_of_panel::<R, T>(activations, panel, to) });
+                        continue;
+                    }
+                    let weights = rows_of(w, first + row, 1, columns.clone(), 0);
+                    for_whole_tile!(V, rows, R, T => {
+                        // SAFETY: as above.
+                        unsafe { V::tile_filling::<DTYPE, R, T>(activations, weights, panel, to) };
+                    });
                 }
             }
         }
@@ -190,7 +207,11 @@ impl Ahead {
 /// a few streams goes on where it was.
 fn stream<V: Vector, const DTYPE: u8>(x: &Packed<'_, V>, w: Weights<'_>, out: &mut Columns<'_>) {
     let span = span::<V>(w.columns);
-    let rows = V::ROWS[x.tokens - 1];
+    let rows = if x.tokens == 1 {
+        V::STREAMS
+    } else {
+        V::ROWS[x.tokens - 1]
+    };
     let apart = w.rows / rows;
     let (streams, rest) = ((0..apart).map(|row| (row, rows, apart)), apart * rows..w.rows);
     for (row, rows, apart) in streams.chain(rest.map(|row| (row, 1, 1))) {
@@ -201,7 +222,7 @@ fn stream<V: Vector, const DTYPE: u8>(x: &Packed<'_, V>, w: Weights<'_>, out: &m
                 apart,
                 columns: start..w.columns.min(start + span),
                 token: 0,
-                ahead: STREAM_AHEAD,
+                ahead: V::AHEAD,
             };
             tile::<V, DTYPE>(x, w, &place, out);
         }

@@ -30,6 +30,8 @@ impl Vector for Neon {
     const SPLITS: bool = false;
     const TOKENS: usize = 6;
     const ROWS: [usize; MOST_TOKENS] = [4; MOST_TOKENS];
+    const STREAMS: usize = 4;
+    const AHEAD: usize = 8 << 10;
     const SPAN: usize = 1024;
     const PAIRS: bool = false;
     const PANELS_FROM: usize = usize::MAX;
@@ -98,6 +100,8 @@ impl Vector for NeonBf16 {
     const SPLITS: bool = false;
     const TOKENS: usize = 6;
     const ROWS: [usize; MOST_TOKENS] = [4; MOST_TOKENS];
+    const STREAMS: usize = 4;
+    const AHEAD: usize = 8 << 10;
     const SPAN: usize = 2048;
     const PAIRS: bool = true;
     const PANELS_FROM: usize = usize::MAX;

@@ -1,57 +1,13 @@
 //! Weight rows for many tokens: widened once, and laid side by side.
 //!
-//! A panel has the values of `R` rows in the order in which a tile multiplies them, `[columns / WIDTH, PARTS, R, lanes]`, with zeros behind the
+//! The first tile of tokens leaves them so ([`crate::vector::Vector::tile_filling`]). A panel has the values of `R` rows in the order in which a tile multiplies them, `[columns / WIDTH, PARTS, R, lanes]`, with zeros behind the
 //! last column. A tile reads it from its first byte to its last; the rows themselves lie a power of two apart, where they push each other out of
 //! the cache, and begin wherever the file has them. The products are those of [`crate::tile::run`], bit by bit.
 
 #![allow(unsafe_code)]
 
-use crate::tile::{Rows, STEP, Target};
+use crate::tile::Target;
 use crate::vector::Vector;
-use crate::weights::dtype_size;
-
-/// Fills a panel with `rows` rows.
-///
-/// # Safety
-/// The machine must have the instructions of `V`.
-///
-/// # Panics
-/// If `w` does not hold what is read of it, or `to` has no room for it.
-#[inline(always)]
-#[allow(clippy::inline_always)] // Into whoever names the instructions.
-pub(crate) unsafe fn fill<V: Vector, const DTYPE: u8>(w: Rows<'_>, rows: usize, to: &mut [V::Value]) {
-    let size = const { dtype_size(DTYPE) };
-    let lanes = const { V::WIDTH / V::PARTS };
-    let whole = w.columns / V::WIDTH * V::WIDTH;
-    assert!(rows > 0 && w.bytes.len() >= (rows - 1) * w.stride + w.columns * size);
-    assert!(to.len() == w.columns.next_multiple_of(V::WIDTH) * rows);
-    // SAFETY: the caller vouches for the instructions. `column + WIDTH ≤ columns` in every round, so that a step of weights is there in each row,
-    // and room for one in the panel: the lengths were checked above. So it is for the last columns, whose weights are copied to where there
-    // is room for a step.
-    unsafe {
-        let (from, to) = (w.bytes.as_ptr(), to.as_mut_ptr());
-        for column in (0..whole).step_by(V::WIDTH) {
-            for r in 0..rows {
-                for part in 0..V::PARTS {
-                    let weights = V::weights::<DTYPE>(from.add(r * w.stride + column * size), part);
-                    V::store(weights, to.add(column * rows + (part * rows + r) * lanes));
-                }
-            }
-        }
-        if whole < w.columns {
-            for r in 0..rows {
-                // Zeros are zeros in every dtype.
-                let mut padded = [0u8; STEP];
-                let last = &w.bytes[r * w.stride..][whole * size..w.columns * size];
-                padded[..last.len()].copy_from_slice(last);
-                for part in 0..V::PARTS {
-                    let weights = V::weights::<DTYPE>(padded.as_ptr(), part);
-                    V::store(weights, to.add(whole * rows + (part * rows + r) * lanes));
-                }
-            }
-        }
-    }
-}
 
 /// [`crate::tile::run`] on a panel of `R` rows.
 ///
@@ -124,7 +80,7 @@ mod tests {
             let x = Packed::<V>::new(Tokens::all(&x, columns), dtype, precision, false);
             let (x, _) = x.tile(0, 0..columns);
             let mut panel = vec![bytemuck::Zeroable::zeroed(); columns.next_multiple_of(V::WIDTH) * ROWS];
-            let (mut expected, mut found) = ([[1.0f32; ROWS]; TOKENS], [[1.0f32; ROWS]; TOKENS]);
+            let [mut expected, mut filling, mut found] = [[[1.0f32; ROWS]; TOKENS]; 3];
             let target = |to: &mut [[f32; ROWS]; TOKENS]| Target {
                 first: to.as_flattened_mut().as_mut_ptr(),
                 rows_apart: 1,
@@ -133,15 +89,17 @@ mod tests {
             };
             // SAFETY: the instructions are there, and the targets have as many rows and tokens.
             unsafe {
-                V::fill_panel::<DTYPE>(rows, ROWS, &mut panel);
                 V::tile::<DTYPE, ROWS, TOKENS>(x, rows, target(&mut expected));
+                V::tile_filling::<DTYPE, ROWS, TOKENS>(x, rows, &mut panel, target(&mut filling));
                 V::tile_of_panel::<ROWS, TOKENS>(x, &panel, target(&mut found));
             }
-            assert_eq!(
-                bits(found.as_flattened()),
-                bits(expected.as_flattened()),
-                "{columns} columns"
-            );
+            for found in [filling, found] {
+                assert_eq!(
+                    bits(found.as_flattened()),
+                    bits(expected.as_flattened()),
+                    "{columns} columns"
+                );
+            }
         }
     }
 

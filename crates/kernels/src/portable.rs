@@ -25,6 +25,8 @@ impl Vector for Portable {
     const SPLITS: bool = false;
     const TOKENS: usize = 4;
     const ROWS: [usize; MOST_TOKENS] = [4, 3, 3, 3, 0, 0];
+    const STREAMS: usize = 4;
+    const AHEAD: usize = 8 << 10;
     const SPAN: usize = 1024;
     const PAIRS: bool = false;
     const PANELS_FROM: usize = 12;

@@ -59,17 +59,21 @@ impl Target {
 
 /// `[t][r] = Σ_c x[t, c] · w[r, c]`; `x` is `[columns / WIDTH, PARTS, T, lanes]`, with zeros behind the last column.
 ///
+/// With `FILL`, weights are left in `panel` as [`crate::panel`] wants them: they are in registers here, and it takes the time of stores that
+/// products hide.
+///
 /// # Safety
 /// The machine must have the instructions of `V`, and the target room for `T` tokens of `R` rows.
 ///
 /// # Panics
-/// If `x` and `w` do not hold what is read of them.
+/// If `x` and `w` do not hold what is read of them, or the panel has no room for the rows.
 #[inline(always)]
 // Indices that count up to constants are what becomes registers. Into whoever names the instructions, the loop must be inlined.
 #[allow(clippy::needless_range_loop, clippy::inline_always)]
-pub(crate) unsafe fn run<V: Vector, const DTYPE: u8, const R: usize, const T: usize>(
+pub(crate) unsafe fn run<V: Vector, const DTYPE: u8, const FILL: bool, const R: usize, const T: usize>(
     x: &[V::Value],
     w: Rows<'_>,
+    panel: &mut [V::Value],
     to: Target,
 ) {
     let size = const { dtype_size(DTYPE) };
@@ -79,9 +83,10 @@ pub(crate) unsafe fn run<V: Vector, const DTYPE: u8, const R: usize, const T: us
     let whole = w.columns / V::WIDTH * V::WIDTH;
     assert!(w.bytes.len() >= (R - 1) * w.stride + w.columns * size);
     assert!(x.len() == w.columns.next_multiple_of(V::WIDTH) * T);
-    let (weights_from, activations_from) = (w.bytes.as_ptr(), x.as_ptr());
+    assert!(!FILL || panel.len() == w.columns.next_multiple_of(V::WIDTH) * R);
+    let (weights_from, activations_from, panel) = (w.bytes.as_ptr(), x.as_ptr(), panel.as_mut_ptr());
     // SAFETY: the caller vouches for the instructions. `column + WIDTH ≤ columns` in every round, so that a step of weights is there in
-    // each of `R` rows, and one of activations for each of `T` tokens: the lengths were checked above. So it is for the last columns, whose
+    // each of `R` rows, one of activations for each of `T` tokens, and room for one in the panel: the lengths were checked above. So it is for the last columns, whose
     // weights are copied to where there is room for a step.
     unsafe {
         let mut sums = [[V::zero(); R]; T];
@@ -104,6 +109,11 @@ pub(crate) unsafe fn run<V: Vector, const DTYPE: u8, const R: usize, const T: us
                     for r in 1..R {
                         weights[r] = V::weights::<DTYPE>(from.add(r * w.stride), part);
                     }
+                    if FILL {
+                        for r in 0..R {
+                            V::store(weights[r], panel.add(column * R + (part * R + r) * lanes));
+                        }
+                    }
                     for t in 0..T {
                         let activations = V::activations(activations_from.add(column * T + (part * T + t) * lanes));
                         for r in 0..R {
@@ -121,6 +131,9 @@ pub(crate) unsafe fn run<V: Vector, const DTYPE: u8, const R: usize, const T: us
                 padded[..last.len()].copy_from_slice(last);
                 for part in 0..V::PARTS {
                     let weights = V::weights::<DTYPE>(padded.as_ptr(), part);
+                    if FILL {
+                        V::store(weights, panel.add(whole * R + (part * R + r) * lanes));
+                    }
                     for t in 0..T {
                         let activations = V::activations(activations_from.add(whole * T + (part * T + t) * lanes));
                         sums[t][r] = V::multiply_add(activations, weights, sums[t][r]);

@@ -37,6 +37,11 @@ pub(crate) trait Vector: Copy + Send + Sync {
     const TOKENS: usize;
     /// Rows of a tile by its tokens, less one; 4 at most. What a tile needs should fit into registers.
     const ROWS: [usize; MOST_TOKENS];
+    /// Rows far apart that are read side by side for a single token, at most as many as a tile of one token has: more of them are no faster
+    /// where the memory's pages are what is waited for.
+    const STREAMS: usize;
+    /// How far ahead weights are fetched of each of such streams, in bytes.
+    const AHEAD: usize;
     /// Most columns that are summed at a time: those of a tile's tokens should fill about half of the first cache.
     const SPAN: usize;
     /// bf16 weights are multiplied as they are, and no others.
@@ -91,8 +96,13 @@ pub(crate) trait Vector: Copy + Send + Sync {
         to: Target,
     );
 
-    /// [`crate::panel::fill`], compiled for these instructions.
-    unsafe fn fill_panel<const DTYPE: u8>(w: crate::tile::Rows<'_>, rows: usize, to: &mut [Self::Value]);
+    /// [`Vector::tile`], which leaves its weights in a panel.
+    unsafe fn tile_filling<const DTYPE: u8, const R: usize, const T: usize>(
+        x: &[Self::Value],
+        w: crate::tile::Rows<'_>,
+        panel: &mut [Self::Value],
+        to: Target,
+    );
 
     /// [`crate::panel::run`], compiled for these instructions.
     unsafe fn tile_of_panel<const R: usize, const T: usize>(x: &[Self::Value], panel: &[Self::Value], to: Target);
@@ -119,13 +129,18 @@ macro_rules! compiled_for {
             to: crate::tile::Target,
         ) {
             // SAFETY: the caller vouches for the instructions and the room.
-            unsafe { crate::tile::run::<Self, DTYPE, R, T>(x, w, to) }
+            unsafe { crate::tile::run::<Self, DTYPE, false, R, T>(x, w, &mut [], to) }
         }
 
         $(#[target_feature(enable = $instructions)])?
-        unsafe fn fill_panel<const DTYPE: u8>(w: crate::tile::Rows<'_>, rows: usize, to: &mut [Self::Value]) {
-            // SAFETY: the caller vouches for the instructions.
-            unsafe { crate::panel::fill::<Self, DTYPE>(w, rows, to) }
+        unsafe fn tile_filling<const DTYPE: u8, const R: usize, const T: usize>(
+            x: &[Self::Value],
+            w: crate::tile::Rows<'_>,
+            panel: &mut [Self::Value],
+            to: crate::tile::Target,
+        ) {
+            // SAFETY: the caller vouches for the instructions and the room.
+            unsafe { crate::tile::run::<Self, DTYPE, true, R, T>(x, w, panel, to) }
         }
 
         $(#[target_feature(enable = $instructions)])?

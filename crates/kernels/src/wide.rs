@@ -31,6 +31,8 @@ impl Vector for Wide {
     const SPLITS: bool = true;
     const TOKENS: usize = 6;
     const ROWS: [usize; MOST_TOKENS] = [4; MOST_TOKENS];
+    const STREAMS: usize = 2;
+    const AHEAD: usize = 2 << 10;
     const SPAN: usize = 1024;
     const PAIRS: bool = false;
     const PANELS_FROM: usize = usize::MAX;
@@ -96,6 +98,8 @@ impl Vector for WidePairs {
     const SPLITS: bool = false;
     const TOKENS: usize = 6;
     const ROWS: [usize; MOST_TOKENS] = [4; MOST_TOKENS];
+    const STREAMS: usize = 2;
+    const AHEAD: usize = 2 << 10;
     const SPAN: usize = 2048;
     const PAIRS: bool = true;
     const PANELS_FROM: usize = usize::MAX;
