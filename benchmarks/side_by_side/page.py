@@ -58,6 +58,12 @@ def about(page):
     )
 
 
+def on(page):
+    """The widest of the processor's instructions that products are taken with, for a heading."""
+    names = {"avx512_bf16": "AVX-512 BF16", "avx512f": "AVX-512", "avx2": "AVX2", "asimd": "NEON"}
+    return next((f", {name}" for flag, name in names.items() if flag in page["machine"]["processor_features"]), "")
+
+
 def ratio(there):
     """To one dtype's fastest setting."""
     if there is None:
@@ -70,7 +76,7 @@ def compare(page):
     dtypes = list(dict.fromkeys(name for row in page["rows"] for name in row["against"]))
     alone = ", prefill alone" if all(row["figure"].startswith("prefill") for row in page["rows"]) else ""
     lines = [
-        f"## Beside transformers: {checkpoint['family']}, {checkpoint['parameters'] / 1e6:.0f} M parameters, {checkpoint['dtype']}{alone}",
+        f"## Beside transformers: {checkpoint['family']}, {checkpoint['parameters'] / 1e6:.0f} M parameters, {checkpoint['dtype']}{on(page)}{alone}",
         "",
         about(page),
         "",
@@ -116,7 +122,7 @@ def grid(page):
         for name, words in GRID.items()
     ]
     return [
-        f"## A small grid both ways: {page['masks']} masks, {page['cells']} cells",
+        f"## A small grid both ways: {page['masks']} masks, {page['cells']} cells{on(page)}",
         "",
         about(page),
         "",
@@ -143,7 +149,7 @@ def kernels(page):
         for row in page["rows"]
     ]
     return [
-        "## Expert products",
+        f"## Expert products{on(page)}",
         "",
         about(page),
         "",
