@@ -74,7 +74,8 @@ def ratio(there):
 def compare(page):
     checkpoint = page["checkpoint"]
     dtypes = list(dict.fromkeys(name for row in page["rows"] for name in row["against"]))
-    alone = ", prefill alone" if all(row["figure"].startswith("prefill") for row in page["rows"]) else ""
+    parts = {row["figure"].split("_")[0] for row in page["rows"]}
+    alone = f", {parts.pop()} alone" if len(parts) == 1 else ""
     lines = [
         f"## Beside transformers: {checkpoint['family']}, {checkpoint['parameters'] / 1e6:.0f} M parameters, {checkpoint['dtype']}{on(page)}{alone}",
         "",
