@@ -2,6 +2,8 @@
 
 use rayon::prelude::*;
 
+use crate::widest::{Work, widest};
+
 /// Values from which a norm is worth more than one thread.
 const PARALLEL_FROM: usize = 1 << 16;
 
@@ -22,10 +24,14 @@ pub fn rms_norm(x: &[f32], columns: usize, weight: Option<&[f32]>, epsilon: f32,
         "one weight per column"
     );
     let rows = (PARALLEL_FROM / 8 / columns).max(1) * columns;
-    let some = |(x, out): (&[f32], &mut [f32])| {
-        for (x, out) in x.chunks_exact(columns).zip(out.chunks_exact_mut(columns)) {
-            row(x, weight, epsilon, out);
-        }
+    let some = |(x, out)| {
+        widest(Rows {
+            x,
+            columns,
+            weight,
+            epsilon,
+            out,
+        });
     };
     if x.len() < PARALLEL_FROM {
         some((x, out));
@@ -34,6 +40,28 @@ pub fn rms_norm(x: &[f32], columns: usize, weight: Option<&[f32]>, epsilon: f32,
     }
 }
 
+/// Some rows, and what becomes of them.
+struct Rows<'a> {
+    x: &'a [f32],
+    columns: usize,
+    weight: Option<&'a [f32]>,
+    epsilon: f32,
+    out: &'a mut [f32],
+}
+
+impl Work for Rows<'_> {
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // Into whoever names the instructions.
+    fn run(self) {
+        let rows = self.x.chunks_exact(self.columns);
+        for (x, out) in rows.zip(self.out.chunks_exact_mut(self.columns)) {
+            row(x, self.weight, self.epsilon, out);
+        }
+    }
+}
+
+#[inline(always)]
+#[allow(clippy::inline_always)] // Into whoever names the instructions.
 fn row(x: &[f32], weight: Option<&[f32]>, epsilon: f32, out: &mut [f32]) {
     let scale = 1.0 / (squares(x) / x.len() as f32 + epsilon).sqrt();
     match weight {
@@ -47,6 +75,8 @@ fn row(x: &[f32], weight: Option<&[f32]>, epsilon: f32, out: &mut [f32]) {
 }
 
 /// Σ x².
+#[inline(always)]
+#[allow(clippy::inline_always)] // Into whoever names the instructions.
 fn squares(x: &[f32]) -> f32 {
     let mut sums = [0.0; LANES];
     let steps = x.chunks_exact(LANES);

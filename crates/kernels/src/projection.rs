@@ -116,7 +116,8 @@ pub(crate) fn rows_per_job(rows: usize) -> usize {
 /// Does all jobs, on all threads if `parallel`.
 pub(crate) fn each<T: Send>(parallel: bool, jobs: Vec<T>, run: impl Fn(T) + Send + Sync) {
     if parallel {
-        jobs.into_par_iter().for_each(run);
+        // One at a time: whoever is done first takes the next from others, however few are left.
+        jobs.into_par_iter().with_max_len(1).for_each(run);
     } else {
         jobs.into_iter().for_each(run);
     }

@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 
 use crate::heads::Heads;
+use crate::widest::{Work, widest};
 
 /// Values from which turning is worth more than one thread.
 const PARALLEL_FROM: usize = 1 << 16;
@@ -37,9 +38,13 @@ pub fn rotate(x: &Heads<'_>, [cosine, sine]: [&[f32]; 2], pairs: Pairs, out: &mu
     let turn_token = |(at, out): (usize, &mut [f32])| {
         let here = at * angles..(at + 1) * angles;
         let (cosine, sine) = (&cosine[here.clone()], &sine[here]);
-        for (head, out) in out.chunks_exact_mut(x.width).enumerate() {
-            turn(x.vector(at / positions, head, at % positions), cosine, sine, pairs, out);
-        }
+        widest(Turn {
+            x,
+            place: [at / positions, at % positions],
+            angles: [cosine, sine],
+            pairs,
+            out,
+        });
     };
     if out.len() < PARALLEL_FROM {
         out.chunks_exact_mut(token).enumerate().for_each(turn_token);
@@ -48,6 +53,30 @@ pub fn rotate(x: &Heads<'_>, [cosine, sine]: [&[f32]; 2], pairs: Pairs, out: &mu
     }
 }
 
+/// All heads of a token.
+struct Turn<'a> {
+    x: &'a Heads<'a>,
+    /// Sequence and position.
+    place: [usize; 2],
+    /// Cosines and sines.
+    angles: [&'a [f32]; 2],
+    pairs: Pairs,
+    out: &'a mut [f32],
+}
+
+impl Work for Turn<'_> {
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // Into whoever names the instructions.
+    fn run(self) {
+        let ([sequence, position], [cosine, sine]) = (self.place, self.angles);
+        for (head, out) in self.out.chunks_exact_mut(self.x.width).enumerate() {
+            turn(self.x.vector(sequence, head, position), cosine, sine, self.pairs, out);
+        }
+    }
+}
+
+#[inline(always)]
+#[allow(clippy::inline_always)] // Into whoever names the instructions.
 fn turn(x: &[f32], cosine: &[f32], sine: &[f32], pairs: Pairs, out: &mut [f32]) {
     let angles = cosine.len();
     let (x, rest) = x.split_at(2 * angles);

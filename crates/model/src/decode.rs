@@ -12,7 +12,7 @@ use crate::decoder::Watch;
 use crate::device::Precision;
 use crate::error::ModelError;
 use crate::generate::{Running, StopRule};
-use crate::matrix::reads_in_place;
+use crate::matrix::in_pool;
 use crate::model::Model;
 use crate::spec::{BlockSpec, DecoderSpec};
 
@@ -196,14 +196,12 @@ impl<'a> Decoding<'a> {
     fn forward(&mut self, batch: &Batch, cache: &mut Cache) -> Result<Vec<f64>, ModelError> {
         self.work.tokens += batch.ids.len();
         let (decoder, device) = (&self.model.decoder, self.model.device());
-        let mut run = || {
+        in_pool(device, || {
             let hidden = decoder.forward(batch, Some(cache), &mut Watch::Nobody)?;
             let last: Vec<usize> = (1..=batch.batch).map(|row| row * batch.length - 1).collect();
             let hidden = hidden.select(0, indices(&last, device));
             host_f64(decoder.logits(hidden), "logits")
-        };
-        // A thread of the pool takes its share of every product at once; any other would sleep until it is woken, some seventy times a token.
-        if reads_in_place(device) { rayon::scope(|_| run()) } else { run() }
+        })
     }
 
     /// Gives each sequence its next token, by the logits of its row. Those that end are done, the others are running; returns their rows.

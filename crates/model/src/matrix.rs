@@ -263,6 +263,16 @@ pub(crate) fn reads_in_place(device: &Device) -> bool {
     device.kind() == DeviceKind::Cpu && device.precision() != Precision::F64 && !device.burn().is_autodiff()
 }
 
+/// Runs on a thread of the pool where the CPU kernels do: it takes its share of every product at once. Any other thread would sleep until it is
+/// woken, some seventy times a token.
+pub(crate) fn in_pool<R: Send>(device: &Device, run: impl FnOnce() -> R + Send) -> R {
+    if reads_in_place(device) {
+        rayon::scope(|_| run())
+    } else {
+        run()
+    }
+}
+
 fn apply_stored(
     x: Tensor<2>,
     stored: &Stored,

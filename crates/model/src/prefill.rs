@@ -7,6 +7,7 @@ use crate::blocks::experts::indices;
 use crate::blocks::router::host_f64;
 use crate::decoder::Watch;
 use crate::error::ModelError;
+use crate::matrix::in_pool;
 use crate::model::Model;
 
 /// Rows of logits that are there at a time.
@@ -25,6 +26,11 @@ impl Model {
                 "sequence {place} is empty: it has no logits"
             )));
         }
+        in_pool(self.device(), || self.largest_of_batch(sequences))
+    }
+
+    /// [`Model::largest_logits`] of sequences none of which is empty.
+    fn largest_of_batch(&self, sequences: &[&[u32]]) -> Result<Vec<Vec<f64>>, ModelError> {
         let batch = Batch::right_padded(sequences);
         let hidden = self.decoder.forward(&batch, None, &mut Watch::Nobody)?;
         let rows: Vec<usize> = (0..batch.ids.len())

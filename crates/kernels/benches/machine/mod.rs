@@ -41,7 +41,10 @@ pub fn bf16_peak() -> Option<f64> {
 
 /// Bytes per second that all threads together read of `bytes`, one after the other, in as many streams at a time as is fastest here.
 pub fn read_bandwidth(bytes: &[u8]) -> f64 {
-    STREAMS.iter().map(|&streams| read_in_streams(bytes, streams)).fold(0.0, f64::max)
+    STREAMS
+        .iter()
+        .map(|&streams| read_in_streams(bytes, streams))
+        .fold(0.0, f64::max)
 }
 
 /// Streams of a thread: one alone does not fill the memory's queue everywhere, and many open more of its pages than some keep open.
