@@ -99,7 +99,8 @@ pub(crate) fn pack<V: Vector>(x: &Tokens<'_>, tile: usize, splits: bool, precisi
 }
 
 #[inline(always)]
-#[allow(clippy::inline_always)] // Into whoever names the instructions.
+// Loops whose ends and strides the compiler knows become vectors, of whoever names the instructions.
+#[allow(clippy::inline_always, clippy::needless_range_loop)]
 fn pack_as<V: Vector, const SPLITS: bool>(
     x: &Tokens<'_>,
     tile: usize,
@@ -123,7 +124,6 @@ fn pack_as<V: Vector, const SPLITS: bool>(
             }
             for part in 0..V::PARTS {
                 let to = &mut to[((step * V::PARTS + part) * count + token) * lanes..][..lanes];
-                // Loops whose ends and strides the compiler knows become vectors.
                 for lane in 0..lanes {
                     let column = if SPLITS {
                         lane * V::PARTS + part

@@ -58,6 +58,7 @@ mod tests {
 
     impl Work for Sums<'_> {
         #[inline(always)]
+        #[allow(clippy::inline_always)] // Into whoever names the instructions.
         fn run(self) {
             self.1.iter_mut().zip(self.0).for_each(|(y, x)| *y = *y * 3.0 + x);
         }
