@@ -28,9 +28,9 @@ fail() {
 until_true() {
     local what="$1"
     shift
-    for _ in $(seq 600); do
+    for _ in $(seq 2400); do
         "$@" >/dev/null 2>&1 && return
-        sleep 0.2
+        sleep 0.05
     done
     fail "two minutes passed without: $what"
 }
@@ -39,6 +39,14 @@ running() { tasks | grep -q " RUNNING$"; }
 no_tasks() { [ -z "$(squeue --noheader --format=%i)" ]; }
 # The process of a shard, by its number.
 shard_process() { pgrep -f "^$secateur sweep run $work/.* --shard $1/4"; }
+# Submits, and stops the process of a shard as soon as it is there, which is before the submission returns: however fast the
+# machine, the process has work left when it is told to end.
+submit_and_stop() {
+    submit >"$work/$2.txt" &
+    until_true "a process of shard $1" shard_process "$1"
+    kill -STOP "$(shard_process "$1" | head -n 1)" || fail "shard $1 ended before it could be stopped"
+    wait
+}
 array_of() { sed -nE 's/^array ([0-9]+),.*/\1/p' "$work/$1.txt"; }
 records() { find "$work/slurm-results/slurm-check/records" -name '*.json' 2>/dev/null | wc -l; }
 submit() { "$secateur" submit "$work/sweep.toml" --executor slurm --results "$work/slurm-results" "$@"; }
@@ -75,13 +83,10 @@ path = "$demo/models/demo-olmoe"
 name = "biomedical"
 file = "$demo/calibration/biomedical.jsonl"
 samples = 16
-[[tasks]]
-name = "demo_bio_choice"
-limit = 24
-[[tasks]]
-name = "demo_bio_recall"
-limit = 24
 TOML
+for card in "$demo"/tasks/*.toml; do
+    printf '[[tasks]]\nname = "%s"\n' "$(basename "$card" .toml)" >>"$work/sweep.toml"
+done
 
 RAYON_NUM_THREADS=1 "$secateur" sweep "$work/sweep.toml" --results "$work/plain-results" --quiet >"$work/plain.txt"
 plain="$work/plain-results/slurm-check"
@@ -93,8 +98,7 @@ grep -q '^sbatch --array=0-3%2 array.sh' "$work/dry-run.txt" || fail "--dry-run 
 no_tasks || fail "--dry-run submitted a job"
 ok "a dry run prints the scripts and submits nothing"
 
-submit >"$work/submit-1.txt"
-until_true "a process of shard 0" shard_process 0
+submit_and_stop 0 submit-1
 submit >"$work/submit-2.txt"
 grep -q '^nothing to submit' "$work/submit-2.txt" || fail "a second submission did not leave running tasks alone"
 ok "a second submission leaves tasks alone that wait or run"
@@ -139,11 +143,11 @@ ok "a complete sweep submits nothing"
 
 # Near its time limit a task gets TERM; the same signal, without the wait.
 rm -rf "$swept"
-submit >"$work/submit-6.txt"
-until_true "a process of shard 1" shard_process 1
+submit_and_stop 1 submit-6
 array=$(array_of submit-6)
 # scancel goes on asking for a minute if the task has gone back to the queue by then.
 timeout 3 scancel --batch --signal=TERM "${array}_1" || true
+kill -CONT "$(shard_process 1 | head -n 1)"
 requeued() { scontrol show job "${array}_1" | grep -q 'Restarts=1'; }
 until_true "a requeued task" requeued
 # Slurm would let it wait two minutes.
