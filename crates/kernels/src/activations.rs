@@ -1,11 +1,12 @@
 //! The paths, and what is multiplied with weights in the form that a path wants.
 
+use crate::blank::{Fill, Filled};
 use crate::blocks;
 use crate::columns::Columns;
 use crate::packed::Packed;
 use crate::portable::Portable;
 use crate::precision::Precision;
-use crate::tokens::Tokens;
+use crate::tokens::{Tokens, Visit};
 use crate::vector::Vector;
 use crate::weights::{WeightDtype, Weights};
 
@@ -23,6 +24,8 @@ pub(crate) struct Path {
     /// Whether this machine has them.
     pub available: fn() -> bool,
     pack: Pack,
+    /// Room for so many tokens and columns.
+    pub blank: fn(usize, usize, WeightDtype, Precision) -> Box<dyn Fill>,
 }
 
 /// Packs activations for weights of a dtype, on all threads if the last argument says so.
@@ -49,11 +52,17 @@ pub(crate) const fn path<V: Vector + 'static>(name: &'static str) -> Path {
         pairs: V::PAIRS,
         available: V::available,
         pack: |x, dtype, precision, parallel| Box::new(Packed::<V>::new(x, dtype, precision, parallel)),
+        blank: |tokens, columns, dtype, precision| {
+            Box::new(Filled {
+                packed: Packed::<V>::blank(tokens, columns, dtype),
+                precision,
+            })
+        },
     }
 }
 
 impl Path {
-    fn best(dtype: WeightDtype, precision: Precision) -> &'static Self {
+    pub(crate) fn best(dtype: WeightDtype, precision: Precision) -> &'static Self {
         let fits = |path: &&Self| path.fits(dtype, precision);
         // The portable one does always.
         PATHS.iter().find(fits).unwrap_or(&PATHS[PATHS.len() - 1])
@@ -77,7 +86,7 @@ impl Path {
 }
 
 /// Activations `[tokens, columns]` for any number of products with weights of one dtype.
-pub(crate) struct Activations<'a>(Box<dyn Product + 'a>);
+pub(crate) struct Activations<'a>(pub Box<dyn Product + 'a>);
 
 impl<'a> Activations<'a> {
     /// Packs rows, on all threads if `parallel`.
@@ -85,22 +94,37 @@ impl<'a> Activations<'a> {
         Path::best(dtype, precision).pack(x, dtype, precision, parallel)
     }
 
-    /// `out[t, r] = Σ_c x[t, c] · w[r, c]`: `out` is `[tokens, rows]`.
+    /// The rows that `visits` name, without their weights.
+    ///
+    /// # Panics
+    /// If these are some rows of others already.
+    pub(crate) fn of<'b>(&'b self, visits: &'b [Visit]) -> Activations<'b> {
+        Activations(self.0.of(visits))
+    }
+
+    /// `out[t, r] = Σ_c x[t, c] · w[r, c]`: `out` is `[tokens, rows]`. The weights at `then` are looked at next, without it those behind `w`: they
+    /// are fetched, and need not exist.
     ///
     /// # Panics
     /// If the lengths do not fit together.
-    pub(crate) fn product(&self, w: Weights<'_>, out: &mut Columns<'_>) {
-        self.0.product(w, out);
+    pub(crate) fn product(&self, w: Weights<'_>, then: Option<*const u8>, out: &mut Columns<'_>) {
+        self.0.product(w, then, out);
     }
 }
 
 /// Packed activations of some path.
-trait Product: Send + Sync {
-    fn product(&self, w: Weights<'_>, out: &mut Columns<'_>);
+pub(crate) trait Product: Send + Sync {
+    fn of<'b>(&'b self, visits: &'b [Visit]) -> Box<dyn Product + 'b>;
+
+    fn product(&self, w: Weights<'_>, then: Option<*const u8>, out: &mut Columns<'_>);
 }
 
-impl<V: Vector> Product for Packed<'_, V> {
-    fn product(&self, w: Weights<'_>, out: &mut Columns<'_>) {
-        blocks::product(self, w, out);
+impl<V: Vector + 'static> Product for Packed<'_, V> {
+    fn of<'b>(&'b self, visits: &'b [Visit]) -> Box<dyn Product + 'b> {
+        Box::new(self.of(visits))
+    }
+
+    fn product(&self, w: Weights<'_>, then: Option<*const u8>, out: &mut Columns<'_>) {
+        blocks::product(self, w, then, out);
     }
 }

@@ -5,11 +5,14 @@
 
 #![allow(unsafe_code)]
 
+use std::ops::Range;
+
 use crate::columns::Columns;
 use crate::exp::exp;
 use crate::heads::Heads;
 use crate::outer::{Matrix, multiply_add, product};
 use crate::projection::each;
+use crate::scratch::Scratch;
 use crate::seen::Seen;
 #[cfg(target_arch = "x86_64")]
 use crate::widest::wide;
@@ -21,11 +24,18 @@ const PARALLEL_FROM: usize = 1 << 17;
 const QUERIES: usize = 48;
 const SCORES: usize = 1 << 17;
 
+/// Parts of the queries per thread.
+const PARTS: usize = 4;
+
 /// Fewer queries take products with keys where these lie; others with keys that are transposed first.
 const FEW: usize = 4;
 
 /// Keys that are transposed at a time: a multiple of what a tile has.
 const KEYS: usize = 64;
+
+/// Columns of a tile with AVX-512.
+#[cfg(target_arch = "x86_64")]
+const WIDEST: usize = 64;
 
 const LANES: usize = 8;
 
@@ -46,13 +56,45 @@ pub struct Attention<'a> {
     pub sinks: Option<&'a [f32]>,
 }
 
-/// Queries that are taken together: of some positions, and of all heads that share keys.
+/// Queries that look at the same keys: of some positions, and of all heads that share keys.
 struct Part {
     sequence: usize,
     /// Of keys and values.
     head: usize,
     first: usize,
     positions: usize,
+    /// Positions that are taken together.
+    at_once: usize,
+}
+
+/// Keys and values of a part as products take them.
+struct Prepared<'a> {
+    /// All keys that any of its queries looks at.
+    span: Range<usize>,
+    /// The keys, [`KEYS`] at a time, `[width, KEYS]`; empty where they are read where they lie.
+    turned: Scratch<f32>,
+    /// From the first key's value on.
+    values: Values<'a>,
+}
+
+/// Values of keys, row by row.
+enum Values<'a> {
+    InPlace(Matrix<'a>),
+    Copied(Scratch<f32>, usize),
+}
+
+impl Values<'_> {
+    /// From the value of key `first` on.
+    fn from(&self, first: usize) -> Matrix<'_> {
+        let (values, stride): (&[f32], _) = match self {
+            Self::InPlace(matrix) => (matrix.values, matrix.stride),
+            Self::Copied(values, width) => (values, *width),
+        };
+        Matrix {
+            values: &values[first * stride..],
+            stride,
+        }
+    }
 }
 
 impl Attention<'_> {
@@ -87,24 +129,27 @@ impl Attention<'_> {
         }
         let group = heads / key_heads;
         let at_once = (QUERIES.min(SCORES / keys.max(1)) / group).max(1);
+        // As few parts as keep all threads busy: each prepares its keys.
+        let shares = (PARTS * rayon::current_num_threads()).div_ceil(batch * key_heads);
+        let per_part = positions.div_ceil(at_once).div_ceil(shares) * at_once;
         let mut jobs = Vec::new();
         let mut rest = Columns::new(out, heads * width);
         for sequence in 0..batch {
-            for first in (0..positions).step_by(at_once) {
-                let positions = at_once.min(positions - first);
-                let (here, others) = rest.split_rows_at(positions);
-                rest = others;
-                for (start, out) in here.chunks(group * width) {
-                    let head = start / (group * width);
-                    jobs.push((
-                        Part {
-                            sequence,
-                            head,
-                            first,
-                            positions,
-                        },
-                        out,
-                    ));
+            let (here, others) = rest.split_rows_at(positions);
+            rest = others;
+            for (start, mut out) in here.chunks(group * width) {
+                let head = start / (group * width);
+                for first in (0..positions).step_by(per_part) {
+                    let part = Part {
+                        sequence,
+                        head,
+                        first,
+                        positions: per_part.min(positions - first),
+                        at_once,
+                    };
+                    let (here, others) = out.split_rows_at(part.positions);
+                    out = others;
+                    jobs.push((part, here));
                 }
             }
         }
@@ -115,76 +160,158 @@ impl Attention<'_> {
         });
     }
 
+    /// # Safety
+    /// The machine must have AVX-512 where `WIDE` is [`WIDEST`].
     #[inline(always)]
     #[allow(clippy::inline_always)] // Into whoever names the instructions.
-    fn part<const FUSED: bool, const WIDE: usize>(&self, part: &Part, out: &mut Columns<'_>) {
+    unsafe fn part<const FUSED: bool, const WIDE: usize>(&self, part: &Part, out: &mut Columns<'_>) {
+        let end = part.first + part.positions;
+        // SAFETY: the caller vouches for AVX-512.
+        let prepared = unsafe { self.prepare::<WIDE>(part) };
+        let mut rest = out.borrow();
+        for first in (part.first..end).step_by(part.at_once) {
+            let positions = first..end.min(first + part.at_once);
+            let (mut here, others) = rest.split_rows_at(positions.len());
+            rest = others;
+            self.block::<FUSED, WIDE>(part, positions, &prepared, &mut here);
+        }
+    }
+
+    /// Keys that a query of some positions looks at, from the first to the last.
+    fn span(&self, part: &Part, positions: Range<usize>) -> Range<usize> {
+        let before = part.sequence * self.query.shape[2];
+        self.seen.span(before + positions.start..before + positions.end)
+    }
+
+    /// Query heads per head of keys.
+    fn group(&self) -> usize {
+        self.query.shape[1] / self.key.shape[1]
+    }
+
+    /// # Safety
+    /// As that of [`Self::part`].
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // Into whoever names the instructions.
+    unsafe fn prepare<const WIDE: usize>(&self, part: &Part) -> Prepared<'_> {
         let &Part {
             sequence,
             head,
             first,
             positions,
+            at_once,
         } = part;
-        let (width, group) = (self.query.width, self.query.shape[1] / self.key.shape[1]);
-        let query_of = |position: usize| sequence * self.query.shape[2] + first + position;
-        let span = self.seen.span(query_of(0)..query_of(positions));
-        let stride = span.len().next_multiple_of(KEYS);
-        let rows = positions * group;
+        let (width, value_width) = (self.key.width, self.value.width);
+        let span = self.span(part, first..first + positions);
+        let turns = positions.min(at_once) * self.group() >= FEW;
+        let mut turned = Scratch::new(if turns {
+            span.len().next_multiple_of(KEYS) * width
+        } else {
+            0
+        });
+        for (start, turned) in span.clone().step_by(KEYS).zip(turned.chunks_exact_mut(width * KEYS)) {
+            let shape = [KEYS.min(span.end - start), width];
+            // SAFETY: the caller vouches for AVX-512.
+            unsafe { turn_keys::<WIDE>(|at| self.key.vector(sequence, head, start + at), shape, turned) };
+        }
+        let stride = self.value.strides[2];
+        let values = if positions > at_once && stride != value_width {
+            let mut copied = Scratch::new(span.len() * value_width);
+            for (at, to) in span.clone().zip(copied.chunks_exact_mut(value_width.max(1))) {
+                to.copy_from_slice(self.value.vector(sequence, head, at));
+            }
+            Values::Copied(copied, value_width)
+        } else {
+            Values::InPlace(Matrix {
+                values: &self.value.values[self.value.start(sequence, head, span.start)..],
+                stride,
+            })
+        };
+        Prepared { span, turned, values }
+    }
+
+    /// Some positions' queries.
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // Into whoever names the instructions.
+    fn block<const FUSED: bool, const WIDE: usize>(
+        &self,
+        part: &Part,
+        positions: Range<usize>,
+        prepared: &Prepared<'_>,
+        out: &mut Columns<'_>,
+    ) {
+        let &Part { sequence, head, .. } = part;
+        let (width, group) = (self.query.width, self.group());
+        let query_of = |position: usize| sequence * self.query.shape[2] + position;
+        let span = self.span(part, positions.clone());
+        let rows = positions.len() * group;
+        // Scores begin where turned keys do, and end where they do.
+        let few = rows < FEW;
+        let chunk = if few {
+            0
+        } else {
+            (span.start - prepared.span.start) / KEYS
+        };
+        let from = if few {
+            span.start
+        } else {
+            prepared.span.start + chunk * KEYS
+        };
+        let stride = (span.end - from.min(span.end)).next_multiple_of(KEYS);
 
         let mut queries = Vec::with_capacity(rows * width);
-        for position in first..first + positions {
+        for position in positions.clone() {
             for head in head * group..(head + 1) * group {
                 let query = self.query.vector(sequence, head, position);
                 queries.extend(query.iter().map(|x| x * self.scale));
             }
         }
-        let mut scores = vec![0.0; rows * stride];
-        let key = |key: usize| self.key.vector(sequence, head, key);
-        if rows < FEW {
+        let mut scores = Scratch::new(rows * stride);
+        if few {
             for (query, scores) in queries.chunks_exact(width).zip(scores.chunks_exact_mut(stride.max(1))) {
                 for (score, at) in scores.iter_mut().zip(span.clone()) {
-                    *score = dot::<FUSED>(query, key(at));
+                    *score = dot::<FUSED>(query, self.key.vector(sequence, head, at));
                 }
             }
         } else {
-            let mut turned = vec![0.0; width * KEYS];
-            for start in span.clone().step_by(KEYS) {
-                for at in start..span.end.min(start + KEYS) {
-                    for (d, &value) in key(at).iter().enumerate() {
-                        turned[d * KEYS + at - start] = value;
-                    }
-                }
-                let (a, b) = (
-                    Matrix {
-                        values: &queries,
-                        stride: width,
-                    },
-                    Matrix {
-                        values: &turned,
-                        stride: KEYS,
-                    },
-                );
-                product::<FUSED, WIDE>(a, b, [rows, width, KEYS], (&mut scores[start - span.start..], stride));
+            let a = Matrix {
+                values: &queries,
+                stride: width,
+            };
+            let keys = prepared.turned[chunk * width * KEYS..].chunks_exact(width * KEYS);
+            for (start, turned) in (0..stride).step_by(KEYS).zip(keys) {
+                let b = Matrix {
+                    values: turned,
+                    stride: KEYS,
+                };
+                product::<FUSED, WIDE>(a, b, [rows, width, KEYS], (&mut scores[start..], stride));
             }
         }
 
-        let mut sums = vec![0.0; rows];
+        let mut sums = [0.0; QUERIES];
+        let mut more = Vec::new();
+        let sums = if rows <= QUERIES {
+            &mut sums[..rows]
+        } else {
+            more.resize(rows, 0.0);
+            &mut more[..]
+        };
         for (row, sum) in sums.iter_mut().enumerate() {
             let sink = self.sinks.map(|sinks| sinks[head * group + row % group]);
             let scores = &mut scores[row * stride..(row + 1) * stride];
-            *sum = softmax(scores, self.seen.of(query_of(row / group)), span.start, sink);
+            let seen = self.seen.of(query_of(positions.start + row / group));
+            *sum = softmax(scores, seen, from, sink);
         }
 
         let value_width = self.value.width;
-        let values = Matrix {
-            values: &self.value.values[self.value.start(sequence, head, span.start)..],
-            stride: self.value.strides[2],
-        };
-        let mut mixed = vec![0.0; rows * value_width];
-        if !span.is_empty() {
+        let mut mixed = Scratch::new(rows * value_width);
+        if span.is_empty() {
+            mixed.fill(0.0);
+        } else {
             let a = Matrix {
-                values: &scores,
+                values: &scores[span.start - from..],
                 stride,
             };
+            let values = prepared.values.from(span.start - prepared.span.start);
             product::<FUSED, WIDE>(a, values, [rows, span.len(), value_width], (&mut mixed, value_width));
         }
         for (position, mixed) in mixed.chunks_exact(group * value_width).enumerate() {
@@ -202,10 +329,25 @@ impl Attention<'_> {
     }
 }
 
+/// Lays [`KEYS`] keys or fewer side by side.
+///
+/// # Safety
+/// As that of [`Attention::part`].
+#[inline(always)]
+#[allow(clippy::inline_always)] // Into whoever names the instructions.
+unsafe fn turn_keys<'a, const WIDE: usize>(key: impl Fn(usize) -> &'a [f32], shape: [usize; 2], to: &mut [f32]) {
+    #[cfg(target_arch = "x86_64")]
+    if WIDE == WIDEST {
+        // SAFETY: the caller vouches for AVX-512.
+        return unsafe { crate::turn::turn_blocks(key, shape, to, KEYS) };
+    }
+    crate::turn::turn(key, shape, to, KEYS);
+}
+
 /// Scores become e to the power of their distance to the largest, and 0 outside of `ranges`; their sum, with the sink's.
 #[inline(always)]
 #[allow(clippy::inline_always)] // Into whoever names the instructions.
-fn softmax(scores: &mut [f32], ranges: &[std::ops::Range<usize>], from: usize, sink: Option<f32>) -> f32 {
+fn softmax(scores: &mut [f32], ranges: &[Range<usize>], from: usize, sink: Option<f32>) -> f32 {
     let most = ranges
         .iter()
         .map(|range| largest(&scores[range.start - from..range.end - from]))
@@ -216,11 +358,10 @@ fn softmax(scores: &mut [f32], ranges: &[std::ops::Range<usize>], from: usize, s
         let here = range.start - from..range.end - from;
         scores[done..here.start].fill(0.0);
         done = here.end;
-        scores[here.clone()]
-            .iter_mut()
-            .for_each(|score| *score = exp(*score - most));
+        let scores = &mut scores[here];
+        whole_vectors(scores, |score| exp(score - most));
         let mut sums = [0.0; LANES];
-        let steps = scores[here].chunks_exact(LANES);
+        let steps = scores.chunks_exact(LANES);
         let rest = steps.remainder();
         for step in steps {
             for lane in 0..LANES {
@@ -234,6 +375,26 @@ fn softmax(scores: &mut [f32], ranges: &[std::ops::Range<usize>], from: usize, s
     sum
 }
 
+/// Every value becomes another one, those behind the last whole vector side by side, too.
+#[inline(always)]
+#[allow(clippy::inline_always)] // Into whoever names the instructions.
+fn whole_vectors(values: &mut [f32], value: impl Fn(f32) -> f32) {
+    let each = |values: &mut [f32]| {
+        for x in values {
+            *x = value(*x);
+        }
+    };
+    let mut steps = values.chunks_exact_mut(2 * LANES);
+    (&mut steps).for_each(each);
+    let rest = steps.into_remainder();
+    if !rest.is_empty() {
+        let mut last = [0.0; 2 * LANES];
+        last[..rest.len()].copy_from_slice(rest);
+        each(&mut last);
+        rest.copy_from_slice(&last[..rest.len()]);
+    }
+}
+
 /// NaN is not looked at: it becomes one in the sum.
 #[inline(always)]
 #[allow(clippy::inline_always)] // Into whoever names the instructions.
@@ -241,7 +402,9 @@ fn largest(x: &[f32]) -> f32 {
     let mut most = [f32::NEG_INFINITY; 2 * LANES];
     let steps = x.chunks_exact(2 * LANES);
     let rest = steps.remainder();
-    for step in steps {
+    let mut last = [f32::NEG_INFINITY; 2 * LANES];
+    last[..rest.len()].copy_from_slice(rest);
+    for step in steps.chain([&last[..]]) {
         for lane in 0..2 * LANES {
             most[lane] = if step[lane] > most[lane] {
                 step[lane]
@@ -250,8 +413,8 @@ fn largest(x: &[f32]) -> f32 {
             };
         }
     }
-    let larger = |most: f32, &x: &f32| if x > most { x } else { most };
-    rest.iter().chain(&most).fold(f32::NEG_INFINITY, larger)
+    let larger = |most: f32, x: f32| if x > most { x } else { most };
+    most.into_iter().fold(f32::NEG_INFINITY, larger)
 }
 
 #[inline(always)]
@@ -291,11 +454,13 @@ fn run_fused() -> Run {
     {
         #[target_feature(enable = "avx2,fma")]
         fn eight(attention: &Attention<'_>, part: &Part, out: &mut Columns<'_>) {
-            attention.part::<true, 16>(part, out);
+            // SAFETY: AVX-512 is not taken for granted.
+            unsafe { attention.part::<true, 16>(part, out) };
         }
         #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
         fn sixteen(attention: &Attention<'_>, part: &Part, out: &mut Columns<'_>) {
-            attention.part::<true, 64>(part, out);
+            // SAFETY: the function names the instructions.
+            unsafe { attention.part::<true, WIDEST>(part, out) };
         }
         assert!(fused());
         if wide() {
@@ -307,12 +472,14 @@ fn run_fused() -> Run {
     }
     #[cfg(not(target_arch = "x86_64"))]
     {
-        |attention, part, out| attention.part::<{ cfg!(target_arch = "aarch64") }, 16>(part, out)
+        // SAFETY: AVX-512 is not taken for granted.
+        |attention, part, out| unsafe { attention.part::<{ cfg!(target_arch = "aarch64") }, 16>(part, out) }
     }
 }
 
 fn run_portable(attention: &Attention<'_>, part: &Part, out: &mut Columns<'_>) {
-    attention.part::<false, 16>(part, out);
+    // SAFETY: AVX-512 is not taken for granted.
+    unsafe { attention.part::<false, 16>(part, out) };
 }
 
 #[cfg(test)]
@@ -329,9 +496,12 @@ mod tests {
         (0..n).map(|_| next() as f32).collect()
     }
 
-    /// What the query of each cell looks at: causal, and of two kinds that alternate by key in odd sequences.
-    fn visible(sequence: usize, query: usize, key: usize, past: usize) -> bool {
-        key <= past + query && (sequence.is_multiple_of(2) || key % 3 != 1) && query != 2
+    /// What the query of each cell looks at: causal, as far back as a window reaches, and of two kinds that alternate by key in odd sequences.
+    fn visible(sequence: usize, query: usize, key: usize, case: &Case) -> bool {
+        key <= case.past + query
+            && key + case.window > case.past + query
+            && (sequence.is_multiple_of(2) || key % 3 != 1)
+            && query != 2
     }
 
     struct Case {
@@ -340,6 +510,7 @@ mod tests {
         key_heads: usize,
         queries: usize,
         past: usize,
+        window: usize,
         width: usize,
         value_width: usize,
         sinks: bool,
@@ -364,7 +535,7 @@ mod tests {
         let mut seen = Seen::default();
         for (sequence, q) in (0..batch).flat_map(|b| (0..queries).map(move |q| (b, q))) {
             (0..keys)
-                .filter(|&k| visible(sequence, q, k, past))
+                .filter(|&k| visible(sequence, q, k, case))
                 .for_each(|k| seen.key(k));
             seen.close();
         }
@@ -399,6 +570,7 @@ mod tests {
                     head,
                     first: cell % queries,
                     positions: 1,
+                    at_once: 1,
                 };
                 run_portable(&attention, &part, &mut out);
             }
@@ -414,7 +586,7 @@ mod tests {
                 );
                 0.7 * a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum::<f64>()
             };
-            let seen: Vec<usize> = (0..keys).filter(|&k| visible(sequence, q, k, past)).collect();
+            let seen: Vec<usize> = (0..keys).filter(|&k| visible(sequence, q, k, case)).collect();
             let sink = if case.sinks { f64::from(sinks[head]).exp() } else { 0.0 };
             let sum = seen.iter().map(|&k| score(k).exp()).sum::<f64>() + sink;
             let share = |&k: &usize| score(k).exp() / sum * f64::from(attention.value.vector(sequence, shared, k)[d]);
@@ -434,6 +606,7 @@ mod tests {
             key_heads: 4,
             queries: if cfg!(miri) { 5 } else { 75 },
             past: 0,
+            window: usize::MAX / 2,
             width: 16,
             value_width: 16,
             sinks: false,
@@ -462,6 +635,12 @@ mod tests {
         check(&Case {
             queries: 1,
             past: 17,
+            ..plain
+        });
+        check(&Case {
+            queries: if cfg!(miri) { 5 } else { 150 },
+            past: if cfg!(miri) { 2 } else { 80 },
+            window: if cfg!(miri) { 3 } else { 33 },
             ..plain
         });
     }

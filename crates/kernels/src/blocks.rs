@@ -61,40 +61,45 @@ macro_rules! for_whole_tile {
 ///
 /// # Panics
 /// If this machine cannot run the path, or if the lengths do not fit together.
-pub(crate) fn product<V: Vector>(x: &Packed<'_, V>, w: Weights<'_>, out: &mut Columns<'_>) {
+pub(crate) fn product<V: Vector>(x: &Packed<'_, V>, w: Weights<'_>, then: Option<*const u8>, out: &mut Columns<'_>) {
     assert!(V::available());
-    assert!(w.columns == x.columns && w.dtype == x.dtype && out.count() == w.rows && out.rows() == x.tokens);
+    assert!(w.columns == x.columns && w.dtype == x.dtype && out.count() == w.rows && out.rows() == x.tokens());
     w.check();
     match w.dtype {
-        WeightDtype::Bf16 => blocks::<V, BF16>(x, w, out),
-        WeightDtype::F16 if const { !V::PAIRS } => blocks::<V, F16>(x, w, out),
-        WeightDtype::F32 if const { !V::PAIRS } => blocks::<V, F32>(x, w, out),
+        WeightDtype::Bf16 => blocks::<V, BF16>(x, w, then, out),
+        WeightDtype::F16 if const { !V::PAIRS } => blocks::<V, F16>(x, w, then, out),
+        WeightDtype::F32 if const { !V::PAIRS } => blocks::<V, F32>(x, w, then, out),
         other => unreachable!("no path multiplies {other:?} in pairs"),
     }
 }
 
 /// [`product`] for one dtype, on a machine that can run it.
-fn blocks<V: Vector, const DTYPE: u8>(x: &Packed<'_, V>, w: Weights<'_>, out: &mut Columns<'_>) {
-    if x.tokens == 0 {
+fn blocks<V: Vector, const DTYPE: u8>(
+    x: &Packed<'_, V>,
+    w: Weights<'_>,
+    then: Option<*const u8>,
+    out: &mut Columns<'_>,
+) {
+    if x.tokens() == 0 {
         return;
     }
-    if x.tokens <= V::TOKENS {
+    if x.tokens() <= V::TOKENS {
         return stream::<V, DTYPE>(x, w, out);
     }
-    if x.tokens >= V::PANELS_FROM {
-        return panels::<V, DTYPE>(x, w, out);
+    if x.tokens() >= V::PANELS_FROM {
+        return panels::<V, DTYPE>(x, w, then, out);
     }
     let span = span::<V>(w.columns);
     let most = V::ROWS[V::TOKENS - 1];
     let block = (BLOCK / (span * w.dtype.size()) / most).max(1) * most;
     for first in (0..w.rows).step_by(block) {
         let end = w.rows.min(first + block);
+        let tiles = x.tokens().div_ceil(V::TOKENS) * (end - first).div_ceil(most);
+        let mut ahead = Ahead::new(w, first..end, then, tiles * w.columns.div_ceil(span));
         for start in (0..w.columns).step_by(span) {
             let columns = start..w.columns.min(start + span);
-            let tiles = x.tokens.div_ceil(V::TOKENS) * (end - first).div_ceil(most);
-            let mut ahead = Ahead::new(w, end, end - first, &columns, tiles);
-            for token in (0..x.tokens).step_by(V::TOKENS) {
-                let at_once = V::ROWS[V::TOKENS.min(x.tokens - token) - 1];
+            for token in (0..x.tokens()).step_by(V::TOKENS) {
+                let at_once = V::ROWS[V::TOKENS.min(x.tokens() - token) - 1];
                 for row in (first..end).step_by(at_once) {
                     ahead.fetch::<V>();
                     let place = Place {
@@ -113,22 +118,30 @@ fn blocks<V: Vector, const DTYPE: u8>(x: &Packed<'_, V>, w: Weights<'_>, out: &m
 }
 
 /// [`blocks`] for many tokens: the rows of a block are widened once.
-fn panels<V: Vector, const DTYPE: u8>(x: &Packed<'_, V>, w: Weights<'_>, out: &mut Columns<'_>) {
+fn panels<V: Vector, const DTYPE: u8>(
+    x: &Packed<'_, V>,
+    w: Weights<'_>,
+    then: Option<*const u8>,
+    out: &mut Columns<'_>,
+) {
     const { assert!(V::PANELS_FROM >= V::TOKENS) };
     let span = span::<V>(w.columns);
     let most = V::ROWS[V::TOKENS - 1];
-    let block = ((PANELS / (span * size_of::<V::Value>()) / most).max(1) * most).min(w.rows);
+    let block = (PANELS / (span * size_of::<V::Value>())).max(1);
+    // All about as large.
+    let block = w.rows.div_ceil(w.rows.div_ceil(block)).next_multiple_of(most);
     let mut values = Scratch::<V::Value>::new(block * span);
     for first in (0..w.rows).step_by(block) {
         let count = block.min(w.rows - first);
+        let tiles = x.tokens().div_ceil(V::TOKENS) * count.div_ceil(most);
+        let mut ahead = Ahead::new(w, first..first + count, then, tiles * w.columns.div_ceil(span));
         for start in (0..w.columns).step_by(span) {
             let columns = start..w.columns.min(start + span);
             let padded = columns.len().next_multiple_of(V::WIDTH);
-            let tiles = x.tokens.div_ceil(V::TOKENS) * count.div_ceil(most);
-            let mut ahead = Ahead::new(w, first + count, count, &columns, tiles);
-            for token in (0..x.tokens).step_by(V::TOKENS) {
-                let (activations, tokens) = x.tile(token, columns.clone());
-                for next in token + V::TOKENS..x.tokens.min(token + 2 * V::TOKENS) {
+            for token in (0..x.tokens()).step_by(V::TOKENS) {
+                let activations = x.tile(token, &columns);
+                let tokens = activations.count;
+                for next in token + V::TOKENS..x.tokens().min(token + 2 * V::TOKENS) {
                     let outputs = &out.row(next)[first..first + count];
                     for output in outputs.chunks(LINE / size_of::<f32>()) {
                         V::prefetch::<1>(output.as_ptr().cast());
@@ -144,13 +157,13 @@ fn panels<V: Vector, const DTYPE: u8>(x: &Packed<'_, V>, w: Weights<'_>, out: &m
                     };
                     if token > 0 {
                         // SAFETY: `product` has asked whether the machine has the instructions; the target is as large as the tile.
-                        for_tile!(V, rows, tokens, R, T => unsafe { V::tile_of_panel::<R, T>(activations, panel, to) });
+                        for_tile!(V, rows, tokens, R, T => unsafe { V::tile_of_panel::<R, T>(activations.all(), panel, to) });
                         continue;
                     }
                     let weights = rows_of(w, first + row, 1, columns.clone(), 0);
                     for_whole_tile!(V, rows, R, T => {
                         // SAFETY: as above.
-                        unsafe { V::tile_filling::<DTYPE, R, T>(activations, weights, panel, to) };
+                        unsafe { V::tile_filling::<DTYPE, R, T>(activations.all(), weights, panel, to) };
                     });
                 }
             }
@@ -162,44 +175,33 @@ fn panels<V: Vector, const DTYPE: u8>(x: &Packed<'_, V>, w: Weights<'_>, out: &m
 struct Ahead {
     /// The next line; it need not exist: behind a thread's rows are mostly its next ones.
     next: *const u8,
-    /// Lines from it to the end of its row, and from there to the beginning of the next.
-    left: usize,
-    gap: usize,
-    lines_per_row: usize,
-    rows: usize,
+    /// Lines that are left.
+    lines: usize,
     /// Lines to fetch at a time.
     at_once: usize,
 }
 
 impl Ahead {
-    /// Some columns of `rows` rows from `row` on, in so many parts.
-    fn new(w: Weights<'_>, row: usize, rows: usize, columns: &Range<usize>, parts: usize) -> Self {
-        let (size, stride) = (w.dtype.size(), w.columns * w.dtype.size());
-        let lines_per_row = (columns.len() * size).div_ceil(LINE);
+    /// As many rows as lie in `block`, those behind it or, if it ends the matrix, those at `then`; in so many parts.
+    fn new(w: Weights<'_>, block: Range<usize>, then: Option<*const u8>, parts: usize) -> Self {
+        let row = w.columns * w.dtype.size();
+        let behind = w.bytes.as_ptr().wrapping_add(block.end * row);
+        let lines = (block.len() * row).div_ceil(LINE);
         Self {
-            next: w.bytes.as_ptr().wrapping_add(row * stride + columns.start * size),
-            left: lines_per_row,
-            gap: stride.saturating_sub(lines_per_row * LINE),
-            lines_per_row,
-            rows,
-            at_once: (lines_per_row * rows).div_ceil(parts),
+            next: then.filter(|_| block.end == w.rows).unwrap_or(behind),
+            lines,
+            at_once: lines.div_ceil(parts),
         }
     }
 
     /// Fetches the next part.
     fn fetch<V: Vector>(&mut self) {
-        for _ in 0..self.at_once {
-            if self.rows == 0 {
-                return;
-            }
-            V::prefetch::<MOST_TOKENS>(self.next);
-            self.next = self.next.wrapping_add(LINE);
-            self.left -= 1;
-            if self.left == 0 {
-                self.next = self.next.wrapping_add(self.gap);
-                (self.left, self.rows) = (self.lines_per_row, self.rows - 1);
-            }
+        let lines = self.at_once.min(self.lines);
+        for line in 0..lines {
+            V::prefetch::<MOST_TOKENS>(self.next.wrapping_add(line * LINE));
         }
+        self.next = self.next.wrapping_add(lines * LINE);
+        self.lines -= lines;
     }
 }
 
@@ -207,10 +209,10 @@ impl Ahead {
 /// a few streams goes on where it was.
 fn stream<V: Vector, const DTYPE: u8>(x: &Packed<'_, V>, w: Weights<'_>, out: &mut Columns<'_>) {
     let span = span::<V>(w.columns);
-    let rows = if x.tokens == 1 {
+    let rows = if x.tokens() == 1 {
         V::STREAMS
     } else {
-        V::ROWS[x.tokens - 1]
+        V::ROWS[x.tokens() - 1]
     };
     let apart = w.rows / rows;
     let (streams, rest) = ((0..apart).map(|row| (row, rows, apart)), apart * rows..w.rows);
@@ -244,14 +246,15 @@ struct Place {
 
 /// Writes a tile's sums to `out`, or adds them to what previous columns left there.
 fn tile<V: Vector, const DTYPE: u8>(x: &Packed<'_, V>, w: Weights<'_>, place: &Place, out: &mut Columns<'_>) {
-    let (activations, tokens) = x.tile(place.token, place.columns.clone());
+    let activations = x.tile(place.token, &place.columns);
+    let tokens = activations.count;
     let rows = rows_of(w, place.row, place.apart, place.columns.clone(), place.ahead);
     let to = Target {
         add: place.columns.start > 0,
         ..out.target((place.token, tokens), (place.row, place.rows, place.apart))
     };
     // SAFETY: `product` has asked whether the machine has the instructions; the target is as large as the tile.
-    for_tile!(V, place.rows, tokens, R, T => unsafe { V::tile::<DTYPE, R, T>(activations, rows, to) });
+    for_tile!(V, place.rows, tokens, R, T => unsafe { V::tile::<DTYPE, R, T>(activations.all(), rows, to) });
 }
 
 /// Some columns of every `apart`-th row from `row` on.

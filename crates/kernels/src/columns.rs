@@ -7,26 +7,26 @@ use std::marker::PhantomData;
 use crate::tile::Target;
 
 /// Consecutive columns of a row-major matrix, exclusively.
-pub(crate) struct Columns<'a> {
+pub(crate) struct Columns<'a, T = f32> {
     /// The first of them in the first row.
-    first: *mut f32,
+    first: *mut T,
     /// How many.
     count: usize,
     /// Values from one row to the next.
     stride: usize,
     rows: usize,
-    matrix: PhantomData<&'a mut [f32]>,
+    matrix: PhantomData<&'a mut [T]>,
 }
 
-// SAFETY: as `&mut [f32]`, it lends out values that nobody else can reach.
-unsafe impl Send for Columns<'_> {}
+// SAFETY: as `&mut [T]`, it lends out values that nobody else can reach.
+unsafe impl<T: Send> Send for Columns<'_, T> {}
 
-impl<'a> Columns<'a> {
+impl<'a, T> Columns<'a, T> {
     /// All of a matrix `[rows, columns]`.
     ///
     /// # Panics
     /// If the last row is not whole.
-    pub(crate) fn new(matrix: &'a mut [f32], columns: usize) -> Self {
+    pub(crate) fn new(matrix: &'a mut [T], columns: usize) -> Self {
         assert!(columns > 0 && matrix.len().is_multiple_of(columns));
         Self {
             first: matrix.as_mut_ptr(),
@@ -47,34 +47,15 @@ impl<'a> Columns<'a> {
 
     /// These columns of one row.
     #[inline]
-    pub(crate) fn row(&mut self, row: usize) -> &mut [f32] {
+    pub(crate) fn row(&mut self, row: usize) -> &mut [T] {
         assert!(row < self.rows);
         // SAFETY: the row is one of the matrix, which is borrowed exclusively for 'a; splitting gives each value to one part, and this one
         // is borrowed exclusively while the slice lives.
         unsafe { std::slice::from_raw_parts_mut(self.first.add(row * self.stride), self.count) }
     }
 
-    /// Where a tile's totals go: those of `tokens` rows of the matrix from `token` on, in `rows` of these columns, every `apart`-th from `row` on.
-    ///
-    /// # Panics
-    /// If they are not all there.
-    #[inline]
-    pub(crate) fn target(
-        &mut self,
-        (token, tokens): (usize, usize),
-        (row, rows, apart): (usize, usize, usize),
-    ) -> Target {
-        assert!(tokens > 0 && token + tokens <= self.rows && rows > 0 && row + (rows - 1) * apart < self.count);
-        Target {
-            first: self.first.wrapping_add(token * self.stride + row),
-            rows_apart: apart,
-            tokens_apart: self.stride,
-            add: false,
-        }
-    }
-
     /// The same while `self` is not used.
-    pub(crate) fn borrow(&mut self) -> Columns<'_> {
+    pub(crate) fn borrow(&mut self) -> Columns<'_, T> {
         Columns { ..*self }
     }
 
@@ -121,6 +102,27 @@ impl<'a> Columns<'a> {
             (rest, start) = (others, next);
         }
         chunks
+    }
+}
+
+impl Columns<'_> {
+    /// Where a tile's totals go: those of `tokens` rows of the matrix from `token` on, in `rows` of these columns, every `apart`-th from `row` on.
+    ///
+    /// # Panics
+    /// If they are not all there.
+    #[inline]
+    pub(crate) fn target(
+        &mut self,
+        (token, tokens): (usize, usize),
+        (row, rows, apart): (usize, usize, usize),
+    ) -> Target {
+        assert!(tokens > 0 && token + tokens <= self.rows && rows > 0 && row + (rows - 1) * apart < self.count);
+        Target {
+            first: self.first.wrapping_add(token * self.stride + row),
+            rows_apart: apart,
+            tokens_apart: self.stride,
+            add: false,
+        }
     }
 }
 

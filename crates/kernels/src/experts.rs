@@ -4,13 +4,17 @@
 //! packed once for both. Threads share the rows of experts, not experts: they are all busy whether one token goes through eight experts or
 //! most tokens go through one.
 
+use std::ops::Range;
+
 use crate::activation::Activation;
 use crate::activations::Activations;
+use crate::blank::{Blank, Part};
 use crate::columns::Columns;
 use crate::precision::Precision;
 use crate::projection::{Projection, each, map, rows_per_job};
 use crate::scratch::Scratch;
-use crate::tokens::Tokens;
+use crate::tokens::{Tokens, Visit};
+use crate::weights::WeightDtype;
 use crate::widest::{Work, widest};
 
 /// Multiply–adds from which a layer's experts are worth more than one thread.
@@ -57,33 +61,97 @@ impl Precision {
             let (here, rest) = x.split_at(rows * hidden);
             let (to, rest_out) = out.split_at_mut(rows * hidden);
             (x, out) = (rest, rest_out);
-            wave.push(Share::new(expert, Tokens::all(here, hidden), to));
+            wave.push((Share::new(expert, Given::Own(Tokens::all(here, hidden))), to));
             scratch += Share::scratch(expert, *rows, hidden);
             if scratch >= SCRATCH {
-                run(self, std::mem::take(&mut wave), hidden);
+                write(self, std::mem::take(&mut wave), hidden);
                 scratch = 0;
             }
         }
-        run(self, wave, hidden);
+        write(self, wave, hidden);
+    }
+}
+
+/// Runs experts side by side, and writes what each says to where its tokens have room.
+fn write(precision: Precision, wave: Vec<(Share<'_>, &mut [f32])>, hidden: usize) {
+    let (shares, outs): (Vec<_>, Vec<_>) = wave.into_iter().unzip();
+    let parallel = worth_threads(&shares);
+    let inners = inner(precision, &shares, parallel);
+    let mut jobs = Vec::new();
+    for ((share, x), out) in shares.iter().zip(&inners).zip(outs) {
+        let parts = Columns::new(out, hidden).chunks(rows_per_job(hidden, share.count()));
+        jobs.extend(parts.into_iter().map(|part| (x, share.expert, part)));
+    }
+    each(parallel, jobs, |(x, expert, (start, mut part))| {
+        expert.down.apply(x, start, None, &mut part);
+    });
+}
+
+/// What an expert is given, `[tokens, hidden]`.
+#[derive(Clone, Copy)]
+pub(crate) enum Given<'a> {
+    /// Rows that no other expert takes as they are.
+    Own(Tokens<'a>),
+    /// Some rows of those that all experts share.
+    Shared(&'a Shared<'a>, &'a [Visit]),
+}
+
+impl Given<'_> {
+    fn count(&self) -> usize {
+        match self {
+            Self::Own(x) => x.count(),
+            Self::Shared(_, visits) => visits.len(),
+        }
+    }
+
+    fn columns(&self) -> usize {
+        match self {
+            Self::Own(x) => x.columns(),
+            Self::Shared(shared, _) => shared.columns,
+        }
+    }
+}
+
+/// A layer's tokens, packed once for all experts.
+pub(crate) struct Shared<'a> {
+    columns: usize,
+    packed: Vec<(WeightDtype, Activations<'a>)>,
+}
+
+impl<'a> Shared<'a> {
+    /// Packs tokens for the first projections of some experts.
+    pub(crate) fn new<'e>(x: Tokens<'a>, experts: impl Iterator<Item = &'e Expert<'e>>, precision: Precision) -> Self {
+        let mut packed: Vec<(WeightDtype, Activations<'a>)> = Vec::new();
+        for projection in experts.flat_map(|expert| expert.gate.iter().chain([&expert.up])) {
+            let dtype = projection.weights.dtype();
+            if packed.iter().all(|(other, _)| *other != dtype) {
+                packed.push((dtype, Activations::new(x, dtype, precision, true)));
+            }
+        }
+        Self {
+            columns: x.columns(),
+            packed,
+        }
+    }
+
+    /// Some of them for weights of a dtype that one of the experts has.
+    fn of<'b>(&'b self, dtype: WeightDtype, visits: &'b [Visit]) -> Activations<'b> {
+        let packed = self.packed.iter().find(|(other, _)| *other == dtype);
+        let (_, packed) = packed.unwrap_or_else(|| unreachable!("tokens are packed for all experts"));
+        packed.of(visits)
     }
 }
 
 /// An expert's tokens.
 pub(crate) struct Share<'a> {
-    expert: &'a Expert<'a>,
-    /// `[tokens, hidden]`.
-    x: Tokens<'a>,
-    /// `[tokens, intermediate]`.
-    inner: Scratch<f32>,
-    /// `[tokens, hidden]`.
-    out: &'a mut [f32],
+    pub expert: &'a Expert<'a>,
+    x: Given<'a>,
 }
 
 impl<'a> Share<'a> {
     /// Panics unless the weights fit together.
-    pub(crate) fn new(expert: &'a Expert<'a>, x: Tokens<'a>, out: &'a mut [f32]) -> Self {
-        let (tokens, width) = (x.count(), expert.up.weights.rows());
-        let inner = Scratch::new(tokens * width);
+    pub(crate) fn new(expert: &'a Expert<'a>, x: Given<'a>) -> Self {
+        let width = expert.up.weights.rows();
         for projection in expert.gate.iter().chain([&expert.up]) {
             let weights = &projection.weights;
             weights.check();
@@ -93,8 +161,19 @@ impl<'a> Share<'a> {
                 x.columns()
             );
         }
-        expert.down.weights.check_product(&inner, out);
-        Self { expert, x, inner, out }
+        let down = &expert.down.weights;
+        down.check();
+        assert!(
+            down.columns() == width && down.rows() == x.columns() && width > 0,
+            "down is not [{}, {width}]",
+            x.columns()
+        );
+        Self { expert, x }
+    }
+
+    /// Tokens.
+    pub(crate) fn count(&self) -> usize {
+        self.x.count()
     }
 
     /// Values of scratch: both inputs packed, and what is between.
@@ -103,44 +182,37 @@ impl<'a> Share<'a> {
     }
 }
 
-/// Runs experts side by side.
-pub(crate) fn run(precision: Precision, mut shares: Vec<Share<'_>>, hidden: usize) {
-    let work = |share: &Share<'_>| 3 * share.out.len() * share.expert.up.weights.rows();
-    let parallel = shares.iter().map(work).sum::<usize>() >= PARALLEL_FROM;
-    shares.retain(|share| hidden > 0 && share.expert.up.weights.rows() > 0);
-    let inputs = map(parallel, &shares, |share| {
+/// Whether experts are worth more than one thread.
+pub(crate) fn worth_threads(shares: &[Share<'_>]) -> bool {
+    let work = |share: &Share<'_>| 3 * share.count() * share.x.columns() * share.expert.up.weights.rows();
+    shares.iter().map(work).sum::<usize>() >= PARALLEL_FROM
+}
+
+/// What the experts' last projections take.
+pub(crate) fn inner(precision: Precision, shares: &[Share<'_>], parallel: bool) -> Vec<Activations<'static>> {
+    let inputs = map(parallel, shares, |share| {
         Inputs::new(share.x, share.expert, precision, parallel)
     });
+    let mut inners: Vec<Blank> = (shares.iter())
+        .map(|share| {
+            let down = &share.expert.down.weights;
+            Blank::new(share.count(), down.columns(), down.dtype(), precision)
+        })
+        .collect();
     let mut jobs = Vec::new();
-    for (share, inputs) in shares.iter_mut().zip(&inputs) {
-        let width = share.expert.up.weights.rows();
-        let parts = Columns::new(&mut share.inner, width).chunks(rows_per_job(width));
-        jobs.extend(parts.into_iter().map(|part| (inputs, share.expert, part)));
+    for ((share, inputs), inner) in shares.iter().zip(&inputs).zip(&mut inners) {
+        let (width, tokens) = (share.expert.up.weights.rows(), share.count());
+        let count = rows_per_job(width, tokens);
+        for (start, part) in inner.parts(count) {
+            let rows = start..width.min(start + count);
+            jobs.push((inputs, share.expert, tokens, rows, part));
+        }
     }
-    each(parallel, jobs, |(inputs, expert, (start, mut part))| {
-        inputs.gated(expert, start, &mut part);
+    each(parallel, jobs, |(inputs, expert, tokens, rows, part)| {
+        inputs.gated(expert, tokens, rows, part);
     });
     drop(inputs);
-    let (inners, outs): (Vec<_>, Vec<_>) = (shares.into_iter())
-        .map(|share| ((share.expert, share.inner), share.out))
-        .unzip();
-    let inputs = map(parallel, &inners, |(expert, inner)| {
-        let weights = &expert.down.weights;
-        Activations::new(
-            Tokens::all(inner, weights.columns()),
-            weights.dtype(),
-            precision,
-            parallel,
-        )
-    });
-    let mut jobs = Vec::new();
-    for (((expert, _), x), out) in inners.iter().zip(&inputs).zip(outs) {
-        let parts = Columns::new(out, hidden).chunks(rows_per_job(hidden));
-        jobs.extend(parts.into_iter().map(|part| (x, *expert, part)));
-    }
-    each(parallel, jobs, |(x, expert, (start, mut part))| {
-        expert.down.apply(x, start, &mut part);
-    });
+    inners.into_iter().map(Blank::filled).collect()
 }
 
 /// An expert's tokens as its first projections take them.
@@ -151,8 +223,14 @@ struct Inputs<'a> {
 }
 
 impl<'a> Inputs<'a> {
-    fn new(x: Tokens<'a>, expert: &Expert<'_>, precision: Precision, parallel: bool) -> Self {
-        let pack = |projection: &Projection<'_>| Activations::new(x, projection.weights.dtype(), precision, parallel);
+    fn new(x: Given<'a>, expert: &Expert<'_>, precision: Precision, parallel: bool) -> Self {
+        let pack = |projection: &Projection<'_>| {
+            let dtype = projection.weights.dtype();
+            match x {
+                Given::Own(x) => Activations::new(x, dtype, precision, parallel),
+                Given::Shared(shared, visits) => shared.of(dtype, visits),
+            }
+        };
         let own = |gate: &&Projection<'_>| gate.weights.dtype() != expert.up.weights.dtype();
         Self {
             up: pack(&expert.up),
@@ -160,18 +238,24 @@ impl<'a> Inputs<'a> {
         }
     }
 
-    /// What the last projection takes, from row `start` on: `to` is `[tokens, some rows]`.
-    fn gated(&self, expert: &Expert<'_>, start: usize, to: &mut Columns<'_>) {
-        expert.up.apply(&self.up, start, to);
-        let (tokens, count) = (to.rows(), to.count());
-        let mut gates = Scratch::new(if expert.gate.is_some() { tokens * count } else { 0 });
-        if let Some(gate) = &expert.gate {
+    /// Some values of what the last projection takes, for all tokens.
+    fn gated(&self, expert: &Expert<'_>, tokens: usize, rows: Range<usize>, to: Part<'_>) {
+        let count = rows.len();
+        let mut ups = Scratch::new(tokens * count);
+        let gate = expert.gate.as_ref();
+        let then = gate.map(|gate| (gate, rows.start));
+        (expert.up).apply(&self.up, rows.start, then, &mut Columns::new(&mut ups, count));
+        let mut gates = Scratch::new(if gate.is_some() { tokens * count } else { 0 });
+        if let Some(gate) = gate {
             let x = self.gate.as_ref().unwrap_or(&self.up);
-            gate.apply(x, start, &mut Columns::new(&mut gates, count));
+            let then = Some((&expert.up, rows.end));
+            gate.apply(x, rows.start, then, &mut Columns::new(&mut gates, count));
         }
         widest(Between {
             activation: expert.activation,
             gates: &gates,
+            ups: &mut ups,
+            count,
             to,
         });
     }
@@ -180,19 +264,22 @@ impl<'a> Inputs<'a> {
 /// What is between an expert's projections, for some rows of all its tokens.
 struct Between<'a, 'b> {
     activation: Activation,
-    /// `[tokens, rows]`; empty where there is no gate.
+    /// `[tokens, count]`; empty where there is no gate.
     gates: &'a [f32],
-    to: &'a mut Columns<'b>,
+    /// `[tokens, count]`.
+    ups: &'a mut [f32],
+    count: usize,
+    to: Part<'b>,
 }
 
 impl Work for Between<'_, '_> {
     #[inline(always)]
     #[allow(clippy::inline_always)] // Into whoever names the instructions.
-    fn run(self) {
-        let count = self.to.count();
-        for token in 0..self.to.rows() {
-            let gates = self.gates.get(token * count..(token + 1) * count).unwrap_or_default();
-            self.activation.apply(gates, self.to.row(token));
+    fn run(mut self) {
+        for (token, ups) in self.ups.chunks_exact_mut(self.count).enumerate() {
+            let gates = self.gates.get(token * self.count..(token + 1) * self.count);
+            self.activation.apply(gates.unwrap_or_default(), ups);
+            self.to.put(token, ups);
         }
     }
 }

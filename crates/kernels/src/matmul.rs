@@ -48,10 +48,10 @@ impl Precision {
         let x = Activations::new(Tokens::all(x, w.columns()), w.dtype(), self, parallel);
         let mut y = Columns::new(y, w.rows());
         if parallel {
-            let jobs = y.chunks(rows_per_job(w.rows()));
-            each(true, jobs, |(start, mut y)| w.product(&x, start, &mut y));
+            let jobs = y.chunks(rows_per_job(w.rows(), tokens));
+            each(true, jobs, |(start, mut y)| w.product(&x, start, None, &mut y));
         } else {
-            w.product(&x, 0, &mut y);
+            w.product(&x, 0, None, &mut y);
         }
     }
 }

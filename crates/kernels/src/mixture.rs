@@ -1,21 +1,26 @@
-//! Tokens sent to their experts, and what these say added up: nothing is copied to be grouped, or back.
+//! Tokens sent to their experts, and what these say added up: nothing is copied to be grouped, or back. Where experts' inputs are not weighted,
+//! tokens are packed once for all experts.
 //!
-//! A few experts at a time write what they say to scratch, from where it is added to each token's sum while it is in a cache. A token's experts
-//! are added in the order of the groups, whatever the batch and the threads.
+//! A thread takes some columns of what a few experts say, one expert after the other, and adds them to each token's sum while they are in its
+//! cache. A token's experts are added in the order of the groups, whatever the batch and the threads.
 
 use rayon::prelude::*;
 
-use crate::experts::{Expert, SCRATCH, Share, run};
+use crate::activations::Activations;
+use crate::columns::Columns;
+use crate::experts::{Expert, Given, SCRATCH, Share, Shared, inner, worth_threads};
 use crate::precision::Precision;
+use crate::projection::{each, rows_per_job};
 use crate::scratch::Scratch;
+use crate::tile::LINE;
 use crate::tokens::{Tokens, Visit};
-use crate::widest::{Work, widest};
+use crate::widest::{Work, prefetch, widest};
 
-/// Values from which adding up is worth more than one thread.
+/// Values from which listening is worth more than one thread.
 const PARALLEL_FROM: usize = 1 << 16;
 
-/// Tokens whose sums one thread works on at a time.
-const TOKENS: usize = 32;
+/// Visits between fetching a token's sums and adding to them.
+const AHEAD: usize = 8;
 
 /// Sums side by side.
 const LANES: usize = 8;
@@ -64,6 +69,11 @@ impl Mixture<'_> {
             self.groups.iter().all(|(_, visits)| ascends(visits)),
             "visits do not ascend by token"
         );
+        let weighted = |visit: &Visit| visit.input_weight.to_bits() != 1.0f32.to_bits();
+        let shared = (!self.groups.iter().any(|(_, visits)| visits.iter().any(weighted))).then(|| {
+            let experts = self.groups.iter().map(|(expert, _)| expert);
+            Shared::new(Tokens::all(self.x, hidden), experts, self.precision)
+        });
         let mut rest = self.groups;
         if rest.is_empty() {
             out.fill(0.0);
@@ -78,78 +88,132 @@ impl Mixture<'_> {
             let (wave, others) = rest.split_at(fits.count());
             let first = rest.len() == self.groups.len();
             rest = others;
+            let Some(all) = loudness.take() else {
+                self.wave(wave, shared.as_ref(), None, first, out);
+                continue;
+            };
             let rows: usize = wave.iter().map(|(_, visits)| visits.len()).sum();
             let said = &mut *Scratch::new(rows * hidden);
-            self.wave(wave, said);
-            if let Some(all) = loudness.take() {
-                let (here, others) = all.split_at_mut(rows);
-                listen(said, hidden, here);
-                loudness = Some(others);
+            self.wave(wave, shared.as_ref(), Some(said), first, out);
+            let (here, others) = all.split_at_mut(rows);
+            listen(said, hidden, here);
+            loudness = Some(others);
+        }
+    }
+
+    /// Adds what some experts say to the tokens' sums, which begin with the `first` of them; writes it to `said` too, `[visits, hidden]`.
+    fn wave(
+        &self,
+        groups: &[(Expert<'_>, &[Visit])],
+        shared: Option<&Shared<'_>>,
+        mut said: Option<&mut [f32]>,
+        first: bool,
+        out: &mut [f32],
+    ) {
+        let hidden = self.hidden;
+        let groups = groups.iter().filter(|(_, visits)| !visits.is_empty());
+        let (shares, visits): (Vec<_>, Vec<_>) = groups
+            .map(|(expert, visits)| {
+                let own = || Given::Own(Tokens::of(self.x, hidden, visits));
+                let given = shared.map_or_else(own, |shared| Given::Shared(shared, visits));
+                (Share::new(expert, given), *visits)
+            })
+            .unzip();
+        let parallel = worth_threads(&shares);
+        let inners = inner(self.precision, &shares, parallel);
+        let most = visits.iter().map(|visits| visits.len()).max().unwrap_or(0);
+        let count = rows_per_job(hidden, most);
+        let parts = Columns::new(out, hidden).chunks(count);
+        let mut jobs: Vec<_> = (parts.into_iter())
+            .map(|(start, out)| Part {
+                shares: &shares,
+                visits: &visits,
+                inners: &inners,
+                start,
+                first,
+                said: Vec::new(),
+                out,
+            })
+            .collect();
+        for share in &shares {
+            if let Some(all) = said.take() {
+                let (here, others) = all.split_at_mut(share.count() * hidden);
+                said = Some(others);
+                let parts = Columns::new(here, hidden).chunks(count);
+                jobs.iter_mut()
+                    .zip(parts)
+                    .for_each(|(job, (_, part))| job.said.push(part));
             }
-            add(wave, said, hidden, first, out);
         }
-    }
-
-    /// What some experts say, `[visits, hidden]`.
-    fn wave(&self, groups: &[(Expert<'_>, &[Visit])], mut said: &mut [f32]) {
-        let mut shares = Vec::with_capacity(groups.len());
-        for (expert, visits) in groups.iter().filter(|(_, visits)| !visits.is_empty()) {
-            let (to, others) = said.split_at_mut(visits.len() * self.hidden);
-            said = others;
-            shares.push(Share::new(expert, Tokens::of(self.x, self.hidden, visits), to));
-        }
-        run(self.precision, shares, self.hidden);
+        each(parallel, jobs, Part::run);
     }
 }
 
-/// Adds what experts said to the tokens' sums, which begin with the `first` of them.
-fn add(groups: &[(Expert<'_>, &[Visit])], said: &[f32], hidden: usize, first: bool, out: &mut [f32]) {
-    let add_to = |(part, out): (usize, &mut [f32])| {
-        if first {
-            out.fill(0.0);
+/// Some columns of what experts say, added up in the order of the experts.
+struct Part<'a> {
+    shares: &'a [Share<'a>],
+    visits: &'a [&'a [Visit]],
+    inners: &'a [Activations<'static>],
+    /// The first column.
+    start: usize,
+    /// Whether sums begin here.
+    first: bool,
+    /// Where each expert's outputs are kept, `[visits, some columns]`; empty if they are not.
+    said: Vec<Columns<'a>>,
+    /// `[tokens, some columns]`.
+    out: Columns<'a>,
+}
+
+impl Part<'_> {
+    fn run(mut self) {
+        if self.first {
+            (0..self.out.rows()).for_each(|token| self.out.row(token).fill(0.0));
         }
-        widest(Sums {
-            groups,
-            said,
-            hidden,
-            first: part * TOKENS,
-            out,
-        });
-    };
-    if said.len().max(out.len()) < PARALLEL_FROM {
-        out.chunks_mut(TOKENS * hidden).enumerate().for_each(add_to);
-    } else {
-        out.par_chunks_mut(TOKENS * hidden).enumerate().for_each(add_to);
+        let count = self.out.count();
+        let most = self.visits.iter().map(|visits| visits.len()).max().unwrap_or(0);
+        let mut scratch = Scratch::new(if self.said.is_empty() { most * count } else { 0 });
+        let mut kept = self.said.into_iter();
+        for (at, (share, visits)) in self.shares.iter().zip(self.visits).enumerate() {
+            let mut said = match kept.next() {
+                Some(said) => said,
+                None => Columns::new(&mut scratch[..visits.len() * count], count),
+            };
+            let then = self.shares.get(at + 1).map(|share| (&share.expert.down, self.start));
+            let down = &share.expert.down;
+            down.apply(&self.inners[at], self.start, then, &mut said);
+            widest(Sums {
+                visits,
+                said,
+                out: &mut self.out,
+            });
+        }
     }
 }
 
-/// What experts said, to be added to the sums of some tokens from `first` on.
-struct Sums<'a> {
-    groups: &'a [(Expert<'a>, &'a [Visit])],
-    /// `[visits, hidden]`.
-    said: &'a [f32],
-    hidden: usize,
-    first: usize,
-    /// `[tokens, hidden]`.
-    out: &'a mut [f32],
+/// What an expert said, to be added to the sums of its tokens.
+struct Sums<'a, 'b> {
+    visits: &'a [Visit],
+    /// `[visits, some columns]`.
+    said: Columns<'a>,
+    /// `[tokens, the same columns]`.
+    out: &'a mut Columns<'b>,
 }
 
-impl Work for Sums<'_> {
+impl Work for Sums<'_, '_> {
     #[inline(always)]
     #[allow(clippy::inline_always)] // Into whoever names the instructions.
-    fn run(self) {
-        let (hidden, first, mut rows) = (self.hidden, self.first, self.said);
-        for (_, visits) in self.groups {
-            let (here, others) = rows.split_at(visits.len() * hidden);
-            rows = others;
-            let start = visits.partition_point(|visit| visit.token < first);
-            let end = visits.partition_point(|visit| visit.token < first + self.out.len() / hidden);
-            let here = here[start * hidden..end * hidden].chunks_exact(hidden);
-            for (visit, said) in visits[start..end].iter().zip(here) {
-                let sum = &mut self.out[(visit.token - first) * hidden..][..hidden];
-                for (sum, said) in sum.iter_mut().zip(said) {
-                    *sum += visit.output_weight * said;
-                }
+    fn run(mut self) {
+        for (row, visit) in self.visits.iter().enumerate() {
+            // Sums lie far apart, and those that come next are only known here.
+            if let Some(next) = self.visits.get(row + AHEAD) {
+                self.out
+                    .row(next.token)
+                    .chunks(LINE / size_of::<f32>())
+                    .for_each(|line| prefetch(line.as_ptr().cast()));
+            }
+            let said = self.said.row(row);
+            for (sum, said) in self.out.row(visit.token).iter_mut().zip(said) {
+                *sum += visit.output_weight * *said;
             }
         }
     }

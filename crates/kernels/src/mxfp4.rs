@@ -66,7 +66,7 @@ impl Mxfp4<'_> {
                 rows: part.count(),
                 columns: self.columns,
             };
-            x.product(weights, &mut part);
+            x.product(weights, None, &mut part);
         }
     }
 

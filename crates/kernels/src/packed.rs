@@ -1,4 +1,4 @@
-//! Activations in the order in which tiles read them: rows that lie a power of two apart would push each other out of the cache.
+//! Activations as tiles read them, row by row: rounded or widened once, whoever multiplies them, and however many.
 
 #![allow(unsafe_code)]
 
@@ -6,11 +6,11 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use crate::columns::Columns;
 use crate::precision::{Precision, to_bf16};
 use crate::scratch::Scratch;
-use crate::tile::LINE;
-use crate::tokens::Tokens;
-use crate::vector::{Value, Vector};
+use crate::tokens::{Tokens, Visit};
+use crate::vector::{MOST_TOKENS, Value, Vector};
 use crate::weights::WeightDtype;
 
 /// Columns of the widest step.
@@ -19,20 +19,25 @@ const WIDEST: usize = 32;
 /// Activations from which packing them is worth more than one thread.
 const PARALLEL_FROM: usize = 1 << 16;
 
-/// Activations `[tokens, columns]` as `[tiles, columns / WIDTH, PARTS, tokens of the tile, lanes]`, with zeros behind the last column. Only the
-/// last tile has fewer tokens than others.
+/// Rows that one thread packs at a time.
+const ROWS: usize = 8;
+
+/// Activations `[tokens, columns]`; of each row `[columns / WIDTH, PARTS, lanes]`, with zeros behind the last column.
 pub(crate) struct Packed<'a, V: Vector> {
     values: Values<'a, V::Value>,
-    pub(crate) tokens: usize,
-    pub(crate) columns: usize,
-    /// Of the weights that they are packed for.
-    pub(crate) dtype: WeightDtype,
+    /// Values from a row to the next.
+    stride: usize,
+    /// Whose rows they are, in order; `None` for all.
+    visits: Option<&'a [Visit]>,
+    tokens: usize,
+    pub columns: usize,
+    pub dtype: WeightDtype,
 }
 
 /// Where packed activations are.
 enum Values<'a, T> {
-    /// Where they were before.
-    InOrder(&'a [T]),
+    /// Somewhere else.
+    Lent(&'a [T]),
     /// Here.
     Packed(Scratch<T>),
 }
@@ -40,61 +45,145 @@ enum Values<'a, T> {
 impl<'a, V: Vector> Packed<'a, V> {
     /// Packs rows, on all threads if `parallel`.
     pub(crate) fn new(x: Tokens<'a>, dtype: WeightDtype, precision: Precision, parallel: bool) -> Self {
-        let splits = V::SPLITS && dtype == WeightDtype::Bf16;
+        let splits = splits::<V>(dtype);
         let (tokens, columns) = (x.count(), x.columns());
         let padded = columns.next_multiple_of(V::WIDTH);
+        let packed = |values, stride| Self {
+            values,
+            stride,
+            visits: None,
+            tokens,
+            columns,
+            dtype,
+        };
         // A single row is in order as it is.
         let in_order = padded == columns && precision == Precision::Exact && !splits;
         if let Some(values) = x.single().filter(|_| in_order).and_then(V::Value::same) {
-            return Self {
-                values: Values::InOrder(values),
-                tokens,
-                columns,
-                dtype,
-            };
+            return packed(Values::Lent(values), columns);
         }
-        let mut values = Scratch::new(tokens * padded);
+        let stride = stride::<V>(columns);
+        let mut values = Scratch::new(tokens * stride);
         assert!(V::available());
-        // SAFETY: the instructions are there.
-        let pack = |(tile, to): (usize, &mut [V::Value])| unsafe { V::pack(&x, tile, splits, precision, to) };
+        let pack = |(part, to): (usize, &mut [V::Value])| {
+            for (row, to) in to.chunks_exact_mut(stride).enumerate() {
+                let (row, weight) = x.row(part * ROWS + row);
+                // SAFETY: the instructions are there.
+                unsafe { V::pack(row, weight, splits, precision, &mut to[..padded]) };
+            }
+        };
         if parallel && values.len() >= PARALLEL_FROM {
-            values.par_chunks_mut(V::TOKENS * padded).enumerate().for_each(pack);
+            values.par_chunks_mut(ROWS * stride).enumerate().for_each(pack);
         } else {
-            values.chunks_mut(V::TOKENS * padded).enumerate().for_each(pack);
+            values.chunks_mut(ROWS * stride).enumerate().for_each(pack);
         }
+        packed(Values::Packed(values), stride)
+    }
+
+    /// Room for rows that are packed as they are computed.
+    pub(crate) fn blank(tokens: usize, columns: usize, dtype: WeightDtype) -> Self {
+        let stride = stride::<V>(columns);
         Self {
-            values: Values::Packed(values),
+            values: Values::Packed(Scratch::new(tokens * stride)),
+            stride,
+            visits: None,
             tokens,
             columns,
             dtype,
         }
     }
 
+    /// Room for `count` columns of all rows at a time, a multiple of any path's steps, with the first column of each.
+    pub(crate) fn parts(&mut self, count: usize) -> Vec<(usize, Columns<'_, V::Value>)> {
+        assert!(count.is_multiple_of(V::WIDTH));
+        let padded = self.columns.next_multiple_of(V::WIDTH);
+        match &mut self.values {
+            Values::Lent(_) => unreachable!("nothing is packed into what is lent"),
+            Values::Packed(values) => Columns::new(values, self.stride).split_at(padded).0.chunks(count),
+        }
+    }
+
+    /// The rows that `visits` name, without their weights.
+    ///
+    /// # Panics
+    /// If these are some rows of others already.
+    pub(crate) fn of<'b>(&'b self, visits: &'b [Visit]) -> Packed<'b, V> {
+        assert!(self.visits.is_none());
+        Packed {
+            values: Values::Lent(self.values()),
+            visits: Some(visits),
+            tokens: visits.len(),
+            ..*self
+        }
+    }
+
+    pub(crate) fn tokens(&self) -> usize {
+        self.tokens
+    }
+
+    fn values(&self) -> &[V::Value] {
+        match &self.values {
+            Values::Lent(values) => values,
+            Values::Packed(values) => values,
+        }
+    }
+
     /// Some columns of the tile that begins with `token`, a multiple of a tile's tokens, and how many tokens it has. The columns begin with a
     /// step, and end with one or with the last column.
-    pub(crate) fn tile(&self, token: usize, columns: Range<usize>) -> (&[V::Value], usize) {
+    pub(crate) fn tile(&self, token: usize, columns: &Range<usize>) -> Tile<'_, V::Value> {
         let count = V::TOKENS.min(self.tokens - token);
-        let tile = token * self.columns.next_multiple_of(V::WIDTH);
-        let end = columns.end.next_multiple_of(V::WIDTH);
-        let values = match &self.values {
-            Values::InOrder(values) => values,
-            Values::Packed(values) => &**values,
+        let mut tile = Tile {
+            rows: [&[]; MOST_TOKENS],
+            count,
         };
-        (&values[tile + columns.start * count..tile + end * count], count)
+        for (at, row) in tile.rows[..count].iter_mut().enumerate() {
+            let token = self.visits.map_or(token + at, |visits| visits[token + at].token);
+            *row = &self.values()[token * self.stride..][columns.start..columns.end.next_multiple_of(V::WIDTH)];
+        }
+        tile
     }
 }
 
-/// One tile.
+/// Some columns of a tile's tokens, in whole steps.
+pub(crate) struct Tile<'a, T> {
+    rows: [&'a [T]; MOST_TOKENS],
+    /// Tokens.
+    pub count: usize,
+}
+
+impl<'a, T> Tile<'a, T> {
+    /// All tokens.
+    ///
+    /// # Panics
+    /// If these are not `N`.
+    pub(crate) fn all<const N: usize>(&self) -> &[&'a [T]; N] {
+        assert_eq!(N, self.count);
+        // A tile has `MOST_TOKENS` at most.
+        self.rows.first_chunk().unwrap_or_else(|| unreachable!())
+    }
+}
+
+/// Whether even and odd columns are packed apart.
+pub(crate) fn splits<V: Vector>(dtype: WeightDtype) -> bool {
+    V::SPLITS && dtype == WeightDtype::Bf16
+}
+
+/// Values from a row to the next: rows that lie a power of two apart would push each other out of the cache.
+fn stride<V: Vector>(columns: usize) -> usize {
+    let steps = columns.div_ceil(V::WIDTH);
+    (steps + usize::from(steps.is_multiple_of(2))) * V::WIDTH
+}
+
+/// A row, multiplied by a weight.
 #[inline(always)]
 #[allow(clippy::inline_always)] // Into whoever names the instructions.
-pub(crate) fn pack<V: Vector>(x: &Tokens<'_>, tile: usize, splits: bool, precision: Precision, to: &mut [V::Value]) {
+pub(crate) fn pack<V: Vector>(row: &[f32], weight: f32, splits: bool, precision: Precision, to: &mut [V::Value]) {
     match (precision, splits) {
         // A bf16 is rounded as it is stored.
-        (Precision::Fast, _) if const { V::PAIRS } => pack_as::<V, false>(x, tile, V::Value::of, to),
-        (Precision::Fast, false) => pack_as::<V, false>(x, tile, |x| V::Value::of(to_bf16(x)), to),
-        (Precision::Fast, true) => pack_as::<V, true>(x, tile, |x| V::Value::of(to_bf16(x)), to),
-        (Precision::Exact, false) => pack_as::<V, false>(x, tile, V::Value::of, to),
-        (Precision::Exact, true) => pack_as::<V, true>(x, tile, V::Value::of, to),
+        (Precision::Fast, _) if const { V::PAIRS } => pack_as::<V, false>(row, weight, V::Value::of, to),
+        (Precision::Fast, false) => pack_as::<V, false>(row, weight, |x| V::Value::of(to_bf16(x)), to),
+        (Precision::Fast, true) => pack_as::<V, true>(row, weight, |x| V::Value::of(to_bf16(x)), to),
+        (Precision::Exact, false) => pack_as::<V, false>(row, weight, V::Value::of, to),
+        (Precision::Exact, true) => pack_as::<V, true>(row, weight, V::Value::of, to),
     }
 }
 
@@ -102,36 +191,25 @@ pub(crate) fn pack<V: Vector>(x: &Tokens<'_>, tile: usize, splits: bool, precisi
 // Loops whose ends and strides the compiler knows become vectors, of whoever names the instructions.
 #[allow(clippy::inline_always, clippy::needless_range_loop)]
 fn pack_as<V: Vector, const SPLITS: bool>(
-    x: &Tokens<'_>,
-    tile: usize,
+    row: &[f32],
+    weight: f32,
     value: impl Fn(f32) -> V::Value,
     to: &mut [V::Value],
 ) {
-    let first = tile * V::TOKENS;
-    let count = V::TOKENS.min(x.count() - first);
     let lanes = const { V::WIDTH / V::PARTS };
-    for token in 0..count {
-        let (row, weight) = x.row(first + token);
-        // Rows of an expert's tokens lie anywhere: only here is known which comes next.
-        let (next, _) = x.row((first + token + 1).min(x.count() - 1));
-        let steps = row.chunks_exact(V::WIDTH);
-        let mut last = [0.0; WIDEST];
-        last[..steps.remainder().len()].copy_from_slice(steps.remainder());
-        let last = (!steps.remainder().is_empty()).then_some(&last[..V::WIDTH]);
-        for (step, columns) in steps.chain(last).enumerate() {
-            for line in (0..V::WIDTH).step_by(LINE / size_of::<f32>()) {
-                V::prefetch::<1>(next.as_ptr().wrapping_add(step * V::WIDTH + line).cast());
-            }
-            for part in 0..V::PARTS {
-                let to = &mut to[((step * V::PARTS + part) * count + token) * lanes..][..lanes];
-                for lane in 0..lanes {
-                    let column = if SPLITS {
-                        lane * V::PARTS + part
-                    } else {
-                        part * lanes + lane
-                    };
-                    to[lane] = value(weight * columns[column]);
-                }
+    let steps = row.chunks_exact(V::WIDTH);
+    let mut last = [0.0; WIDEST];
+    last[..steps.remainder().len()].copy_from_slice(steps.remainder());
+    let last = (!steps.remainder().is_empty()).then_some(&last[..V::WIDTH]);
+    for (columns, to) in steps.chain(last).zip(to.chunks_exact_mut(V::WIDTH)) {
+        for part in 0..V::PARTS {
+            for lane in 0..lanes {
+                let column = if SPLITS {
+                    lane * V::PARTS + part
+                } else {
+                    part * lanes + lane
+                };
+                to[part * lanes + lane] = value(weight * columns[column]);
             }
         }
     }

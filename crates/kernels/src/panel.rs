@@ -19,15 +19,21 @@ use crate::vector::Vector;
 #[inline(always)]
 // Indices that count up to constants are what becomes registers. Into whoever names the instructions, the loop must be inlined.
 #[allow(clippy::needless_range_loop, clippy::inline_always)]
-pub(crate) unsafe fn run<V: Vector, const R: usize, const T: usize>(x: &[V::Value], panel: &[V::Value], to: Target) {
+pub(crate) unsafe fn run<V: Vector, const R: usize, const T: usize>(
+    x: &[&[V::Value]; T],
+    panel: &[V::Value],
+    to: Target,
+) {
     let lanes = const { V::WIDTH / V::PARTS };
     let columns = panel.len() / R;
-    assert!(columns.is_multiple_of(V::WIDTH) && panel.len() == columns * R && x.len() == columns * T);
+    assert!(columns.is_multiple_of(V::WIDTH) && panel.len() == columns * R);
+    assert!(x.iter().all(|row| row.len() == columns));
     // SAFETY: the caller vouches for the instructions. `column + lanes ≤ columns` every time, for which there are weights of `R` rows and
     // activations of `T` tokens: the lengths were checked above.
     unsafe {
         let mut sums = [[V::zero(); R]; T];
-        let (weights_from, activations_from) = (panel.as_ptr(), x.as_ptr());
+        let weights_from = panel.as_ptr();
+        let activations_from = x.map(<[V::Value]>::as_ptr);
         for first in (0..columns).step_by(V::WIDTH) {
             // As many at a time as the compiler knows.
             for part in 0..V::PARTS {
@@ -37,7 +43,7 @@ pub(crate) unsafe fn run<V: Vector, const R: usize, const T: usize>(x: &[V::Valu
                     weights[r] = V::activations(weights_from.add(column * R + r * lanes));
                 }
                 for t in 0..T {
-                    let activations = V::activations(activations_from.add(column * T + t * lanes));
+                    let activations = V::activations(activations_from[t].add(column));
                     for r in 0..R {
                         sums[t][r] = V::multiply_add(activations, weights[r], sums[t][r]);
                     }
@@ -78,7 +84,8 @@ mod tests {
             };
             let x = pseudo_random(TOKENS * columns, 5);
             let x = Packed::<V>::new(Tokens::all(&x, columns), dtype, precision, false);
-            let (x, _) = x.tile(0, 0..columns);
+            let x = x.tile(0, &(0..columns));
+            let x = x.all();
             let mut panel = vec![bytemuck::Zeroable::zeroed(); columns.next_multiple_of(V::WIDTH) * ROWS];
             let [mut expected, mut filling, mut found] = [[[1.0f32; ROWS]; TOKENS]; 3];
             let target = |to: &mut [[f32; ROWS]; TOKENS]| Target {

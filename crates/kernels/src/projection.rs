@@ -3,16 +3,21 @@
 use rayon::prelude::*;
 
 use crate::activations::Activations;
+use crate::blank::STEPS;
 use crate::columns::Columns;
 use crate::mxfp4::Mxfp4;
 use crate::weights::{WeightDtype, Weights};
 
-/// Rows that one thread works on at a time, at most and at least: multiples of what any tile has.
-const MOST_ROWS: usize = 72;
-const FEWEST_ROWS: usize = 24;
+/// Rows that one thread works on at a time, at most: a multiple of any path's step, and of most tiles.
+const MOST_ROWS: usize = 2 * STEPS;
 
 /// Parts of the rows per thread, so that threads which are done early find something to do.
 const PARTS: usize = 4;
+
+/// For fewer tokens, weights are waited for: they come faster the longer they go on where they were.
+const FEW: usize = 12;
+const FEW_PARTS: usize = 2;
+const FEW_MOST_ROWS: usize = 8 * STEPS;
 
 /// `x Wᵀ + b`.
 #[derive(Debug, Clone, Copy)]
@@ -33,12 +38,13 @@ pub enum ProjectionWeights<'a> {
 }
 
 impl Projection<'_> {
-    /// Outputs from row `start` on into `out`, `[tokens, some rows]`.
+    /// Outputs from row `start` on into `out`, `[tokens, some rows]`. Weights from a row of `then` on are looked at next, if it is known.
     ///
     /// # Panics
     /// If the lengths do not fit together.
-    pub(crate) fn apply(&self, x: &Activations<'_>, start: usize, out: &mut Columns<'_>) {
-        self.weights.product(x, start, out);
+    pub(crate) fn apply(&self, x: &Activations<'_>, start: usize, then: Option<(&Self, usize)>, out: &mut Columns<'_>) {
+        let then = then.and_then(|(projection, start)| projection.weights.at(start));
+        self.weights.product(x, start, then, out);
         if let Some(bias) = self.bias {
             assert_eq!(bias.len(), self.weights.rows(), "one bias per row");
             let bias = &bias[start..start + out.count()];
@@ -74,13 +80,25 @@ impl ProjectionWeights<'_> {
         }
     }
 
-    /// `out[t, r] = Σ_c x[t, c] · w[start + r, c]`, with `x` packed for [`Self::dtype`].
+    /// Where a row begins; nowhere, if it is unpacked first.
+    fn at(&self, row: usize) -> Option<*const u8> {
+        match self {
+            Self::Plain(weights) => {
+                let before = row * weights.columns * weights.dtype.size();
+                Some(weights.bytes.as_ptr().wrapping_add(before))
+            }
+            Self::Mxfp4(_) => None,
+        }
+    }
+
+    /// `out[t, r] = Σ_c x[t, c] · w[start + r, c]`, with `x` packed for [`Self::dtype`]. What begins at `then` is looked at next; without it, the
+    /// rows behind these.
     ///
     /// # Panics
     /// If the lengths do not fit together.
-    pub(crate) fn product(&self, x: &Activations<'_>, start: usize, out: &mut Columns<'_>) {
+    pub(crate) fn product(&self, x: &Activations<'_>, start: usize, then: Option<*const u8>, out: &mut Columns<'_>) {
         match self {
-            Self::Plain(weights) => x.product(weights.slice_rows(start, out.count()), out),
+            Self::Plain(weights) => x.product(weights.slice_rows(start, out.count()), then, out),
             Self::Mxfp4(weights) => weights.product(x, start, out),
         }
     }
@@ -107,10 +125,15 @@ impl ProjectionWeights<'_> {
     }
 }
 
-/// Rows of a matrix that one thread works on at a time, if all threads share them.
-pub(crate) fn rows_per_job(rows: usize) -> usize {
-    let fair = rows / (PARTS * rayon::current_num_threads());
-    fair.clamp(FEWEST_ROWS, MOST_ROWS).next_multiple_of(FEWEST_ROWS)
+/// Rows of a matrix that one thread works on at a time for so many tokens, if all threads share them: a multiple of [`STEPS`].
+pub(crate) fn rows_per_job(rows: usize, tokens: usize) -> usize {
+    let (parts, most) = if tokens < FEW {
+        (FEW_PARTS, FEW_MOST_ROWS)
+    } else {
+        (PARTS, MOST_ROWS)
+    };
+    let fair = rows / (parts * rayon::current_num_threads());
+    fair.clamp(STEPS, most).next_multiple_of(STEPS)
 }
 
 /// Does all jobs, on all threads if `parallel`.

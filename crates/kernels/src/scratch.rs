@@ -24,6 +24,9 @@ const KEPT: usize = 2 << 20;
 /// How much larger than what is asked for kept memory may be, as a factor: whoever needs the large ones would else find them taken.
 const ROOM: usize = 4;
 
+/// Lines from which memory is kept: less is had from the allocator as fast.
+const LARGE: usize = 64;
+
 static POOL: Mutex<Vec<Vec<Line>>> = Mutex::new(Vec::new());
 
 /// Values that begin with whatever was there before.
@@ -37,23 +40,29 @@ impl<T: Pod> Scratch<T> {
     /// So many values.
     pub(crate) fn new(count: usize) -> Self {
         let needed = (count * size_of::<T>()).div_ceil(size_of::<Line>());
+        let values = |lines| Self {
+            lines,
+            count,
+            values: PhantomData,
+        };
+        if needed < LARGE {
+            return values(vec![Line([0; 64]); needed]);
+        }
         let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
         let fits = (0..pool.len()).filter(|&at| (needed..=needed * ROOM).contains(&pool[at].len()));
         let smallest = fits.min_by_key(|&at| pool[at].len());
         let lines = smallest.map(|at| pool.swap_remove(at));
         drop(pool);
         // Powers of two are asked for again, and next time there may be a few more tokens.
-        let lines = lines.unwrap_or_else(|| vec![Line([0; 64]); needed.next_power_of_two()]);
-        Self {
-            lines,
-            count,
-            values: PhantomData,
-        }
+        values(lines.unwrap_or_else(|| vec![Line([0; 64]); needed.next_power_of_two()]))
     }
 }
 
 impl<T> Drop for Scratch<T> {
     fn drop(&mut self) {
+        if self.lines.len() < LARGE {
+            return;
+        }
         let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
         let kept: usize = pool.iter().map(Vec::len).sum();
         if kept + self.lines.len() <= KEPT {
@@ -135,6 +144,16 @@ mod tests {
             assert!(first.iter().all(|&value| value == 3));
             assert!(second.as_ptr().addr().is_multiple_of(64));
         }
+    }
+
+    /// Whoever asks for it finds the pool by looking at all that is there.
+    #[test]
+    fn small_memory_is_not_kept() {
+        for count in [0, 1, 1000] {
+            drop(Scratch::<f32>::new(count));
+        }
+        let pool = super::POOL.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        assert!(pool.iter().all(|lines| lines.len() >= super::LARGE));
     }
 
     #[test]

@@ -45,7 +45,7 @@ fn widened(w: Weights<'_>) -> Vec<f32> {
 pub(crate) fn product(path: &Path, precision: Precision, x: &[f32], w: Weights<'_>) -> Vec<f32> {
     let mut y = vec![f32::NAN; x.len() / w.columns * w.rows];
     let packed = path.pack(Tokens::all(x, w.columns), w.dtype, precision, false);
-    packed.product(w, &mut Columns::new(&mut y, w.rows));
+    packed.product(w, None, &mut Columns::new(&mut y, w.rows));
     y
 }
 

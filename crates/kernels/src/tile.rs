@@ -57,7 +57,7 @@ impl Target {
     }
 }
 
-/// `[t][r] = Σ_c x[t, c] · w[r, c]`; `x` is `[columns / WIDTH, PARTS, T, lanes]`, with zeros behind the last column.
+/// `[t][r] = Σ_c x[t, c] · w[r, c]`; each row of `x` is `[columns / WIDTH, PARTS, lanes]`, with zeros behind the last column.
 ///
 /// With `FILL`, weights are left in `panel` as [`crate::panel`] wants them: they are in registers here, and it takes the time of stores that
 /// products hide.
@@ -71,7 +71,7 @@ impl Target {
 // Indices that count up to constants are what becomes registers. Into whoever names the instructions, the loop must be inlined.
 #[allow(clippy::needless_range_loop, clippy::inline_always)]
 pub(crate) unsafe fn run<V: Vector, const DTYPE: u8, const FILL: bool, const R: usize, const T: usize>(
-    x: &[V::Value],
+    x: &[&[V::Value]; T],
     w: Rows<'_>,
     panel: &mut [V::Value],
     to: Target,
@@ -82,9 +82,10 @@ pub(crate) unsafe fn run<V: Vector, const DTYPE: u8, const FILL: bool, const R: 
     let chunk = const { if T < V::TOKENS { 32 } else { 128 } };
     let whole = w.columns / V::WIDTH * V::WIDTH;
     assert!(w.bytes.len() >= (R - 1) * w.stride + w.columns * size);
-    assert!(x.len() == w.columns.next_multiple_of(V::WIDTH) * T);
+    assert!(x.iter().all(|row| row.len() == w.columns.next_multiple_of(V::WIDTH)));
     assert!(!FILL || panel.len() == w.columns.next_multiple_of(V::WIDTH) * R);
-    let (weights_from, activations_from, panel) = (w.bytes.as_ptr(), x.as_ptr(), panel.as_mut_ptr());
+    let (weights_from, panel) = (w.bytes.as_ptr(), panel.as_mut_ptr());
+    let activations_from = x.map(<[V::Value]>::as_ptr);
     // SAFETY: the caller vouches for the instructions. `column + WIDTH ≤ columns` in every round, so that a step of weights is there in
     // each of `R` rows, one of activations for each of `T` tokens, and room for one in the panel: the lengths were checked above. So it is for the last columns, whose
     // weights are copied to where there is room for a step.
@@ -115,7 +116,7 @@ pub(crate) unsafe fn run<V: Vector, const DTYPE: u8, const FILL: bool, const R: 
                         }
                     }
                     for t in 0..T {
-                        let activations = V::activations(activations_from.add(column * T + (part * T + t) * lanes));
+                        let activations = V::activations(activations_from[t].add(column + part * lanes));
                         for r in 0..R {
                             sums[t][r] = V::multiply_add(activations, weights[r], sums[t][r]);
                         }
@@ -135,7 +136,7 @@ pub(crate) unsafe fn run<V: Vector, const DTYPE: u8, const FILL: bool, const R: 
                         V::store(weights, panel.add(whole * R + (part * R + r) * lanes));
                     }
                     for t in 0..T {
-                        let activations = V::activations(activations_from.add(whole * T + (part * T + t) * lanes));
+                        let activations = V::activations(activations_from[t].add(whole + part * lanes));
                         sums[t][r] = V::multiply_add(activations, weights, sums[t][r]);
                     }
                 }

@@ -4,7 +4,6 @@
 
 use crate::precision::{Precision, bf16_bits};
 use crate::tile::Target;
-use crate::tokens::Tokens;
 
 /// Most tokens of a tile.
 pub(crate) const MOST_TOKENS: usize = 6;
@@ -19,7 +18,7 @@ pub(crate) const MOST_TOKENS: usize = 6;
 /// # Safety of the functions
 /// The machine must have the instructions, as [`Vector::available`] tells. Where a pointer comes in, all that is read from there must be readable: a
 /// part of activations, a step of weights. They need not be aligned.
-pub(crate) trait Vector: Copy + Send + Sync {
+pub(crate) trait Vector: Copy + Send + Sync + 'static {
     /// An activation as it is multiplied: f32, or the bits of a bf16.
     type Value: Value;
     /// Weights or activations.
@@ -87,25 +86,25 @@ pub(crate) trait Vector: Copy + Send + Sync {
     }
 
     /// [`crate::packed::pack`], compiled for these instructions.
-    unsafe fn pack(x: &Tokens<'_>, tile: usize, splits: bool, precision: Precision, to: &mut [Self::Value]);
+    unsafe fn pack(row: &[f32], weight: f32, splits: bool, precision: Precision, to: &mut [Self::Value]);
 
     /// [`crate::tile::run`], compiled for these instructions.
     unsafe fn tile<const DTYPE: u8, const R: usize, const T: usize>(
-        x: &[Self::Value],
+        x: &[&[Self::Value]; T],
         w: crate::tile::Rows<'_>,
         to: Target,
     );
 
     /// [`Vector::tile`], which leaves its weights in a panel.
     unsafe fn tile_filling<const DTYPE: u8, const R: usize, const T: usize>(
-        x: &[Self::Value],
+        x: &[&[Self::Value]; T],
         w: crate::tile::Rows<'_>,
         panel: &mut [Self::Value],
         to: Target,
     );
 
     /// [`crate::panel::run`], compiled for these instructions.
-    unsafe fn tile_of_panel<const R: usize, const T: usize>(x: &[Self::Value], panel: &[Self::Value], to: Target);
+    unsafe fn tile_of_panel<const R: usize, const T: usize>(x: &[&[Self::Value]; T], panel: &[Self::Value], to: Target);
 }
 
 /// The functions of a [`Vector`] that are compiled for its instructions, whose names the compiler knows.
@@ -113,18 +112,18 @@ macro_rules! compiled_for {
     ($($instructions:literal)?) => {
         $(#[target_feature(enable = $instructions)])?
         unsafe fn pack(
-            x: &crate::tokens::Tokens<'_>,
-            tile: usize,
+            row: &[f32],
+            weight: f32,
             splits: bool,
             precision: crate::precision::Precision,
             to: &mut [Self::Value],
         ) {
-            crate::packed::pack::<Self>(x, tile, splits, precision, to);
+            crate::packed::pack::<Self>(row, weight, splits, precision, to);
         }
 
         $(#[target_feature(enable = $instructions)])?
         unsafe fn tile<const DTYPE: u8, const R: usize, const T: usize>(
-            x: &[Self::Value],
+            x: &[&[Self::Value]; T],
             w: crate::tile::Rows<'_>,
             to: crate::tile::Target,
         ) {
@@ -134,7 +133,7 @@ macro_rules! compiled_for {
 
         $(#[target_feature(enable = $instructions)])?
         unsafe fn tile_filling<const DTYPE: u8, const R: usize, const T: usize>(
-            x: &[Self::Value],
+            x: &[&[Self::Value]; T],
             w: crate::tile::Rows<'_>,
             panel: &mut [Self::Value],
             to: crate::tile::Target,
@@ -145,7 +144,7 @@ macro_rules! compiled_for {
 
         $(#[target_feature(enable = $instructions)])?
         unsafe fn tile_of_panel<const R: usize, const T: usize>(
-            x: &[Self::Value],
+            x: &[&[Self::Value]; T],
             panel: &[Self::Value],
             to: crate::tile::Target,
         ) {

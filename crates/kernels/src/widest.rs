@@ -27,6 +27,19 @@ pub(crate) fn widest(work: impl Work) {
     work.run();
 }
 
+/// Has the bytes there, which need not exist, brought into the first cache.
+#[inline(always)]
+#[allow(clippy::inline_always)] // Into whoever names the instructions.
+pub(crate) fn prefetch(at: *const u8) {
+    // SAFETY: every x86-64 has the instruction, and it does nothing where nothing is.
+    #[cfg(target_arch = "x86_64")]
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(at.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = at;
+}
+
 /// Whether vectors of 512 bits are there with all that compilers use beside them.
 #[cfg(target_arch = "x86_64")]
 pub(crate) fn wide() -> bool {
