@@ -10,11 +10,11 @@ use crate::activation::Activation;
 use crate::activations::Activations;
 use crate::blank::{Blank, Part};
 use crate::columns::Columns;
+use crate::given::Given;
 use crate::precision::Precision;
 use crate::projection::{Projection, each, map, rows_per_job};
 use crate::scratch::Scratch;
-use crate::tokens::{Tokens, Visit};
-use crate::weights::WeightDtype;
+use crate::tokens::Tokens;
 use crate::widest::{Work, widest};
 
 /// Multiply–adds from which a layer's experts are worth more than one thread.
@@ -85,61 +85,6 @@ fn write(precision: Precision, wave: Vec<(Share<'_>, &mut [f32])>, hidden: usize
     each(parallel, jobs, |(x, expert, (start, mut part))| {
         expert.down.apply(x, start, None, &mut part);
     });
-}
-
-/// What an expert is given, `[tokens, hidden]`.
-#[derive(Clone, Copy)]
-pub(crate) enum Given<'a> {
-    /// Rows that no other expert takes as they are.
-    Own(Tokens<'a>),
-    /// Some rows of those that all experts share.
-    Shared(&'a Shared<'a>, &'a [Visit]),
-}
-
-impl Given<'_> {
-    fn count(&self) -> usize {
-        match self {
-            Self::Own(x) => x.count(),
-            Self::Shared(_, visits) => visits.len(),
-        }
-    }
-
-    fn columns(&self) -> usize {
-        match self {
-            Self::Own(x) => x.columns(),
-            Self::Shared(shared, _) => shared.columns,
-        }
-    }
-}
-
-/// A layer's tokens, packed once for all experts.
-pub(crate) struct Shared<'a> {
-    columns: usize,
-    packed: Vec<(WeightDtype, Activations<'a>)>,
-}
-
-impl<'a> Shared<'a> {
-    /// Packs tokens for the first projections of some experts.
-    pub(crate) fn new<'e>(x: Tokens<'a>, experts: impl Iterator<Item = &'e Expert<'e>>, precision: Precision) -> Self {
-        let mut packed: Vec<(WeightDtype, Activations<'a>)> = Vec::new();
-        for projection in experts.flat_map(|expert| expert.gate.iter().chain([&expert.up])) {
-            let dtype = projection.weights.dtype();
-            if packed.iter().all(|(other, _)| *other != dtype) {
-                packed.push((dtype, Activations::new(x, dtype, precision, true)));
-            }
-        }
-        Self {
-            columns: x.columns(),
-            packed,
-        }
-    }
-
-    /// Some of them for weights of a dtype that one of the experts has.
-    fn of<'b>(&'b self, dtype: WeightDtype, visits: &'b [Visit]) -> Activations<'b> {
-        let packed = self.packed.iter().find(|(other, _)| *other == dtype);
-        let (_, packed) = packed.unwrap_or_else(|| unreachable!("tokens are packed for all experts"));
-        packed.of(visits)
-    }
 }
 
 /// An expert's tokens.
@@ -224,13 +169,7 @@ struct Inputs<'a> {
 
 impl<'a> Inputs<'a> {
     fn new(x: Given<'a>, expert: &Expert<'_>, precision: Precision, parallel: bool) -> Self {
-        let pack = |projection: &Projection<'_>| {
-            let dtype = projection.weights.dtype();
-            match x {
-                Given::Own(x) => Activations::new(x, dtype, precision, parallel),
-                Given::Shared(shared, visits) => shared.of(dtype, visits),
-            }
-        };
+        let pack = |projection: &Projection<'_>| x.packed(projection.weights.dtype(), precision, parallel);
         let own = |gate: &&Projection<'_>| gate.weights.dtype() != expert.up.weights.dtype();
         Self {
             up: pack(&expert.up),

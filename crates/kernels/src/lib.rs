@@ -3,9 +3,11 @@
 mod matmul;
 mod mixture;
 mod experts;
+mod given;
 mod activation;
 mod attention;
 mod heads;
+mod softmax;
 mod seen;
 mod outer;
 mod turn;

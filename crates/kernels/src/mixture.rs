@@ -8,7 +8,8 @@ use rayon::prelude::*;
 
 use crate::activations::Activations;
 use crate::columns::Columns;
-use crate::experts::{Expert, Given, SCRATCH, Share, Shared, inner, worth_threads};
+use crate::experts::{Expert, SCRATCH, Share, inner, worth_threads};
+use crate::given::{Given, Shared};
 use crate::precision::Precision;
 use crate::projection::{each, rows_per_job};
 use crate::scratch::Scratch;
