@@ -13,11 +13,13 @@ use secateur_model::generate::GenerateOptions;
 use secateur_model::observe::{MoeObservation, MoeObserver, Question};
 use secateur_model::{Device, DeviceKind, Model, ModelError, Precision};
 
-const ASKED: [Question; 5] = [
+const ASKED: [Question; 7] = [
     Question::Scores,
     Question::OutputNorms,
     Question::OutputMaxAbs,
+    Question::MisreadOutputNorms,
     Question::ResidualCosine,
+    Question::InputCosine,
     Question::AllExpertOutputNorms(3),
 ];
 
@@ -34,7 +36,9 @@ impl MoeObserver for Asking {
         assert_eq!(moe.scores()?.len(), tokens * experts);
         assert_eq!(moe.output_norms()?.len(), tokens * moe.top_k());
         assert_eq!(moe.output_max_abs()?.len(), tokens * moe.top_k());
+        assert_eq!(moe.misread_output_norms()?.len(), tokens * moe.top_k());
         assert_eq!(moe.residual_cosine()?.len(), tokens);
+        assert_eq!(moe.input_cosine()?.len(), tokens);
         assert_eq!(moe.all_expert_output_norms(3)?.len(), tokens.min(3) * experts);
         let unannounced = moe.input().unwrap_err().to_string();
         assert!(unannounced.contains("did not announce"), "{unannounced}");

@@ -8,6 +8,8 @@ use secateur_kernels::Loudness;
 use super::dispatch::Dispatch;
 use super::linear::Linear;
 use super::mlp::Mlp;
+#[cfg(feature = "wgpu")]
+use super::mlp::activate_misread;
 use super::router::{Routing, Selected};
 use crate::device::Device;
 use crate::error::ModelError;
@@ -109,7 +111,7 @@ impl Experts {
     ) -> Result<ExpertOutputs, ModelError> {
         #[cfg(feature = "wgpu")]
         if let (Some(grouped), Selected::Device(selected)) = (&self.grouped, &routing.selected) {
-            return Ok(self.on_adapter(grouped, x, selected, routing));
+            return Ok(self.on_adapter(x, routing, selected, &|x, selected| grouped.apply(x, selected)));
         }
         if reads_in_place(device)
             && let Some(outputs) = self.apply_in_place(&x, routing, listens)
@@ -139,10 +141,10 @@ impl Experts {
     #[cfg(feature = "wgpu")]
     fn on_adapter(
         &self,
-        grouped: &GroupedExperts,
         x: Tensor<2>,
-        selected: &Tensor<2, Int>,
         routing: &Routing,
+        selected: &Tensor<2, Int>,
+        run: &dyn Fn(Tensor<2>, Tensor<2, Int>) -> Tensor<2>,
     ) -> ExpertOutputs {
         let ([tokens, hidden], top_k) = (x.dims(), selected.dims()[1]);
         let x = if self.weighs_input {
@@ -151,7 +153,7 @@ impl Experts {
         } else {
             x
         };
-        self.said(grouped.apply(x, selected.clone()), routing, [tokens, top_k, hidden])
+        self.said(run(x, selected.clone()), routing, [tokens, top_k, hidden])
     }
 
     /// The same with gate and up taken for halves, see [`Mlp::apply_misread`].
@@ -165,6 +167,14 @@ impl Experts {
         device: &Device,
         place: &str,
     ) -> Result<ExpertOutputs, ModelError> {
+        #[cfg(feature = "wgpu")]
+        if let (Some(grouped), Selected::Device(selected), Some(first)) =
+            (&self.grouped, &routing.selected, self.experts.first())
+        {
+            let between = |gate, up| activate_misread(first.activation, gate, up);
+            let run = |x, selected| grouped.apply_between(x, selected, &between);
+            return Ok(self.on_adapter(x, routing, selected, &run));
+        }
         self.dispatch(x, routing, device, place, &|grouped, counts| {
             self.each_group(&grouped, counts, &Mlp::apply_misread)
         })

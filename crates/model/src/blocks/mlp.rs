@@ -62,12 +62,17 @@ impl Mlp {
             return self.apply(x);
         };
         let (gate, up) = (gate.apply(x.clone()), self.up.apply(x));
-        let [tokens, inner] = gate.dims();
-        let pairs: Tensor<3> = Tensor::stack(vec![gate, up], 2);
-        let rows: Tensor<2> = pairs.reshape([tokens, 2 * inner]);
-        let half = |start| rows.clone().narrow(1, start, inner);
-        self.down.apply(activate(self.activation, Some(half(0)), half(inner)))
+        self.down.apply(activate_misread(self.activation, gate, up))
     }
+}
+
+/// What goes into the down projection if gate and up rows, which lie alternately, are taken for halves.
+pub(crate) fn activate_misread(kind: Activation, gate: Tensor<2>, up: Tensor<2>) -> Tensor<2> {
+    let [tokens, inner] = gate.dims();
+    let pairs: Tensor<3> = Tensor::stack(vec![gate, up], 2);
+    let rows: Tensor<2> = pairs.reshape([tokens, 2 * inner]);
+    let half = |start| rows.clone().narrow(1, start, inner);
+    activate(kind, Some(half(0)), half(inner))
 }
 
 /// What goes into the down projection.

@@ -72,9 +72,7 @@ impl GroupedExperts {
 
     /// What each token's experts say, `[tokens * top_k, hidden]`, for `x` of one row a token, or one a slot.
     pub(crate) fn apply(&self, x: Tensor<2>, selected: Tensor<2, Int>) -> Tensor<2> {
-        let [tokens, top_k] = selected.dims();
-        let read = if x.dims()[0] == tokens { Rows::Token } else { Rows::Slot };
-        let plan = self.plan(&int_buffer(selected), tokens * top_k, top_k);
+        let (plan, read) = self.plan_of(&x, selected);
         let operand = Operand {
             rows: self.gate.as_ref().unwrap_or(&self.up),
             second: self.gate.as_ref().map(|_| self.up.as_ref()),
@@ -84,16 +82,62 @@ impl GroupedExperts {
             bias: self.bias_in.as_ref(),
         };
         let inner = grouped(&buffer(x), &plan, [read, Rows::Grouped], &operand, self.ending);
+        self.down(&inner, &plan)
+    }
+
+    /// The same with something else between the projections: `between` makes `[slots, inner]` of the gate's outputs and up's. Without a gate, as
+    /// [`Self::apply`].
+    pub(crate) fn apply_between(
+        &self,
+        x: Tensor<2>,
+        selected: Tensor<2, Int>,
+        between: &dyn Fn(Tensor<2>, Tensor<2>) -> Tensor<2>,
+    ) -> Tensor<2> {
+        let Some(gate) = &self.gate else {
+            return self.apply(x, selected);
+        };
+        let (plan, read) = self.plan_of(&x, selected);
+        let x = buffer(x);
+        let biases = self.bias_in.clone().map(|bias| {
+            let values = self.experts * self.inner;
+            let both: Tensor<1> = tensor(bias);
+            [0, values].map(|start| buffer(both.clone().narrow(0, start, values)))
+        });
+        let outputs = |rows: &DeviceRows, which: usize| {
+            let operand = Operand {
+                rows,
+                second: None,
+                first: 0,
+                outputs: self.inner,
+                experts: self.experts,
+                bias: biases.as_ref().map(|biases| &biases[which]),
+            };
+            tensor(grouped(&x, &plan, [read, Rows::Grouped], &operand, Ending::PLAIN))
+        };
+        let inner = between(outputs(gate, 0), outputs(&self.up, 1));
+        self.down(&buffer(inner), &plan)
+    }
+
+    /// Who goes where, and whether `x` has one row a token or one a slot.
+    fn plan_of(&self, x: &Tensor<2>, selected: Tensor<2, Int>) -> (Plan, Rows) {
+        let [tokens, top_k] = selected.dims();
+        let read = if x.dims()[0] == tokens { Rows::Token } else { Rows::Slot };
+        (self.plan(&int_buffer(selected), tokens * top_k, top_k), read)
+    }
+
+    /// The last projection of grouped rows.
+    fn down(&self, inner: &CubeTensor, plan: &Plan) -> Tensor<2> {
         let operand = Operand {
             rows: &self.down,
             second: None,
+            first: 0,
             outputs: self.hidden,
+            experts: self.experts,
             bias: self.bias_out.as_ref(),
-            ..operand
         };
         tensor(grouped(
-            &inner,
-            &plan,
+            inner,
+            plan,
             [Rows::Grouped, Rows::Slot],
             &operand,
             Ending::PLAIN,
