@@ -61,7 +61,9 @@ def about(page):
 def on(page):
     """The widest of the processor's instructions that products are taken with, for a heading."""
     names = {"avx512_bf16": "AVX-512 BF16", "avx512f": "AVX-512", "avx2": "AVX2", "asimd": "NEON"}
-    return next((f", {name}" for flag, name in names.items() if flag in page["machine"]["processor_features"]), "")
+    widest = next((f", {name}" for flag, name in names.items() if flag in page["machine"]["processor_features"]), "")
+    family = page["machine"].get("processor_family")
+    return widest + (f", {family}" if family else "")
 
 
 def ratio(there):
