@@ -1,7 +1,7 @@
 //! Attention: scores, softmax and the mixture of values, a few queries at a time, so that scores stay in a cache.
 //!
-//! Which keys a query looks at is a list of ranges: what no query of a few looks at is not computed. The queries of heads that share keys go
-//! together. Every vector is read where it lies.
+//! Which keys a query looks at is a list of ranges: of what no query of a few looks at, nothing is computed but what shares [`KEYS`] neighbours
+//! with something that is. The queries of heads that share keys go together. Every vector is read where it lies.
 
 #![allow(unsafe_code)]
 
@@ -11,6 +11,7 @@ use crate::columns::Columns;
 use crate::heads::Heads;
 use crate::outer::{Matrix, multiply_add, product};
 use crate::projection::each;
+use crate::runs::Runs;
 use crate::scratch::Scratch;
 use crate::seen::Seen;
 use crate::softmax::softmax;
@@ -247,19 +248,16 @@ impl Attention<'_> {
             return (0..out.rows()).for_each(|position| out.row(position).fill(0.0));
         }
         let rows = positions.len() * group;
-        // Scores begin where turned keys do, and end where they do.
         let few = rows < FEW;
-        let chunk = if few {
-            0
+        let runs = if few {
+            Runs::one(span.clone(), KEYS)
         } else {
-            (span.start - prepared.span.start) / KEYS
+            // From where turned keys begin.
+            let first = span.start - (span.start - prepared.span.start) % KEYS;
+            let seen = positions.clone().flat_map(|position| self.seen.of(query_of(position)));
+            Runs::of(seen, first, &span, KEYS)
         };
-        let from = if few {
-            span.start
-        } else {
-            prepared.span.start + chunk * KEYS
-        };
-        let stride = (span.end - from).next_multiple_of(KEYS);
+        let stride = runs.columns;
 
         let mut queries = Vec::with_capacity(rows * width);
         for position in positions.clone() {
@@ -271,7 +269,7 @@ impl Attention<'_> {
         let mut scores = Scratch::new(rows * stride);
         if few {
             for (query, scores) in queries.chunks_exact(width).zip(scores.chunks_exact_mut(stride.max(1))) {
-                for (score, at) in scores.iter_mut().zip(span.clone()) {
+                for (score, at) in scores.iter_mut().zip(runs.all[0].keys.clone()) {
                     *score = dot::<FUSED>(query, self.key.vector(sequence, head, at));
                 }
             }
@@ -280,13 +278,17 @@ impl Attention<'_> {
                 values: &queries,
                 stride: width,
             };
-            let keys = prepared.turned[chunk * width * KEYS..].chunks_exact(width * KEYS);
-            for (start, turned) in (0..stride).step_by(KEYS).zip(keys) {
-                let b = Matrix {
-                    values: turned,
-                    stride: KEYS,
-                };
-                product::<FUSED, WIDE>(a, b, [rows, width, KEYS], (&mut scores[start..], stride));
+            for run in &runs.all {
+                let turned =
+                    prepared.turned[(run.keys.start - prepared.span.start) * width..].chunks_exact(width * KEYS);
+                for (start, turned) in (0..run.keys.len()).step_by(KEYS).zip(turned) {
+                    let b = Matrix {
+                        values: turned,
+                        stride: KEYS,
+                    };
+                    let c = &mut scores[run.column + start..];
+                    product::<FUSED, WIDE>(a, b, [rows, width, KEYS], (c, stride), false);
+                }
             }
         }
 
@@ -302,17 +304,21 @@ impl Attention<'_> {
             let sink = self.sinks.map(|sinks| sinks[head * group + row % group]);
             let scores = &mut scores[row * stride..(row + 1) * stride];
             let seen = self.seen.of(query_of(positions.start + row / group));
-            *sum = softmax(scores, seen, from, sink);
+            *sum = softmax(scores, seen.iter().map(|keys| runs.columns(keys)), sink);
         }
 
         let value_width = self.value.width;
         let mut mixed = Scratch::new(rows * value_width);
-        let a = Matrix {
-            values: &scores[span.start - from..],
-            stride,
-        };
-        let values = prepared.values.from(span.start - prepared.span.start);
-        product::<FUSED, WIDE>(a, values, [rows, span.len(), value_width], (&mut mixed, value_width));
+        for (number, run) in runs.all.iter().enumerate() {
+            let keys = span.start.max(run.keys.start)..run.keys.end;
+            let a = Matrix {
+                values: &scores[runs.columns(&keys).start..],
+                stride,
+            };
+            let values = prepared.values.from(keys.start - prepared.span.start);
+            let shape = [rows, keys.len(), value_width];
+            product::<FUSED, WIDE>(a, values, shape, (&mut mixed, value_width), number > 0);
+        }
         for (position, mixed) in mixed.chunks_exact(group * value_width).enumerate() {
             let out = out
                 .row(position)
@@ -571,6 +577,50 @@ mod tests {
             window: if cfg!(miri) { 3 } else { 33 },
             ..plain
         });
+    }
+
+    /// Behind a few keys, others that no query looks at, and then some again: bits do not depend on how many those between are.
+    #[test]
+    fn what_is_not_seen_is_not_there() {
+        let (before, behind, queries, width) = (if cfg!(miri) { 5 } else { 100 }, 7, 6, 16);
+        let with_between = |between: usize| -> Vec<f32> {
+            let keys = before + between + behind;
+            let (all_keys, all_values) = (
+                pseudo_random((before + behind) * width, 2),
+                pseudo_random((before + behind) * width, 3),
+            );
+            let at = |own: &[f32]| {
+                [
+                    &own[..before * width],
+                    &vec![9.0; between * width],
+                    &own[before * width..],
+                ]
+                .concat()
+            };
+            let (key, value) = (at(&all_keys), at(&all_values));
+            let query = pseudo_random(queries * width, 4);
+            let mut seen = Seen::default();
+            for q in 0..queries {
+                seen.keys(0..before);
+                seen.keys(before + between..before + between + q + 1);
+                seen.close();
+            }
+            let attention = Attention {
+                query: Heads::by_token(&query, [1, 1, queries], width),
+                key: Heads::by_token(&key, [1, 1, keys], width),
+                value: Heads::by_token(&value, [1, 1, keys], width),
+                seen: &seen,
+                scale: 0.7,
+                sinks: None,
+            };
+            let mut out = vec![f32::NAN; queries * width];
+            attention.run(&mut out);
+            out
+        };
+        let expected = with_between(1);
+        for between in if cfg!(miri) { [2, 3, 130] } else { [63, 64, 1000] } {
+            assert_eq!(with_between(between), expected, "{between}");
+        }
     }
 
     #[test]

@@ -28,6 +28,7 @@ mod columns;
 mod blocks;
 mod tile;
 mod panel;
+mod runs;
 mod scratch;
 mod vector;
 mod widest;

@@ -10,8 +10,9 @@ pub(crate) struct Matrix<'a> {
     pub stride: usize,
 }
 
-/// `c[r, n] = Σ_m a[r, m] · b[m, n]` for `m` below `inner`; `c` is `[rows, columns]` with rows `stride` apart. With `FUSED`, products are not
-/// rounded before they are added: only for machines that have the instruction. A tile has `WIDE` columns, 16 or more; the bits do not depend on it.
+/// `c[r, n] = Σ_m a[r, m] · b[m, n]` for `m` below `inner`; `c` is `[rows, columns]` with rows `stride` apart. With `add`, sums go on from what
+/// is there. With `FUSED`, products are not rounded before they are added: only for machines that have the instruction. A tile has `WIDE`
+/// columns, 16 or more; the bits do not depend on it.
 #[inline(always)]
 #[allow(clippy::inline_always)] // Into whoever names the instructions.
 pub(crate) fn product<const FUSED: bool, const WIDE: usize>(
@@ -19,6 +20,7 @@ pub(crate) fn product<const FUSED: bool, const WIDE: usize>(
     b: Matrix<'_>,
     [rows, inner, columns]: [usize; 3],
     (c, stride): (&mut [f32], usize),
+    add: bool,
 ) {
     let mut column = 0;
     while column < columns {
@@ -29,11 +31,11 @@ pub(crate) fn product<const FUSED: bool, const WIDE: usize>(
         let c = &mut c[column..];
         let left = columns - column;
         column += if left >= WIDE {
-            strip::<FUSED, WIDE>(a, b, [rows, inner], (c, stride))
+            strip::<FUSED, WIDE>(a, b, [rows, inner], (c, stride), add)
         } else if left >= 16 {
-            strip::<FUSED, 16>(a, b, [rows, inner], (c, stride))
+            strip::<FUSED, 16>(a, b, [rows, inner], (c, stride), add)
         } else {
-            strip::<FUSED, 1>(a, b, [rows, inner], (c, stride))
+            strip::<FUSED, 1>(a, b, [rows, inner], (c, stride), add)
         };
     }
 }
@@ -46,6 +48,7 @@ fn strip<const FUSED: bool, const N: usize>(
     b: Matrix<'_>,
     [rows, inner]: [usize; 2],
     (c, stride): (&mut [f32], usize),
+    add: bool,
 ) -> usize {
     for row in (0..rows).step_by(ROWS) {
         let a = Matrix {
@@ -54,12 +57,12 @@ fn strip<const FUSED: bool, const N: usize>(
         };
         let c = &mut c[row * stride..];
         match rows - row {
-            1 => tile::<FUSED, 1, N>(a, b, inner, c, stride),
-            2 => tile::<FUSED, 2, N>(a, b, inner, c, stride),
-            3 => tile::<FUSED, 3, N>(a, b, inner, c, stride),
-            4 => tile::<FUSED, 4, N>(a, b, inner, c, stride),
-            5 => tile::<FUSED, 5, N>(a, b, inner, c, stride),
-            _ => tile::<FUSED, ROWS, N>(a, b, inner, c, stride),
+            1 => tile::<FUSED, 1, N>(a, b, (inner, add), c, stride),
+            2 => tile::<FUSED, 2, N>(a, b, (inner, add), c, stride),
+            3 => tile::<FUSED, 3, N>(a, b, (inner, add), c, stride),
+            4 => tile::<FUSED, 4, N>(a, b, (inner, add), c, stride),
+            5 => tile::<FUSED, 5, N>(a, b, (inner, add), c, stride),
+            _ => tile::<FUSED, ROWS, N>(a, b, (inner, add), c, stride),
         }
     }
     N
@@ -70,11 +73,16 @@ fn strip<const FUSED: bool, const N: usize>(
 fn tile<const FUSED: bool, const R: usize, const N: usize>(
     a: Matrix<'_>,
     b: Matrix<'_>,
-    inner: usize,
+    (inner, add): (usize, bool),
     c: &mut [f32],
     stride: usize,
 ) {
     let mut sums = [[0.0f32; N]; R];
+    if add {
+        for r in 0..R {
+            sums[r].copy_from_slice(&c[r * stride..][..N]);
+        }
+    }
     // Cut twice: of the second length the compiler knows that it is `inner`, and checks no index below it.
     let mut rows = [&a.values[..inner]; R];
     for r in 1..R {

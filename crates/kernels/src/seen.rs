@@ -15,9 +15,17 @@ pub struct Seen {
 impl Seen {
     /// Adds a key to those of the query that is next to be closed; keys come in ascending order.
     pub fn key(&mut self, key: usize) {
+        self.keys(key..key + 1);
+    }
+
+    /// Adds neighbouring keys, as [`Self::key`] does one.
+    pub fn keys(&mut self, keys: Range<usize>) {
+        if keys.is_empty() {
+            return;
+        }
         match self.ranges[self.complete..].last_mut() {
-            Some(last) if last.end == key => last.end += 1,
-            _ => self.ranges.push(key..key + 1),
+            Some(last) if last.end == keys.start => last.end = keys.end,
+            _ => self.ranges.push(keys),
         }
     }
 

@@ -6,18 +6,21 @@ use crate::exp::exp;
 
 const LANES: usize = 8;
 
-/// Scores become e to the power of their distance to the largest, and 0 outside of `ranges`; their sum, with the sink's.
+/// Scores become e to the power of their distance to the largest, and 0 outside of `ranges`, which ascend; their sum, with the sink's.
 #[inline(always)]
 #[allow(clippy::inline_always)] // Into whoever names the instructions.
-pub(crate) fn softmax(scores: &mut [f32], ranges: &[Range<usize>], from: usize, sink: Option<f32>) -> f32 {
-    let most = ranges
-        .iter()
-        .map(|range| largest(&scores[range.start - from..range.end - from]))
+pub(crate) fn softmax(
+    scores: &mut [f32],
+    ranges: impl Iterator<Item = Range<usize>> + Clone,
+    sink: Option<f32>,
+) -> f32 {
+    let most = (ranges.clone())
+        .map(|range| largest(&scores[range]))
         .fold(sink.unwrap_or(f32::NEG_INFINITY), f32::max);
-    let mut sum = sink.filter(|_| !ranges.is_empty()).map_or(0.0, |sink| exp(sink - most));
+    let looks = ranges.clone().next().is_some();
+    let mut sum = sink.filter(|_| looks).map_or(0.0, |sink| exp(sink - most));
     let mut done = 0;
-    for range in ranges {
-        let here = range.start - from..range.end - from;
+    for here in ranges {
         scores[done..here.start].fill(0.0);
         done = here.end;
         let scores = &mut scores[here];

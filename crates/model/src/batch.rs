@@ -1,5 +1,7 @@
 //! Sequences side by side, padded to one length.
 
+use std::ops::Range;
+
 use burn::tensor::Tensor;
 use secateur_kernels::Seen;
 
@@ -208,17 +210,40 @@ pub(crate) fn seen(batch: &Batch, slots: &[Vec<Option<Slot>>], sight: Sight) -> 
     let past = slots.first().map_or(0, Vec::len) - batch.length;
     let mut seen = Seen::default();
     for (row, slots) in slots.iter().enumerate() {
+        let runs = runs(slots);
         for (query, &slot) in slots.iter().enumerate().skip(past) {
             let documents = slot.map(|slot| batch.lineage(row, slot.document)).unwrap_or_default();
-            for (key, &key_slot) in slots[..=query].iter().enumerate() {
-                if sees(slot, &documents, key_slot, sight) {
-                    seen.key(key);
+            for run in runs.iter().take_while(|run| run.start <= query) {
+                let (Some(slot), Some(first)) = (slot, slots[run.start]) else {
+                    continue;
+                };
+                if !documents.contains(&first.document) {
+                    continue;
                 }
+                // Keys that come later in a document are nearer.
+                let keys = run.start..run.end.min(query + 1);
+                let far = slots[keys.clone()]
+                    .partition_point(|key| !key.is_some_and(|key| sight.reaches(slot.position, key.position)));
+                seen.keys(keys.start + far..keys.end);
             }
             seen.close();
         }
     }
     seen
+}
+
+/// Neighbouring slots of one document in the order of their positions.
+fn runs(slots: &[Option<Slot>]) -> Vec<Range<usize>> {
+    let goes_on = |one: &Option<Slot>, next: &Option<Slot>| match (one, next) {
+        (Some(one), Some(next)) => one.document == next.document && one.position < next.position,
+        (one, next) => one.is_none() && next.is_none(),
+    };
+    let mut end = 0;
+    let run = |run: &[Option<Slot>]| {
+        end += run.len();
+        end - run.len()..end
+    };
+    slots.chunk_by(goes_on).map(run).collect()
 }
 
 /// Whether a query, whose document and those before it are `documents`, sees a key that is not behind it.
@@ -231,7 +256,60 @@ fn sees(query: Option<Slot>, documents: &[u32], key: Option<Slot>, sight: Sight)
 
 #[cfg(test)]
 mod tests {
-    use super::Batch;
+    use super::{Batch, Seen, Sight, Slot, seen, sees};
+    use crate::cache::Cache;
+    use crate::shared::{Pairs, Sharing, rows};
+
+    /// Key by key.
+    fn seen_one_by_one(batch: &Batch, slots: &[Vec<Option<Slot>>], sight: Sight) -> Seen {
+        let past = slots[0].len() - batch.length;
+        let mut seen = Seen::default();
+        for (row, slots) in slots.iter().enumerate() {
+            for (query, &slot) in slots.iter().enumerate().skip(past) {
+                let documents = slot.map(|slot| batch.lineage(row, slot.document)).unwrap_or_default();
+                (0..=query)
+                    .filter(|&key| sees(slot, &documents, slots[key], sight))
+                    .for_each(|key| seen.key(key));
+                seen.close();
+            }
+        }
+        seen
+    }
+
+    #[test]
+    fn keys_are_seen_as_one_by_one() {
+        let long: Vec<u32> = (0..20).collect();
+        let (fork, early) = ([&long[..15], &[7, 7, 7]].concat(), [&long[..4], &[9, 9]].concat());
+        let mut sequences: Vec<&[u32]> = vec![&long, &long[..9], &fork, &early, &[5, 5, 5]];
+        sequences.sort_unstable();
+        let sharing = Sharing {
+            row: 64,
+            long_row: 0,
+            longest: usize::MAX,
+            pairs: Pairs {
+                per_token: 1024,
+                seen: false,
+            },
+        };
+        let trees = rows(&sequences, &sharing);
+        assert_eq!(trees.len(), 2);
+        let packed = Batch::packed(&[vec![&long[..], &fork], vec![&early]], 50);
+        let left = Batch::left_padded(&sequences);
+        let sights = [Sight::Full, Sight::Window(6), Sight::Chunk(8)];
+        for batch in [&Batch::shared(&trees), &packed, &left, &Batch::right_padded(&sequences)] {
+            let slots = batch.slots(None);
+            for sight in sights {
+                assert_eq!(seen(batch, &slots, sight), seen_one_by_one(batch, &slots, sight));
+            }
+        }
+        let mut cache = Cache::default();
+        left.slots(Some(&mut cache));
+        let next = Batch::step(vec![1; sequences.len()], sequences.iter().map(|s| s.len()).collect());
+        let slots = next.slots(Some(&mut cache));
+        for sight in sights {
+            assert_eq!(seen(&next, &slots, sight), seen_one_by_one(&next, &slots, sight));
+        }
+    }
 
     #[test]
     fn padding_goes_where_it_should() {

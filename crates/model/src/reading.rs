@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::blocks::attend::attends_to_what_is_seen;
 use crate::error::ModelError;
 use crate::model::Model;
-use crate::shared::{SharedRow, Sharing, rows};
+use crate::shared::{Pairs, SharedRow, Sharing, rows};
 use crate::spec::{BlockSpec, DecoderSpec};
 
 /// Padded tokens per forward pass.
@@ -16,7 +17,7 @@ pub(crate) const LARGEST_PASS: usize = TOKENS_PER_BATCH;
 /// The same where passes run side by side.
 const TOKENS_SIDE_BY_SIDE: usize = 1024;
 
-/// Scores of attention in one layer of a pass: 64 MiB in f32.
+/// Scores of attention in one layer of a pass, where all of them are there at a time: 64 MiB in f32.
 const SCORES_PER_BATCH: usize = 1 << 24;
 
 /// Logits on the host at a time.
@@ -73,10 +74,14 @@ impl<'a> Reading<'a> {
         };
         let passes = Passes {
             tokens,
-            scores: SCORES_PER_BATCH,
+            scores: if attends_to_what_is_seen(model.device()) {
+                usize::MAX
+            } else {
+                SCORES_PER_BATCH
+            },
             heads: heads(model.spec()),
         };
-        Self::of(requests, passes, &sharing(model.spec(), tokens))
+        Self::of(requests, passes, &sharing(model, tokens))
     }
 
     fn of(requests: &'a [Request<'a>], passes: Passes, sharing: &Sharing) -> Result<Self, ModelError> {
@@ -156,17 +161,32 @@ fn heads(spec: &DecoderSpec) -> usize {
 }
 
 /// How far a model's sequences share rows in passes of `tokens`.
-fn sharing(spec: &DecoderSpec, tokens: usize) -> Sharing {
+fn sharing(model: &Model, tokens: usize) -> Sharing {
+    let spec = model.spec();
     let alike = |block: &BlockSpec| match block {
         BlockSpec::Attention(attention) => attention.rope.as_ref()?.same_up_to(),
         BlockSpec::LatentAttention(attention) => attention.rope.same_up_to(),
         BlockSpec::Mixer(_) | BlockSpec::Dense(_) | BlockSpec::Moe(_) => None,
     };
+    let longest = spec.blocks().filter_map(alike).min().unwrap_or(usize::MAX);
+    // A token costs some multiple of hidden² in every layer, a pair of hidden.
+    let per_token = 4 * spec.hidden;
+    // Of a recurrent block, the state at each fork is kept until its row ends.
+    let mixes = spec.blocks().any(|block| matches!(block, BlockSpec::Mixer(_)));
+    if attends_to_what_is_seen(model.device()) && !mixes {
+        return Sharing {
+            // Where passes run side by side, a few rows each; long sequences alone are worth more.
+            row: if model.runs_side_by_side() { tokens / 4 } else { tokens },
+            long_row: TOKENS_PER_BATCH,
+            longest,
+            pairs: Pairs { per_token, seen: true },
+        };
+    }
     Sharing {
         row: tokens / 4,
-        longest: spec.blocks().filter_map(alike).min().unwrap_or(usize::MAX),
-        // A token costs some multiple of hidden² in every layer, a pair of hidden.
-        pairs_per_token: 4 * spec.hidden,
+        long_row: 0,
+        longest,
+        pairs: Pairs { per_token, seen: false },
     }
 }
 
@@ -177,8 +197,12 @@ mod tests {
 
     const SHARING: Sharing = Sharing {
         row: 32,
+        long_row: 0,
         longest: usize::MAX,
-        pairs_per_token: 1024,
+        pairs: Pairs {
+            per_token: 1024,
+            seen: false,
+        },
     };
 
     fn passes(tokens: usize) -> Passes {

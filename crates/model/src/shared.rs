@@ -9,12 +9,25 @@
 pub(crate) struct Sharing {
     /// Tokens of a row; half as many again as the longest of its sequences if that is more.
     pub(crate) row: usize,
+    /// Or four times the longest, if that is not more than so many.
+    pub(crate) long_row: usize,
     /// Longer sequences stay alone: what they say of a position depends on their length.
     pub(crate) longest: usize,
-    /// Pairs of tokens whose attention costs as much as everything else that is done to one token. All tokens of a row meet in
-    /// attention, seen or not.
-    pub(crate) pairs_per_token: usize,
+    /// What tokens cost that share a row.
+    pub(crate) pairs: Pairs,
 }
+
+/// Pairs of tokens that meet in attention.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pairs {
+    /// How many cost as much as everything else that is done to one token.
+    pub(crate) per_token: usize,
+    /// Only those that see each other meet, and a few [beside](BESIDE) them; else, all of a row.
+    pub(crate) seen: bool,
+}
+
+/// Keys of others that meet a token in a shared row: about as many as lie between what it comes from and itself in steps of the kernels.
+const BESIDE: usize = 96;
 
 /// One row: the tokens of a tree, each behind what it follows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,10 +77,16 @@ impl Sharing {
     fn pays(&self, tree: &Tree, length: usize, common: usize) -> bool {
         let (before, after) = (tree.ids.len(), tree.ids.len() + length - common);
         let longest = tree.longest.max(length);
-        let cost = |tokens: usize| tokens + tokens * tokens / self.pairs_per_token.max(1);
-        longest <= self.longest
-            && after <= self.row.max(longest + longest / 2)
-            && cost(after) < cost(before) + cost(length)
+        let Pairs { per_token, seen } = self.pairs;
+        let pairs = |pairs: usize| pairs / per_token.max(1);
+        let worth_it = if seen {
+            pairs((length - common) * BESIDE) < common
+        } else {
+            let cost = |tokens: usize| tokens + pairs(tokens * tokens);
+            cost(after) < cost(before) + cost(length)
+        };
+        let row = self.row.max(longest + longest / 2);
+        longest <= self.longest && after <= row.max(self.long_row.min(4 * longest)) && worth_it
     }
 }
 
@@ -131,12 +150,16 @@ fn shared(one: &[u32], other: &[u32]) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{SharedRow, Sharing, rows};
+    use super::{Pairs, SharedRow, Sharing, rows};
 
     const SHARING: Sharing = Sharing {
         row: 64,
+        long_row: 0,
         longest: usize::MAX,
-        pairs_per_token: 1024,
+        pairs: Pairs {
+            per_token: 1024,
+            seen: false,
+        },
     };
 
     fn tokens(rows: &[SharedRow]) -> usize {
@@ -171,6 +194,12 @@ mod tests {
         // A row of at most 64 tokens holds the header and three questions.
         let narrow = rows(&sequences, &SHARING);
         assert_eq!((narrow.len(), tokens(&narrow)), (2, 2 * (20 + 3 * (5 + 4 * 2))));
+        // Four times the longest hold all six; of 90 tokens, five are left.
+        for (long_row, count) in [(120, 1), (90, 2)] {
+            let long = Sharing { long_row, ..SHARING };
+            let found = rows(&sequences, &long);
+            assert_eq!((found.len(), tokens(&found)), (count, count * 20 + 6 * (5 + 4 * 2)));
+        }
         // One by one it would be 24 times 27 tokens.
         let alone = Sharing { longest: 26, ..SHARING };
         assert_eq!(tokens(&rows(&sequences, &alone)), 24 * 27);
@@ -204,5 +233,18 @@ mod tests {
         let (one, other) = (long(1000), long(2000));
         let wide = Sharing { row: 2048, ..SHARING };
         assert_eq!(rows(&[&one, &other], &wide).len(), 2);
+        // Where branches that do not see each other do not meet, a little more is enough.
+        let seen = Sharing {
+            pairs: Pairs {
+                seen: true,
+                ..SHARING.pairs
+            },
+            ..wide
+        };
+        assert_eq!(rows(&[&one, &other], &seen).len(), 2);
+        let begins = |rest: &[u32]| [&[7; 60][..], rest].concat();
+        let (one, other) = (begins(&one), begins(&other));
+        assert_eq!(rows(&[&one, &other], &wide).len(), 2);
+        assert_eq!(rows(&[&one, &other], &seen).len(), 1);
     }
 }

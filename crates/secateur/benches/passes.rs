@@ -32,6 +32,11 @@ const LENGTH: usize = 128;
 const PROMPT: usize = 32;
 const NEW: usize = 8;
 
+/// Of a task with few-shot examples.
+const HEADER: usize = 600;
+const QUESTIONS: usize = 48;
+const OPTIONS: usize = 4;
+
 fn demo(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../../datasets/demo")
@@ -65,6 +70,7 @@ fn models(criterion: &mut Criterion) {
             .warm_up_time(Duration::from_millis(300))
             .measurement_time(Duration::from_secs(1));
         passes(&mut group, &checkpoint);
+        few_shot(&mut group, &checkpoint);
         exports(&mut group, &checkpoint);
         group.finish();
     }
@@ -122,6 +128,40 @@ fn passes(group: &mut BenchmarkGroup<'_, WallTime>, checkpoint: &Checkpoint) {
             },
         );
     }
+}
+
+/// Log-likelihoods of four options of each of 48 questions, all behind the same examples.
+fn few_shot(group: &mut BenchmarkGroup<'_, WallTime>, checkpoint: &Checkpoint) {
+    let model = load(checkpoint);
+    let id = |place: usize| (4 + place * 7919 % (model.vocabulary() - 4)) as u32;
+    let header: Vec<u32> = (0..HEADER).map(id).collect();
+    let (mut contexts, mut options) = (Vec::new(), Vec::new());
+    for question in 0..QUESTIONS {
+        let own = HEADER + 211 * question..;
+        contexts.push(
+            [
+                &header[..],
+                &own.clone().take(100 + question % 7).map(id).collect::<Vec<_>>(),
+            ]
+            .concat(),
+        );
+        options.push(
+            (0..OPTIONS)
+                .map(|option| own.clone().skip(120 + 10 * option).take(5).map(id).collect())
+                .collect(),
+        );
+    }
+    let options: Vec<Vec<Vec<u32>>> = options;
+    let requests: Vec<(&[u32], &[u32])> = (contexts.iter().zip(&options))
+        .flat_map(|(context, options)| options.iter().map(|option| (context.as_slice(), option.as_slice())))
+        .collect();
+    group.throughput(Throughput::Elements(QUESTIONS as u64));
+    group.bench_function(
+        format!("{QUESTIONS} questions behind a header of {HEADER} tokens"),
+        |bencher| {
+            bencher.iter(|| model.score(&requests, &mut |_| {}).unwrap());
+        },
+    );
 }
 
 /// Half of each layer's experts stay.

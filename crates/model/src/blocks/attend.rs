@@ -3,6 +3,7 @@
 use burn::tensor::{Tensor, activation};
 use secateur_kernels::{Attention, Buffer};
 
+use crate::device::Device;
 use crate::matrix::{from_buffer, heads, host_f32, in_place, reads_in_place};
 use crate::pass::Pass;
 use crate::spec::Sight;
@@ -45,6 +46,11 @@ pub fn attend(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>, weighing: &Wei
     mixed.swap_dims(1, 2).reshape([batch * length, heads * value_width])
 }
 
+/// Whether attention computes nothing of keys that are not seen.
+pub(crate) fn attends_to_what_is_seen(device: &Device) -> bool {
+    reads_in_place(device)
+}
+
 /// [`attend`] in a pass, whose tokens see what `sight` says. On the CPU device by its kernel, which reads keys where the cache has them, and
 /// computes nothing of those that are not seen.
 #[must_use]
@@ -55,7 +61,7 @@ pub fn attend_in_pass(
     sinks: Option<&Tensor<1>>,
     pass: &mut Pass<'_>,
 ) -> Tensor<2> {
-    if reads_in_place(pass.device)
+    if attends_to_what_is_seen(pass.device)
         && let Some(mixed) = attend_in_place([&query, &key, &value], scale, sight, sinks, pass)
     {
         return mixed;

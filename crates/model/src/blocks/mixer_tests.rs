@@ -9,7 +9,7 @@ use super::recurrent::{RecurrentState, read};
 use super::timeline::Timeline;
 use crate::batch::Batch;
 use crate::device::{Device, DeviceKind, Precision};
-use crate::shared::{self, Sharing};
+use crate::shared::{self, Pairs, Sharing};
 use crate::spec::{DeltaNetLayout, DeltaNetSpec, Mamba2Spec, MixerSpec, ShortConvSpec};
 use crate::weights::TensorWeights;
 
@@ -147,7 +147,11 @@ fn sequences_that_share_a_beginning_are_as_if_alone() {
     let sharing = Sharing {
         row: 64,
         longest: usize::MAX,
-        pairs_per_token: 1024,
+        long_row: 0,
+        pairs: Pairs {
+            per_token: 1024,
+            seen: false,
+        },
     };
     let rows = shared::rows(&sorted, &sharing);
     assert_eq!(rows.len(), 1);

@@ -159,7 +159,7 @@ fn runs(batch: &Batch, row: usize, cached: Option<u32>) -> Vec<Run> {
 mod tests {
     use super::{Run, Start, Timeline};
     use crate::batch::Batch;
-    use crate::shared::{Sharing, rows};
+    use crate::shared::{Pairs, Sharing, rows};
 
     fn runs(timeline: &Timeline, row: usize) -> Vec<(Vec<usize>, Start)> {
         let pair = |run: &Run| (run.cells.clone(), run.start);
@@ -193,7 +193,11 @@ mod tests {
         let sharing = Sharing {
             row: 64,
             longest: usize::MAX,
-            pairs_per_token: 1024,
+            long_row: 0,
+            pairs: Pairs {
+                per_token: 1024,
+                seen: false,
+            },
         };
         let row = rows(&sequences, &sharing);
         let timeline = Timeline::new(&Batch::shared(&row), &[]);

@@ -95,7 +95,7 @@ mod tests {
     use super::{CACHED, NOTHING, ON, PADDING, WORDS, words};
     use crate::batch::Batch;
     use crate::blocks::timeline::Timeline;
-    use crate::shared::{Sharing, rows};
+    use crate::shared::{Pairs, Sharing, rows};
 
     /// What a kernel does with a state that is a sum.
     fn walked(timeline: &Timeline, cached: u32) -> Vec<u32> {
@@ -134,7 +134,11 @@ mod tests {
         let sharing = Sharing {
             row: 64,
             longest: usize::MAX,
-            pairs_per_token: 1024,
+            long_row: 0,
+            pairs: Pairs {
+                per_token: 1024,
+                seen: false,
+            },
         };
         let sequences: [&[u32]; 7] = [
             &[1, 2, 3, 4],
