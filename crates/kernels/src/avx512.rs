@@ -128,7 +128,7 @@ impl Vector for Avx512Bf16 {
     const AHEAD: usize = 2 << 10;
     const SPAN: usize = 2048;
     const PAIRS: bool = true;
-    const PANELS_FROM: usize = 12;
+    const PANELS_FROM: usize = 13;
 
     fn available() -> bool {
         // With BF16, the compiler takes BW for granted.

@@ -83,7 +83,7 @@ fn blocks<V: Vector, const DTYPE: u8>(
     if x.tokens() == 0 {
         return;
     }
-    if x.tokens() <= V::TOKENS {
+    if x.tokens() <= 2 * V::TOKENS {
         return stream::<V, DTYPE>(x, w, out);
     }
     if x.tokens() >= V::PANELS_FROM {
@@ -107,7 +107,7 @@ fn blocks<V: Vector, const DTYPE: u8>(
                         rows: at_once.min(end - row),
                         apart: 1,
                         columns: columns.clone(),
-                        token,
+                        tokens: token..x.tokens().min(token + V::TOKENS),
                         ahead: 0,
                     };
                     tile::<V, DTYPE>(x, w, &place, out);
@@ -124,7 +124,7 @@ fn panels<V: Vector, const DTYPE: u8>(
     then: Option<*const u8>,
     out: &mut Columns<'_>,
 ) {
-    const { assert!(V::PANELS_FROM >= V::TOKENS) };
+    const { assert!(V::PANELS_FROM > V::TOKENS) };
     let span = span::<V>(w.columns);
     let most = V::ROWS[V::TOKENS - 1];
     let block = (PANELS / (span * size_of::<V::Value>())).max(1);
@@ -139,7 +139,7 @@ fn panels<V: Vector, const DTYPE: u8>(
             let columns = start..w.columns.min(start + span);
             let padded = columns.len().next_multiple_of(V::WIDTH);
             for token in (0..x.tokens()).step_by(V::TOKENS) {
-                let activations = x.tile(token, &columns);
+                let activations = x.tile(token..x.tokens().min(token + V::TOKENS), &columns);
                 let tokens = activations.count;
                 for next in token + V::TOKENS..x.tokens().min(token + 2 * V::TOKENS) {
                     let outputs = &out.row(next)[first..first + count];
@@ -205,28 +205,28 @@ impl Ahead {
     }
 }
 
-/// [`blocks`] for the tokens of one tile. Weights are looked at once, as they come from memory: rows far apart side by side, so that each of
-/// a few streams goes on where it was.
+/// [`blocks`] for the tokens of one tile or two. Weights come from memory once: rows far apart side by side, so that each of a few streams goes on
+/// where it was. A second tile finds them in the first cache.
 fn stream<V: Vector, const DTYPE: u8>(x: &Packed<'_, V>, w: Weights<'_>, out: &mut Columns<'_>) {
     let span = span::<V>(w.columns);
-    let rows = if x.tokens() == 1 {
-        V::STREAMS
-    } else {
-        V::ROWS[x.tokens() - 1]
-    };
+    // Two tiles about as large.
+    let tokens = x.tokens().div_ceil(x.tokens().div_ceil(V::TOKENS));
+    let rows = if tokens == 1 { V::STREAMS } else { V::ROWS[tokens - 1] };
     let apart = w.rows / rows;
     let (streams, rest) = ((0..apart).map(|row| (row, rows, apart)), apart * rows..w.rows);
     for (row, rows, apart) in streams.chain(rest.map(|row| (row, 1, 1))) {
         for start in (0..w.columns).step_by(span) {
-            let place = Place {
-                row,
-                rows,
-                apart,
-                columns: start..w.columns.min(start + span),
-                token: 0,
-                ahead: V::AHEAD,
-            };
-            tile::<V, DTYPE>(x, w, &place, out);
+            for token in (0..x.tokens()).step_by(tokens) {
+                let place = Place {
+                    row,
+                    rows,
+                    apart,
+                    columns: start..w.columns.min(start + span),
+                    tokens: token..x.tokens().min(token + tokens),
+                    ahead: if token == 0 { V::AHEAD } else { 0 },
+                };
+                tile::<V, DTYPE>(x, w, &place, out);
+            }
         }
     }
 }
@@ -238,20 +238,19 @@ struct Place {
     rows: usize,
     apart: usize,
     columns: Range<usize>,
-    /// Its first token.
-    token: usize,
+    tokens: Range<usize>,
     /// As in [`Rows`].
     ahead: usize,
 }
 
 /// Writes a tile's sums to `out`, or adds them to what previous columns left there.
 fn tile<V: Vector, const DTYPE: u8>(x: &Packed<'_, V>, w: Weights<'_>, place: &Place, out: &mut Columns<'_>) {
-    let activations = x.tile(place.token, &place.columns);
+    let activations = x.tile(place.tokens.clone(), &place.columns);
     let tokens = activations.count;
     let rows = rows_of(w, place.row, place.apart, place.columns.clone(), place.ahead);
     let to = Target {
         add: place.columns.start > 0,
-        ..out.target((place.token, tokens), (place.row, place.rows, place.apart))
+        ..out.target((place.tokens.start, tokens), (place.row, place.rows, place.apart))
     };
     // SAFETY: `product` has asked whether the machine has the instructions; the target is as large as the tile.
     for_tile!(V, place.rows, tokens, R, T => unsafe { V::tile::<DTYPE, R, T>(activations.all(), rows, to) });

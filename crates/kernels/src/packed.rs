@@ -127,16 +127,16 @@ impl<'a, V: Vector> Packed<'a, V> {
         }
     }
 
-    /// Some columns of the tile that begins with `token`, a multiple of a tile's tokens, and how many tokens it has. The columns begin with a
-    /// step, and end with one or with the last column.
-    pub(crate) fn tile(&self, token: usize, columns: &Range<usize>) -> Tile<'_, V::Value> {
-        let count = V::TOKENS.min(self.tokens - token);
+    /// Some columns of a tile of some `tokens`. The columns begin with a step, and end with one or with the last column.
+    pub(crate) fn tile(&self, tokens: Range<usize>, columns: &Range<usize>) -> Tile<'_, V::Value> {
+        let count = tokens.len();
         let mut tile = Tile {
             rows: [&[]; MOST_TOKENS],
             count,
         };
         for (at, row) in tile.rows[..count].iter_mut().enumerate() {
-            let token = self.visits.map_or(token + at, |visits| visits[token + at].token);
+            let token = tokens.start + at;
+            let token = self.visits.map_or(token, |visits| visits[token].token);
             *row = &self.values()[token * self.stride..][columns.start..columns.end.next_multiple_of(V::WIDTH)];
         }
         tile

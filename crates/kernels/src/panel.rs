@@ -84,7 +84,7 @@ mod tests {
             };
             let x = pseudo_random(TOKENS * columns, 5);
             let x = Packed::<V>::new(Tokens::all(&x, columns), dtype, precision, false);
-            let x = x.tile(0, &(0..columns));
+            let x = x.tile(0..TOKENS, &(0..columns));
             let x = x.all();
             let mut panel = vec![bytemuck::Zeroable::zeroed(); columns.next_multiple_of(V::WIDTH) * ROWS];
             let [mut expected, mut filling, mut found] = [[[1.0f32; ROWS]; TOKENS]; 3];
