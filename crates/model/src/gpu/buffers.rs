@@ -7,10 +7,12 @@ use burn_cubecl::cubecl::client::Client;
 use burn_cubecl::cubecl::prelude::CubeCount;
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
-use burn_cubecl::{CubeBackend, CubeDevice};
+use burn_cubecl::{Cube, CubeDevice};
 
 use crate::blocks::recurrent::write;
 use crate::device::Device;
+#[cfg(feature = "fusion")]
+use crate::gpu::lazy as border;
 
 /// Where kernels run.
 #[derive(Clone)]
@@ -34,6 +36,7 @@ impl Adapter {
         static OPENED: OnceLock<(Client, CubeDevice)> = OnceLock::new();
         let (client, place) = OPENED.get_or_init(|| {
             let place: Tensor<1> = Tensor::zeros([1], device.options());
+            border::open(&place);
             let place = buffer(place);
             (place.client, place.device)
         });
@@ -89,27 +92,47 @@ pub(crate) fn uploaded(values: Vec<f32>, device: &Device) -> CubeTensor {
 pub(crate) fn buffer<const D: usize>(x: Tensor<D>) -> CubeTensor {
     #[allow(clippy::expect_used)]
     // Only matrices on the adapter are asked for products, and its tensors alone meet them.
-    let x = x
-        .try_into_primitive::<CubeBackend>()
-        .expect("a tensor of the wgpu device");
-    into_contiguous(x)
+    let x = x.try_into_primitive::<Cube>().expect("a tensor of the wgpu device");
+    into_contiguous(border::leave(x))
 }
 
 /// The same of integers.
 pub(crate) fn int_buffer<const D: usize>(x: Tensor<D, Int>) -> CubeTensor {
     #[allow(clippy::expect_used)] // As above.
-    let x = x
-        .try_into_primitive::<CubeBackend>()
-        .expect("a tensor of the wgpu device");
-    into_contiguous(x)
+    let x = x.try_into_primitive::<Cube>().expect("a tensor of the wgpu device");
+    into_contiguous(border::leave_ints(x))
 }
 
 /// A buffer as a float tensor.
 pub(crate) fn tensor<const D: usize>(buffer: CubeTensor) -> Tensor<D> {
-    Tensor::from_primitive::<CubeBackend>(buffer)
+    border::enter(buffer)
 }
 
 /// A buffer as a tensor of integers.
 pub(crate) fn int_tensor<const D: usize>(buffer: CubeTensor) -> Tensor<D, Int> {
-    Tensor::from_primitive::<CubeBackend>(buffer)
+    border::enter_ints(buffer)
+}
+
+/// Without fusion, burn's tensors are buffers.
+#[cfg(not(feature = "fusion"))]
+mod border {
+    use super::{Cube, CubeTensor, Int, Tensor};
+
+    pub(super) fn open(_: &Tensor<1>) {}
+
+    pub(super) fn leave(x: CubeTensor) -> CubeTensor {
+        x
+    }
+
+    pub(super) fn leave_ints(x: CubeTensor) -> CubeTensor {
+        x
+    }
+
+    pub(super) fn enter<const D: usize>(buffer: CubeTensor) -> Tensor<D> {
+        Tensor::from_primitive::<Cube>(buffer)
+    }
+
+    pub(super) fn enter_ints<const D: usize>(buffer: CubeTensor) -> Tensor<D, Int> {
+        Tensor::from_primitive::<Cube>(buffer)
+    }
 }

@@ -9,6 +9,8 @@ mod delta_net;
 mod experts;
 mod gated_norm;
 mod kernels;
+#[cfg(feature = "fusion")]
+mod lazy;
 mod mamba2;
 mod matrix;
 mod products;
