@@ -9,6 +9,7 @@ use std::arch::x86_64::{
 };
 
 /// Vectors and their values that are turned at a time, where the machine has as many lanes.
+#[cfg(target_arch = "x86_64")]
 const BLOCK: usize = 16;
 
 /// `to[d · apart + i] = vectors(i)[d]`, `i` below `count`.
