@@ -258,7 +258,7 @@ fn sees(query: Option<Slot>, documents: &[u32], key: Option<Slot>, sight: Sight)
 mod tests {
     use super::{Batch, Seen, Sight, Slot, seen, sees};
     use crate::cache::Cache;
-    use crate::shared::{Pairs, Sharing, rows};
+    use crate::shared::{Sharing, rows};
 
     /// Key by key.
     fn seen_one_by_one(batch: &Batch, slots: &[Vec<Option<Slot>>], sight: Sight) -> Seen {
@@ -282,16 +282,7 @@ mod tests {
         let (fork, early) = ([&long[..15], &[7, 7, 7]].concat(), [&long[..4], &[9, 9]].concat());
         let mut sequences: Vec<&[u32]> = vec![&long, &long[..9], &fork, &early, &[5, 5, 5]];
         sequences.sort_unstable();
-        let sharing = Sharing {
-            row: 64,
-            long_row: 0,
-            longest: usize::MAX,
-            pairs: Pairs {
-                per_token: 1024,
-                seen: false,
-            },
-        };
-        let trees = rows(&sequences, &sharing);
+        let trees = rows(&sequences, &Sharing::SHORT);
         assert_eq!(trees.len(), 2);
         let packed = Batch::packed(&[vec![&long[..], &fork], vec![&early]], 50);
         let left = Batch::left_padded(&sequences);

@@ -197,12 +197,7 @@ mod tests {
 
     const SHARING: Sharing = Sharing {
         row: 32,
-        long_row: 0,
-        longest: usize::MAX,
-        pairs: Pairs {
-            per_token: 1024,
-            seen: false,
-        },
+        ..Sharing::SHORT
     };
 
     fn passes(tokens: usize) -> Passes {

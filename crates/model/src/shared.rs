@@ -149,10 +149,9 @@ fn shared(one: &[u32], other: &[u32]) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{Pairs, SharedRow, Sharing, rows};
-
-    const SHARING: Sharing = Sharing {
+impl Sharing {
+    /// For tests: short rows, all of whose tokens meet.
+    pub(crate) const SHORT: Self = Self {
         row: 64,
         long_row: 0,
         longest: usize::MAX,
@@ -161,6 +160,11 @@ mod tests {
             seen: false,
         },
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Pairs, SharedRow, Sharing, rows};
 
     fn tokens(rows: &[SharedRow]) -> usize {
         rows.iter().map(|row| row.ids.len()).sum()
@@ -169,7 +173,7 @@ mod tests {
     #[test]
     fn a_tree_by_hand() {
         let sequences: [&[u32]; 3] = [&[1, 2], &[1, 2, 3, 4], &[1, 2, 5]];
-        let found = rows(&sequences, &SHARING);
+        let found = rows(&sequences, &Sharing::SHORT);
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].ids, [1, 2, 3, 4, 5]);
         assert_eq!(found[0].positions, [0, 1, 2, 3, 2]);
@@ -189,19 +193,28 @@ mod tests {
         };
         let sequences: Vec<Vec<u32>> = (0..24).map(|n| option(n / 4, n % 4)).collect();
         let sequences: Vec<&[u32]> = sequences.iter().map(Vec::as_slice).collect();
-        let wide = Sharing { row: 1000, ..SHARING };
+        let wide = Sharing {
+            row: 1000,
+            ..Sharing::SHORT
+        };
         assert_eq!(tokens(&rows(&sequences, &wide)), 20 + 6 * (5 + 4 * 2));
         // A row of at most 64 tokens holds the header and three questions.
-        let narrow = rows(&sequences, &SHARING);
+        let narrow = rows(&sequences, &Sharing::SHORT);
         assert_eq!((narrow.len(), tokens(&narrow)), (2, 2 * (20 + 3 * (5 + 4 * 2))));
         // Four times the longest hold all six; of 90 tokens, five are left.
         for (long_row, count) in [(120, 1), (90, 2)] {
-            let long = Sharing { long_row, ..SHARING };
+            let long = Sharing {
+                long_row,
+                ..Sharing::SHORT
+            };
             let found = rows(&sequences, &long);
             assert_eq!((found.len(), tokens(&found)), (count, count * 20 + 6 * (5 + 4 * 2)));
         }
         // One by one it would be 24 times 27 tokens.
-        let alone = Sharing { longest: 26, ..SHARING };
+        let alone = Sharing {
+            longest: 26,
+            ..Sharing::SHORT
+        };
         assert_eq!(tokens(&rows(&sequences, &alone)), 24 * 27);
     }
 
@@ -209,7 +222,7 @@ mod tests {
     fn every_sequence_is_read_as_it_is() {
         let sequences: [&[u32]; 5] = [&[1], &[1, 2, 3], &[1, 2, 3, 3], &[1, 2, 4], &[5, 5]];
         let mut seen = Vec::new();
-        for row in rows(&sequences, &SHARING) {
+        for row in rows(&sequences, &Sharing::SHORT) {
             for placed in &row.sequences {
                 let read: Vec<u32> = placed.cells.iter().map(|&cell| row.ids[cell]).collect();
                 assert_eq!(read, sequences[placed.sequence]);
@@ -231,13 +244,16 @@ mod tests {
     fn little_in_common_is_not_worth_meeting_in_attention() {
         let long = |first: u32| -> Vec<u32> { std::iter::once(0).chain((0..500).map(|n| first + n)).collect() };
         let (one, other) = (long(1000), long(2000));
-        let wide = Sharing { row: 2048, ..SHARING };
+        let wide = Sharing {
+            row: 2048,
+            ..Sharing::SHORT
+        };
         assert_eq!(rows(&[&one, &other], &wide).len(), 2);
         // Where branches that do not see each other do not meet, a little more is enough.
         let seen = Sharing {
             pairs: Pairs {
                 seen: true,
-                ..SHARING.pairs
+                ..Sharing::SHORT.pairs
             },
             ..wide
         };

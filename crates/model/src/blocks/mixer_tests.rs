@@ -9,7 +9,7 @@ use super::recurrent::{RecurrentState, read};
 use super::timeline::Timeline;
 use crate::batch::Batch;
 use crate::device::{Device, DeviceKind, Precision};
-use crate::shared::{self, Pairs, Sharing};
+use crate::shared::{self, Sharing};
 use crate::spec::{DeltaNetLayout, DeltaNetSpec, Mamba2Spec, MixerSpec, ShortConvSpec};
 use crate::weights::TensorWeights;
 
@@ -144,16 +144,7 @@ fn sequences_that_share_a_beginning_are_as_if_alone() {
     let sequences: [&[u32]; 4] = [&LONG[..3], &fork, &late, &LONG];
     let mut sorted = sequences.to_vec();
     sorted.sort_unstable();
-    let sharing = Sharing {
-        row: 64,
-        longest: usize::MAX,
-        long_row: 0,
-        pairs: Pairs {
-            per_token: 1024,
-            seen: false,
-        },
-    };
-    let rows = shared::rows(&sorted, &sharing);
+    let rows = shared::rows(&sorted, &Sharing::SHORT);
     assert_eq!(rows.len(), 1);
     for (name, mixer) in mixers(&open()) {
         let together = run(&mixer, &Batch::shared(&rows), &[], None);

@@ -159,7 +159,7 @@ fn runs(batch: &Batch, row: usize, cached: Option<u32>) -> Vec<Run> {
 mod tests {
     use super::{Run, Start, Timeline};
     use crate::batch::Batch;
-    use crate::shared::{Pairs, Sharing, rows};
+    use crate::shared::{Sharing, rows};
 
     fn runs(timeline: &Timeline, row: usize) -> Vec<(Vec<usize>, Start)> {
         let pair = |run: &Run| (run.cells.clone(), run.start);
@@ -190,16 +190,7 @@ mod tests {
     #[test]
     fn a_branch_goes_on_from_where_it_leaves_the_others() {
         let sequences: [&[u32]; 3] = [&[1, 2, 3, 4], &[1, 2, 3, 5, 6], &[1, 2, 7]];
-        let sharing = Sharing {
-            row: 64,
-            longest: usize::MAX,
-            long_row: 0,
-            pairs: Pairs {
-                per_token: 1024,
-                seen: false,
-            },
-        };
-        let row = rows(&sequences, &sharing);
+        let row = rows(&sequences, &Sharing::SHORT);
         let timeline = Timeline::new(&Batch::shared(&row), &[]);
         let expected = [
             (vec![0, 1], Start::Nothing),

@@ -95,7 +95,7 @@ mod tests {
     use super::{CACHED, NOTHING, ON, PADDING, WORDS, words};
     use crate::batch::Batch;
     use crate::blocks::timeline::Timeline;
-    use crate::shared::{Pairs, Sharing, rows};
+    use crate::shared::{Sharing, rows};
 
     /// What a kernel does with a state that is a sum.
     fn walked(timeline: &Timeline, cached: u32) -> Vec<u32> {
@@ -131,15 +131,6 @@ mod tests {
 
     #[test]
     fn branches_take_up_what_was_kept_for_them() {
-        let sharing = Sharing {
-            row: 64,
-            longest: usize::MAX,
-            long_row: 0,
-            pairs: Pairs {
-                per_token: 1024,
-                seen: false,
-            },
-        };
         let sequences: [&[u32]; 7] = [
             &[1, 2, 3, 4],
             &[1, 2, 3, 5, 6],
@@ -149,7 +140,7 @@ mod tests {
             &[1, 9, 1],
             &[1, 9, 2],
         ];
-        let timeline = Timeline::new(&Batch::shared(&rows(&sequences, &sharing)), &[]);
+        let timeline = Timeline::new(&Batch::shared(&rows(&sequences, &Sharing::SHORT)), &[]);
         let (all, slots) = words(&timeline);
         assert_eq!(walked(&timeline, 1000), expected(&timeline, 1000));
         // Branches leave behind 1, 2, 3 and 5, all before any of the four is done with; what is kept behind 9 has the room of one of them.
