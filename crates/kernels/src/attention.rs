@@ -230,44 +230,28 @@ impl Attention<'_> {
         Prepared { span, turned, values }
     }
 
-    /// Some positions' queries.
+    /// Products of some positions' queries with the keys of `runs`, in their columns.
     #[inline(always)]
     #[allow(clippy::inline_always)] // Into whoever names the instructions.
-    fn block<const FUSED: bool, const WIDE: usize>(
+    fn score<const FUSED: bool, const WIDE: usize>(
         &self,
         part: &Part,
         positions: Range<usize>,
         prepared: &Prepared<'_>,
-        out: &mut Columns<'_>,
+        runs: &Runs,
+        scores: &mut [f32],
     ) {
         let &Part { sequence, head, .. } = part;
-        let (width, group) = (self.query.width, self.group());
-        let query_of = |position: usize| sequence * self.query.shape[2] + position;
-        let span = self.span(part, positions.clone());
-        if span.is_empty() {
-            return (0..out.rows()).for_each(|position| out.row(position).fill(0.0));
-        }
+        let (width, group, stride) = (self.query.width, self.group(), runs.columns);
         let rows = positions.len() * group;
-        let few = rows < FEW;
-        let runs = if few {
-            Runs::one(span.clone(), KEYS)
-        } else {
-            // From where turned keys begin.
-            let first = span.start - (span.start - prepared.span.start) % KEYS;
-            let seen = positions.clone().flat_map(|position| self.seen.of(query_of(position)));
-            Runs::of(seen, first, &span, KEYS)
-        };
-        let stride = runs.columns;
-
         let mut queries = Vec::with_capacity(rows * width);
-        for position in positions.clone() {
+        for position in positions {
             for head in head * group..(head + 1) * group {
                 let query = self.query.vector(sequence, head, position);
                 queries.extend(query.iter().map(|x| x * self.scale));
             }
         }
-        let mut scores = Scratch::new(rows * stride);
-        if few {
+        if rows < FEW {
             for (query, scores) in queries.chunks_exact(width).zip(scores.chunks_exact_mut(stride.max(1))) {
                 for (score, at) in scores.iter_mut().zip(runs.all[0].keys.clone()) {
                     *score = dot::<FUSED>(query, self.key.vector(sequence, head, at));
@@ -291,6 +275,38 @@ impl Attention<'_> {
                 }
             }
         }
+    }
+
+    /// Some positions' queries.
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // Into whoever names the instructions.
+    fn block<const FUSED: bool, const WIDE: usize>(
+        &self,
+        part: &Part,
+        positions: Range<usize>,
+        prepared: &Prepared<'_>,
+        out: &mut Columns<'_>,
+    ) {
+        let &Part { sequence, head, .. } = part;
+        let group = self.group();
+        let query_of = |position: usize| sequence * self.query.shape[2] + position;
+        let span = self.span(part, positions.clone());
+        if span.is_empty() {
+            return (0..out.rows()).for_each(|position| out.row(position).fill(0.0));
+        }
+        let rows = positions.len() * group;
+        let runs = if rows < FEW {
+            Runs::one(span.clone(), KEYS)
+        } else {
+            // From where turned keys begin.
+            let first = span.start - (span.start - prepared.span.start) % KEYS;
+            let seen = positions.clone().flat_map(|position| self.seen.of(query_of(position)));
+            Runs::of(seen, first, &span, KEYS)
+        };
+        let stride = runs.columns;
+
+        let mut scores = Scratch::new(rows * stride);
+        self.score::<FUSED, WIDE>(part, positions.clone(), prepared, &runs, &mut scores);
 
         let mut sums = [0.0; QUERIES];
         let mut more = Vec::new();
