@@ -40,6 +40,7 @@ impl Vector for Avx2 {
     const SPAN: usize = 1024;
     const PAIRS: bool = false;
     const PANELS_FROM: usize = 12;
+    const FILLS_FIRST: bool = true;
 
     fn available() -> bool {
         is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c")

@@ -147,9 +147,11 @@ fn panels<V: Vector, const DTYPE: u8>(
                         V::prefetch::<1>(output.as_ptr().cast());
                     }
                 }
-                for row in (0..count).step_by(most) {
+                let mut rest = 0..count;
+                while !rest.is_empty() {
                     ahead.fetch::<V>();
-                    let rows = most.min(count - row);
+                    let (row, rows) = (rest.start, rows_at_once(rest.len(), most));
+                    rest.start += rows;
                     let panel = &mut values[row * padded..(row + rows) * padded];
                     let to = Target {
                         add: start > 0,
@@ -168,6 +170,15 @@ fn panels<V: Vector, const DTYPE: u8>(
                 }
             }
         }
+    }
+}
+
+/// Rows of the next tile, of as many as are left: one row alone has too few sums to keep the multipliers busy.
+fn rows_at_once(left: usize, most: usize) -> usize {
+    if left == most + 1 && most > 2 {
+        most - 1
+    } else {
+        left.min(most)
     }
 }
 

@@ -6,8 +6,54 @@
 
 #![allow(unsafe_code)]
 
-use crate::tile::Target;
+use crate::tile::{Rows, STEP, Target};
 use crate::vector::Vector;
+use crate::weights::dtype_size;
+
+/// Leaves `R` rows in a panel.
+///
+/// # Safety
+/// The machine must have the instructions of `V`.
+///
+/// # Panics
+/// If `w` does not hold its rows, or the panel has no room for them.
+#[inline(always)]
+#[allow(clippy::inline_always)] // Into whoever names the instructions.
+pub(crate) unsafe fn fill<V: Vector, const DTYPE: u8, const R: usize>(w: Rows<'_>, panel: &mut [V::Value]) {
+    let size = const { dtype_size(DTYPE) };
+    let lanes = const { V::WIDTH / V::PARTS };
+    let whole = w.columns / V::WIDTH * V::WIDTH;
+    assert!(w.bytes.len() >= (R - 1) * w.stride + w.columns * size);
+    assert!(panel.len() == w.columns.next_multiple_of(V::WIDTH) * R);
+    let panel = panel.as_mut_ptr();
+    // SAFETY: the caller vouches for the instructions. `column + WIDTH ≤ columns` in every round, so that a step of weights is there in
+    // each of `R` rows, and room for it in the panel: the lengths were checked above. So it is for the last columns, whose weights are
+    // copied to where there is room for a step.
+    unsafe {
+        let step = |from: *const u8, column: usize, r: usize| {
+            for part in 0..V::PARTS {
+                V::store(
+                    V::weights::<DTYPE>(from, part),
+                    panel.add(column * R + (part * R + r) * lanes),
+                );
+            }
+        };
+        for column in (0..whole).step_by(V::WIDTH) {
+            for r in 0..R {
+                step(w.bytes.as_ptr().add(r * w.stride + column * size), column, r);
+            }
+        }
+        if whole < w.columns {
+            for r in 0..R {
+                // Zeros are zeros in every dtype.
+                let mut padded = [0u8; STEP];
+                let last = &w.bytes[r * w.stride..][whole * size..w.columns * size];
+                padded[..last.len()].copy_from_slice(last);
+                step(padded.as_ptr(), whole, r);
+            }
+        }
+    }
+}
 
 /// [`crate::tile::run`] on a panel of `R` rows.
 ///

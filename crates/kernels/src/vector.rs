@@ -48,6 +48,9 @@ pub(crate) trait Vector: Copy + Send + Sync + 'static {
     /// Tokens from which weights are worth a [`crate::panel`]; `usize::MAX` where it was never measured.
     const PANELS_FROM: usize;
 
+    /// Panels are filled before their first tile, and not by it: it would need more registers than there are.
+    const FILLS_FIRST: bool = false;
+
     /// Whether this machine has the instructions.
     fn available() -> bool;
 
@@ -139,7 +142,14 @@ macro_rules! compiled_for {
             to: crate::tile::Target,
         ) {
             // SAFETY: the caller vouches for the instructions and the room.
-            unsafe { crate::tile::run::<Self, DTYPE, true, R, T>(x, w, panel, to) }
+            unsafe {
+                if const { Self::FILLS_FIRST } {
+                    crate::panel::fill::<Self, DTYPE, R>(w, panel);
+                    crate::panel::run::<Self, R, T>(x, panel, to);
+                } else {
+                    crate::tile::run::<Self, DTYPE, true, R, T>(x, w, panel, to);
+                }
+            }
         }
 
         $(#[target_feature(enable = $instructions)])?
