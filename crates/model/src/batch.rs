@@ -36,6 +36,8 @@ pub struct Batch {
     pub documents: Vec<Option<u32>>,
     /// Per row, per document, the one that it goes on from; rows and documents that are not named go on from none.
     pub follows: Vec<Vec<Option<u32>>>,
+    /// Tokens in front of every row, document 0, that were read before: the batch goes on from what is remembered of them.
+    pub behind: Vec<u32>,
     /// Sequences.
     pub batch: usize,
     /// Tokens per sequence, padding included.
@@ -78,9 +80,19 @@ impl Batch {
             positions,
             documents,
             follows: Vec::new(),
+            behind: Vec::new(),
             batch: sequences.len(),
             length,
         }
+    }
+
+    /// The same behind so many tokens that are in a cache.
+    pub(crate) fn left_padded_behind(before: usize, sequences: &[&[u32]]) -> Self {
+        let mut batch = Self::left_padded(sequences);
+        for (position, document) in batch.positions.iter_mut().zip(&batch.documents) {
+            *position += document.map_or(0, |_| before);
+        }
+        batch
     }
 
     /// One further token for each sequence in a cache.
@@ -90,6 +102,7 @@ impl Batch {
         Self {
             documents: vec![Some(0); batch],
             follows: Vec::new(),
+            behind: Vec::new(),
             ids,
             positions,
             batch,
@@ -109,6 +122,7 @@ impl Batch {
             positions: vec![0; cells],
             documents: vec![None; cells],
             follows: Vec::new(),
+            behind: Vec::new(),
             batch: rows.len(),
             length,
         };
@@ -126,8 +140,8 @@ impl Batch {
         batch
     }
 
-    /// Sequences that share beginnings, in rows that are padded after their tokens.
-    pub(crate) fn shared(rows: &[SharedRow]) -> Self {
+    /// Sequences that share beginnings, in rows that are padded after their tokens and go on from the tokens of `stem`.
+    pub(crate) fn shared(rows: &[SharedRow], stem: &[u32]) -> Self {
         let length = rows.iter().map(|row| row.ids.len()).max().unwrap_or(0);
         let cells = rows.len() * length;
         let (mut ids, mut positions, mut documents) = (vec![0; cells], vec![0; cells], vec![None; cells]);
@@ -144,6 +158,7 @@ impl Batch {
             positions,
             documents,
             follows: rows.iter().map(|row| row.follows.clone()).collect(),
+            behind: stem.to_vec(),
             batch: rows.len(),
             length,
         }
@@ -258,7 +273,7 @@ fn sees(query: Option<Slot>, documents: &[u32], key: Option<Slot>, sight: Sight)
 mod tests {
     use super::{Batch, Seen, Sight, Slot, seen, sees};
     use crate::cache::Cache;
-    use crate::shared::{Sharing, rows};
+    use crate::shared::{Behind, Sharing, rows};
 
     /// Key by key.
     fn seen_one_by_one(batch: &Batch, slots: &[Vec<Option<Slot>>], sight: Sight) -> Seen {
@@ -282,12 +297,17 @@ mod tests {
         let (fork, early) = ([&long[..15], &[7, 7, 7]].concat(), [&long[..4], &[9, 9]].concat());
         let mut sequences: Vec<&[u32]> = vec![&long, &long[..9], &fork, &early, &[5, 5, 5]];
         sequences.sort_unstable();
-        let trees = rows(&sequences, &Sharing::SHORT);
+        let trees = rows(&sequences, Behind::default(), &Sharing::SHORT);
         assert_eq!(trees.len(), 2);
         let packed = Batch::packed(&[vec![&long[..], &fork], vec![&early]], 50);
         let left = Batch::left_padded(&sequences);
         let sights = [Sight::Full, Sight::Window(6), Sight::Chunk(8)];
-        for batch in [&Batch::shared(&trees), &packed, &left, &Batch::right_padded(&sequences)] {
+        for batch in [
+            &Batch::shared(&trees, &[]),
+            &packed,
+            &left,
+            &Batch::right_padded(&sequences),
+        ] {
             let slots = batch.slots(None);
             for sight in sights {
                 assert_eq!(seen(batch, &slots, sight), seen_one_by_one(batch, &slots, sight));

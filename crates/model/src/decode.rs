@@ -15,6 +15,7 @@ use crate::generate::{Running, StopRule};
 use crate::matrix::in_pool;
 use crate::model::Model;
 use crate::spec::{BlockSpec, DecoderSpec};
+use crate::stem_states::StemStates;
 
 /// Most sequences decoded side by side.
 pub(crate) const ROWS: usize = 64;
@@ -29,6 +30,8 @@ const PROMPT_TOKENS: usize = 2048;
 pub(crate) struct Decoding<'a> {
     model: &'a Model,
     stop: &'a StopRule<'a>,
+    /// What all prompts begin with, if it is read before them.
+    stem: Option<&'a StemStates>,
     rows: usize,
     /// In the order in which they are begun.
     waiting: VecDeque<Running<'a>>,
@@ -68,7 +71,7 @@ fn rows_that_fit(bytes_per_position: usize, positions: usize) -> usize {
 }
 
 /// Numbers that all layers together remember of a position.
-fn key_values(spec: &DecoderSpec) -> usize {
+pub(crate) fn key_values(spec: &DecoderSpec) -> usize {
     let of = |block: &BlockSpec| match block {
         BlockSpec::Attention(attention) => 2 * attention.key_value_heads * attention.head_dim,
         BlockSpec::LatentAttention(attention) => {
@@ -80,10 +83,17 @@ fn key_values(spec: &DecoderSpec) -> usize {
 }
 
 impl<'a> Decoding<'a> {
-    pub(crate) fn new(model: &'a Model, waiting: Vec<Running<'a>>, rows: usize, stop: &'a StopRule<'a>) -> Self {
+    pub(crate) fn new(
+        model: &'a Model,
+        stem: Option<&'a StemStates>,
+        waiting: Vec<Running<'a>>,
+        rows: usize,
+        stop: &'a StopRule<'a>,
+    ) -> Self {
         Self {
             model,
             stop,
+            stem,
             rows,
             waiting: waiting.into(),
             running: Vec::new(),
@@ -145,7 +155,7 @@ impl<'a> Decoding<'a> {
         while let Some(next) = self.waiting.front().filter(|_| group.len() < free) {
             let prompt = &next.options.prompt;
             prompts += usize::from(group.last().is_none_or(|last| last.options.prompt != *prompt));
-            longest = longest.max(prompt.len());
+            longest = longest.max(prompt.len() - self.before());
             if !group.is_empty() && prompts * longest > PROMPT_TOKENS {
                 break;
             }
@@ -154,21 +164,27 @@ impl<'a> Decoding<'a> {
         group
     }
 
+    /// Tokens of prompts that were read before them.
+    fn before(&self) -> usize {
+        self.stem.map_or(0, StemStates::tokens)
+    }
+
     /// Reads the prompts of a group and adds those that go on to the running. Returns their part of the cache.
     fn read(&mut self, group: Vec<Running<'a>>, ended: &mut dyn FnMut()) -> Result<Cache, ModelError> {
         // Neighbours with one prompt (samples of one question) read it once.
         let mut prompts: Vec<&[u32]> = Vec::new();
         let mut rows = Vec::with_capacity(group.len());
         for sequence in &group {
-            let prompt = sequence.options.prompt.as_slice();
+            let prompt = &sequence.options.prompt[self.before()..];
             if prompts.last() != Some(&prompt) {
                 prompts.push(prompt);
             }
             rows.push(prompts.len() - 1);
         }
-        let mut cache = Cache::default();
+        let before = self.stem.map(|stem| stem.cache(prompts.len(), self.model));
+        let mut cache = before.unwrap_or_default();
         self.work.prompts += 1;
-        let logits = self.forward(&Batch::left_padded(&prompts), &mut cache)?;
+        let logits = self.forward(&Batch::left_padded_behind(self.before(), &prompts), &mut cache)?;
         let kept = self.advance(group, &rows, &logits, ended)?;
         if !kept.is_empty() && !kept.iter().copied().eq(0..prompts.len()) {
             cache.select(&kept, self.model.device());
@@ -237,6 +253,7 @@ mod tests {
     use crate::checkpoint::Checkpoint;
     use crate::device::{Device, DeviceKind};
     use crate::generate::{GenerateOptions, Generated};
+    use crate::stems::PASS;
 
     fn fixture(name: &str) -> PathBuf {
         let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../goldens/fixtures");
@@ -268,13 +285,22 @@ mod tests {
     }
 
     fn decode(model: &Model, requests: &[GenerateOptions], rows: usize) -> (Vec<Generated>, Work) {
+        decode_behind(model, None, requests, rows)
+    }
+
+    fn decode_behind(
+        model: &Model,
+        stem: Option<&StemStates>,
+        requests: &[GenerateOptions],
+        rows: usize,
+    ) -> (Vec<Generated>, Work) {
         let waiting = requests
             .iter()
             .enumerate()
             .map(|(at, options)| Running::new(at, options));
         let mut ended = 0;
         let never = |_: usize, _: &[u32]| -> Result<bool, ModelError> { Ok(false) };
-        let mut decoding = Decoding::new(model, waiting.collect(), rows, &never);
+        let mut decoding = Decoding::new(model, stem, waiting.collect(), rows, &never);
         decoding.finish(&mut || ended += 1).unwrap();
         assert_eq!(ended, requests.len());
         let mut found = vec![Generated::default(); requests.len()];
@@ -331,6 +357,45 @@ mod tests {
             }
         );
         assert_eq!(found[0].tokens, found[1].tokens);
+    }
+
+    #[test]
+    fn what_prompts_begin_with_is_read_once() {
+        for name in [
+            "core/models/olmoe_bf16_sharded",
+            "core/models/deepseek_v3_plain",
+            "paper/models/nemotron_h",
+        ] {
+            let model = load(name);
+            let mut requests = requests(&model, &[4, 1, 5, 2, 3]);
+            let header: Vec<u32> = (0..PASS as u32 + 6).map(|at| (at * at * 5 + 1) % 90).collect();
+            for request in &mut requests {
+                request.prompt.splice(0..0, header.iter().copied());
+            }
+            let prompts: Vec<&[u32]> = requests.iter().map(|request| &request.prompt[..]).collect();
+            let stem = StemStates::of_prompts(&model, &prompts).unwrap().unwrap();
+            assert_eq!(stem.tokens(), header.len());
+            for rows in [1, 2, 5] {
+                let (expected, whole) = decode(&model, &requests, rows);
+                let (found, work) = decode_behind(&model, Some(&stem), &requests, rows);
+                for (found, expected) in found.iter().zip(&expected) {
+                    assert_eq!(found.tokens, expected.tokens, "{name} in {rows} rows");
+                    let pairs = found.log_probabilities.iter().zip(&expected.log_probabilities);
+                    assert!(pairs.clone().all(|(one, other)| (one - other).abs() < 1e-8), "{name}");
+                }
+                assert_eq!((work.prompts, work.steps), (whole.prompts, whole.steps));
+                // Five prompts, of which two are the same.
+                let spared = whole.tokens - work.tokens;
+                assert!(
+                    spared.is_multiple_of(header.len()) && spared >= 4 * header.len(),
+                    "{name}"
+                );
+            }
+            // Of one prompt nothing is read before it, nor of prompts with less in common.
+            assert!(StemStates::of_prompts(&model, &prompts[..1]).unwrap().is_none());
+            let shorter: Vec<&[u32]> = prompts.iter().map(|prompt| &prompt[7..]).collect();
+            assert!(StemStates::of_prompts(&model, &shorter).unwrap().is_none());
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use burn::tensor::Tensor;
 
-use crate::batch::Batch;
+use crate::batch::{Batch, Slot};
 use crate::blocks::attention::Attention;
 use crate::blocks::latent_attention::LatentAttention;
 use crate::blocks::linear::Linear;
@@ -168,13 +168,28 @@ impl Decoder {
 
     /// What the layers of a pass without a cache share.
     pub(crate) fn pass<'a>(&'a self, batch: &'a Batch) -> Pass<'a> {
-        Pass::new(batch, batch.slots(None), &self.device)
+        self.pass_behind(batch, &[])
     }
 
-    /// One layer of such a pass, which nobody watches.
-    pub(crate) fn run(&self, index: usize, x: Tensor<2>, pass: &mut Pass<'_>) -> Result<Tensor<2>, ModelError> {
+    /// The same where every row goes on from what is in some slots.
+    pub(crate) fn pass_behind<'a>(&'a self, batch: &'a Batch, behind: &[Option<Slot>]) -> Pass<'a> {
+        let mut slots = batch.slots(None);
+        for row in &mut slots {
+            row.splice(0..0, behind.iter().copied());
+        }
+        Pass::new(batch, slots, &self.device)
+    }
+
+    /// One layer of such a pass, which nobody watches; `states` is what its steps remember of the tokens before.
+    pub(crate) fn run(
+        &self,
+        index: usize,
+        x: Tensor<2>,
+        pass: &mut Pass<'_>,
+        states: Option<&mut [LayerState]>,
+    ) -> Result<Tensor<2>, ModelError> {
         self.check(index)?;
-        self.layers[index].forward(index, x, pass, None, &mut Watch::Nobody)
+        self.layers[index].forward(index, x, pass, states, &mut Watch::Nobody)
     }
 
     /// Checks a layer's weights to be finite, if that was left for when they are first read.
@@ -231,7 +246,8 @@ impl Layer {
         })
     }
 
-    fn fresh_states(&self) -> Vec<LayerState> {
+    /// What its steps remember before the first token.
+    pub(crate) fn fresh_states(&self) -> Vec<LayerState> {
         self.steps.iter().map(|step| step.block.fresh_state()).collect()
     }
 

@@ -20,6 +20,7 @@ use crate::model::Model;
 use crate::reading::{Reading, Target, rows_per_projection};
 use crate::score::{argmax, log_sum_exp};
 use crate::shared::SharedRow;
+use crate::stem_states::Stems;
 
 /// Sums over the tokens of one continuation.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -58,8 +59,9 @@ impl Model {
             self.compare_by_layer(&reading, &mut found, progress)?;
             return Ok(found);
         }
+        let mut stems = [Stems::default(), Stems::default()];
         for rows in reading.batches() {
-            self.compare_batch(&reading, rows, &mut found)?;
+            self.compare_batch(&reading, rows, &mut stems, &mut found)?;
             progress(reading.answered(rows));
         }
         Ok(found)
@@ -69,14 +71,26 @@ impl Model {
         &mut self,
         reading: &Reading<'_>,
         rows: &[SharedRow],
+        [stems, unpruned_stems]: &mut [Stems; 2],
         found: &mut [ContinuationDivergence],
     ) -> Result<(), ModelError> {
-        let batch = Batch::shared(rows);
+        let batch = reading.batch(rows);
         let targets = reading.targets(rows, batch.length);
         let cells = targets.iter().map(|(cell, _)| *cell).collect();
-        let place = (batch, cells);
-        let pruned = self.states(&place)?;
-        let unpruned = self.unpruned_states(place, &pruned)?;
+        let place: Place = (batch, cells);
+        let ask = |model: &Self, stems: &mut Stems| -> Result<Tensor<2>, ModelError> {
+            stems.prepare(model, reading, &[rows])?;
+            let hidden = model.final_states(&place.0, stems.of(rows))?;
+            Ok(hidden.select(0, indices(&place.1, model.device())))
+        };
+        let pruned = ask(self, stems)?;
+        // That of the set mask if it drops nothing, else as an earlier mask needed it, else computed.
+        let unpruned = match self.unpruned.get(&place) {
+            Some(kept) => kept,
+            None if self.mask().kept.is_empty() => pruned.clone(),
+            None => self.unmasked(|model| ask(model, unpruned_stems))?,
+        };
+        self.unpruned.keep(place, &unpruned);
         self.compare(&targets, &unpruned, &pruned, found)
     }
 
@@ -88,7 +102,7 @@ impl Model {
         progress: &mut dyn FnMut(usize),
     ) -> Result<(), ModelError> {
         let rows = reading.batches();
-        let batches: Vec<Batch> = rows.iter().map(|rows| Batch::shared(rows)).collect();
+        let batches: Vec<Batch> = rows.iter().map(|rows| reading.batch(rows)).collect();
         let mut rows = rows.into_iter();
         // Each token waits twice: masked and not.
         for wave in self.waves_of(&batches, 2) {
@@ -146,26 +160,6 @@ impl Model {
             }
         }
         Ok(())
-    }
-
-    /// Final hidden states of some cells of a batch, `[cells, hidden]`.
-    fn states(&self, (batch, cells): &Place) -> Result<Tensor<2>, ModelError> {
-        let hidden = self.final_states(batch)?;
-        Ok(hidden.select(0, indices(cells, self.device())))
-    }
-
-    /// The same of the unpruned model: that with the set mask if it drops nothing, else as an earlier mask needed them, else computed.
-    fn unpruned_states(&mut self, place: Place, masked: &Tensor<2>) -> Result<Tensor<2>, ModelError> {
-        if let Some(kept) = self.unpruned.get(&place) {
-            return Ok(kept);
-        }
-        let states = if self.mask().kept.is_empty() {
-            masked.clone()
-        } else {
-            self.unmasked(|model| model.states(&place))?
-        };
-        self.unpruned.keep(place, &states);
-        Ok(states)
     }
 }
 

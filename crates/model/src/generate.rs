@@ -8,6 +8,7 @@ use crate::decode::{Decoding, rows};
 use crate::error::ModelError;
 use crate::model::Model;
 use crate::score::{argmax, log_sum_exp};
+use crate::stem_states::StemStates;
 
 /// Requests that are decoded by one thread where that is better than to divide each pass.
 const SIDE_BY_SIDE: usize = 32;
@@ -80,6 +81,9 @@ impl Model {
         }
         waiting.sort_by_key(|sequence| std::cmp::Reverse(sequence.options.prompt.len()));
         let rows = rows(self, &waiting);
+        let prompts: Vec<&[u32]> = waiting.iter().map(|sequence| &sequence.options.prompt[..]).collect();
+        let stem = StemStates::of_prompts(self, &prompts)?;
+        let stem = stem.as_ref();
         let mut results = vec![Generated::default(); requests.len()];
         let mut keep = |done: Vec<Running<'_>>| {
             for sequence in done {
@@ -87,7 +91,7 @@ impl Model {
             }
         };
         if !self.runs_side_by_side() || waiting.len() <= SIDE_BY_SIDE {
-            keep(Decoding::new(self, waiting, rows, stop).run(&mut || progress(1))?);
+            keep(Decoding::new(self, stem, waiting, rows, stop).run(&mut || progress(1))?);
             return Ok(results);
         }
         let mut lanes = Vec::new();
@@ -97,7 +101,7 @@ impl Model {
         }
         while !lanes.is_empty() {
             let some: Vec<_> = lanes.drain(..lanes.len().min(self.passes_at_once())).collect();
-            let decode = |lane| Decoding::new(self, lane, rows, stop).run(&mut || {});
+            let decode = |lane| Decoding::new(self, stem, lane, rows, stop).run(&mut || {});
             let done: Vec<_> = some.into_par_iter().map(decode).collect::<Result<_, _>>()?;
             progress(done.iter().map(Vec::len).sum());
             done.into_iter().for_each(&mut keep);

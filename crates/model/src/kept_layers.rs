@@ -8,45 +8,68 @@ use std::sync::{Mutex, PoisonError};
 use burn::tensor::Tensor;
 
 use crate::batch::Batch;
-use crate::decoder::Watch;
+use crate::blocks::state::LayerState;
 use crate::error::ModelError;
 use crate::model::Model;
+use crate::stem_states::StemStates;
 
 /// Numbers that are kept, at most: 256 MiB in f32.
 const NUMBERS: usize = 1 << 26;
 
-/// Residual streams of batches under no mask, by the layers behind them. What comes when there is no room is not kept, as in
-/// `crate::kept_states`. Looked into, never iterated.
+/// What layers made of batches under no mask. What comes when there is no room is not kept, as in `crate::kept_states`. Looked into, never
+/// iterated.
 #[derive(Debug, Default)]
 pub(crate) struct KeptLayers(Mutex<Streams>);
 
 #[derive(Debug, Default)]
 struct Streams {
-    /// Batch → layers that it went through → `[batch · length, hidden]`.
-    by_batch: HashMap<Batch, BTreeMap<usize, Tensor<2>>>,
+    /// Batch → layers that it went through → what came of it.
+    by_batch: HashMap<Batch, BTreeMap<usize, Passed>>,
+    /// The same of batches that layers remember.
+    remembered: HashMap<Batch, BTreeMap<usize, Passed>>,
     numbers: usize,
     /// Layers that were not run again.
     spared: usize,
 }
 
+/// A batch behind some layers.
+#[derive(Debug, Clone)]
+struct Passed {
+    /// `[batch · length, hidden]`.
+    stream: Tensor<2>,
+    /// What the steps of each of them remember; empty where they are not asked to.
+    states: Vec<Vec<LayerState>>,
+}
+
+impl Streams {
+    fn of(&mut self, remembered: bool) -> &mut HashMap<Batch, BTreeMap<usize, Passed>> {
+        if remembered {
+            &mut self.remembered
+        } else {
+            &mut self.by_batch
+        }
+    }
+}
+
 impl KeptLayers {
-    /// The stream that went through most layers, of at most `layers`.
-    fn deepest(&self, batch: &Batch, layers: usize) -> Option<(usize, Tensor<2>)> {
+    /// What went through most layers, of at most `layers`, and how many.
+    fn deepest(&self, batch: &Batch, remembered: bool, layers: usize) -> Option<(usize, Passed)> {
         let mut streams = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (depth, stream) = streams.by_batch.get(batch)?.range(..=layers).next_back()?;
-        let found = (*depth, stream.clone());
+        let (depth, passed) = streams.of(remembered).get(batch)?.range(..=layers).next_back()?;
+        let found = (*depth, passed.clone());
         streams.spared += found.0;
         Some(found)
     }
 
-    fn keep(&self, batch: &Batch, depth: usize, stream: &Tensor<2>) {
-        let numbers = stream.dims().iter().product::<usize>();
+    fn keep(&self, batch: &Batch, remembered: bool, depth: usize, passed: &Passed) {
+        let remember = passed.states.iter().flatten().map(LayerState::numbers);
+        let numbers = passed.stream.dims().iter().product::<usize>() + remember.sum::<usize>();
         let mut streams = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if streams.numbers + numbers > NUMBERS {
             return;
         }
-        let depths = streams.by_batch.entry(batch.clone()).or_default();
-        if depths.insert(depth, stream.clone()).is_none() {
+        let depths = streams.of(remembered).entry(batch.clone()).or_default();
+        if depths.insert(depth, passed.clone()).is_none() {
             streams.numbers += numbers;
         }
     }
@@ -58,31 +81,45 @@ impl KeptLayers {
 }
 
 impl Model {
-    /// The final-normed residual stream of a batch without a cache, `[batch · length, hidden]`: bit for bit that of
+    /// The final-normed residual stream of a batch behind its stem, `[batch · length, hidden]`: bit for bit that of
     /// [`crate::decoder::Decoder::forward`], with as few layers run as the masks before have left.
-    pub(crate) fn final_states(&self, batch: &Batch) -> Result<Tensor<2>, ModelError> {
+    pub(crate) fn final_states(&self, batch: &Batch, stem: Option<&StemStates>) -> Result<Tensor<2>, ModelError> {
+        Ok(self.decoder.finish(self.through_layers(batch, stem, false)?.stream))
+    }
+
+    /// What the steps of each layer remember of a batch, with as few layers run.
+    pub(crate) fn remembered(&self, batch: &Batch) -> Result<Vec<Vec<LayerState>>, ModelError> {
+        Ok(self.through_layers(batch, None, true)?.states)
+    }
+
+    fn through_layers(&self, batch: &Batch, stem: Option<&StemStates>, remembers: bool) -> Result<Passed, ModelError> {
         let decoder = &self.decoder;
         // Under no mask, what the first mask will need: experts are seldom dropped anywhere but in all layers that have some.
         let shared = self
             .first_masked()
             .or_else(|| self.moe_layers().first().map(|moe| moe.layer));
         let shared = shared.unwrap_or_default();
-        if shared == 0 {
-            return decoder.forward(batch, None, &mut Watch::Nobody);
-        }
-        let (mut depth, mut x) = match self.kept_layers.deepest(batch, shared) {
+        let (mut depth, mut passed) = match self.kept_layers.deepest(batch, remembers, shared) {
             Some(found) => found,
-            None => (0, decoder.embed(&batch.ids)?),
+            None => {
+                let (stream, states) = (decoder.embed(&batch.ids)?, Vec::new());
+                (0, Passed { stream, states })
+            }
         };
-        let mut pass = decoder.pass(batch);
+        let mut pass = decoder.pass_behind(batch, stem.map_or(&[], StemStates::slots));
         while depth < decoder.layers.len() {
-            x = decoder.run(depth, x, &mut pass)?;
+            let mut states = match stem {
+                Some(stem) => Some(stem.layer(depth, batch.batch, self)),
+                None => remembers.then(|| decoder.layers[depth].fresh_states()),
+            };
+            passed.stream = decoder.run(depth, passed.stream, &mut pass, states.as_deref_mut())?;
+            passed.states.extend(states.filter(|_| remembers));
             depth += 1;
             if depth == shared {
-                self.kept_layers.keep(batch, depth, &x);
+                self.kept_layers.keep(batch, remembers, depth, &passed);
             }
         }
-        Ok(decoder.finish(x))
+        Ok(passed)
     }
 
     /// The first layer that lost experts.
@@ -100,6 +137,7 @@ mod tests {
     use super::*;
     use crate::blocks::router::host_f64;
     use crate::checkpoint::Checkpoint;
+    use crate::decoder::Watch;
     use crate::device::{Device, DeviceKind, Precision};
     use crate::mask::{ExpertId, ExpertMask};
 
@@ -135,7 +173,7 @@ mod tests {
             for set in masks.iter().chain(&masks) {
                 model.set_mask(set.as_ref()).unwrap();
                 let plain = model.decoder.forward(&batch, None, &mut Watch::Nobody).unwrap();
-                let found = model.final_states(&batch).unwrap();
+                let found = model.final_states(&batch, None).unwrap();
                 let [plain, found] = [plain, found].map(|states| host_f64(states, "states").unwrap());
                 assert_eq!(found, plain, "{name}, {set:?}");
             }
@@ -154,11 +192,21 @@ mod tests {
         let model = demo("demo-deepseek-v3");
         let (batch, late) = (Batch::single(&[1, 2]), Batch::single(&[3]));
         let stream = model.decoder.embed(&batch.ids).unwrap();
-        model.kept_layers.keep(&batch, 1, &stream);
-        assert!(model.kept_layers.deepest(&batch, 0).is_none());
-        assert_eq!(model.kept_layers.deepest(&batch, 4).unwrap().0, 1);
+        let passed = Passed {
+            stream,
+            states: Vec::new(),
+        };
+        model.kept_layers.keep(&batch, false, 1, &passed);
+        let depth = |batch: &Batch, remembered, layers| {
+            let found = model.kept_layers.deepest(batch, remembered, layers);
+            found.map(|(depth, _)| depth)
+        };
+        assert_eq!(
+            (depth(&batch, false, 0), depth(&batch, true, 4), depth(&batch, false, 4)),
+            (None, None, Some(1))
+        );
         model.kept_layers.0.lock().unwrap().numbers = NUMBERS;
-        model.kept_layers.keep(&late, 1, &stream);
-        assert!(model.kept_layers.deepest(&late, 4).is_none());
+        model.kept_layers.keep(&late, false, 1, &passed);
+        assert_eq!(depth(&late, false, 4), None);
     }
 }

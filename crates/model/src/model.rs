@@ -380,6 +380,7 @@ impl Model {
                 positions,
                 documents: vec![Some(0); piece],
                 follows: Vec::new(),
+                behind: Vec::new(),
                 batch: 1,
                 length: piece,
             };

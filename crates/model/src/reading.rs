@@ -2,11 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use crate::batch::Batch;
 use crate::blocks::attend::attends_to_what_is_seen;
+use crate::decode::key_values;
 use crate::error::ModelError;
+use crate::layerwise::Visits;
 use crate::model::Model;
-use crate::shared::{Pairs, SharedRow, Sharing, rows};
+use crate::shared::{Pairs, SharedRow, Sharing};
 use crate::spec::{BlockSpec, DecoderSpec};
+use crate::stems::{Stemmed, stemmed};
 
 /// Padded tokens per forward pass.
 const TOKENS_PER_BATCH: usize = 4096;
@@ -20,15 +24,22 @@ const TOKENS_SIDE_BY_SIDE: usize = 1024;
 /// Scores of attention in one layer of a pass, where all of them are there at a time: 64 MiB in f32.
 const SCORES_PER_BATCH: usize = 1 << 24;
 
+/// Keys and values of a stem, at most: 256 MiB in f32.
+const STEM_NUMBERS: usize = 1 << 26;
+
+/// The same where passes run side by side, each of which may have a stem of its own.
+const STEM_NUMBERS_SIDE_BY_SIDE: usize = 1 << 23;
+
 /// Logits on the host at a time.
 const LOGITS_PER_PROJECTION: usize = 1 << 23;
 
 /// Context and continuation.
 pub(crate) type Request<'a> = (&'a [u32], &'a [u32]);
 
-/// Rows that hold what requests need, the longest first.
+/// Rows that hold what requests need: by what they go on from, the longest first.
 pub(crate) struct Reading<'a> {
     requests: &'a [Request<'a>],
+    stems: Vec<Vec<u32>>,
     rows: Vec<SharedRow>,
     /// Input → requests that need it: all one-token answers to a question have one input.
     wanted: Vec<Vec<usize>>,
@@ -47,9 +58,9 @@ struct Passes {
 }
 
 impl Passes {
-    /// Rows of a length that one pass holds.
-    fn rows(&self, length: usize) -> usize {
-        let by_scores = self.scores / (self.heads * length * length).max(1);
+    /// Rows of a length behind a stem that one pass holds.
+    fn rows(&self, length: usize, stem: usize) -> usize {
+        let by_scores = self.scores / (self.heads * length * (stem + length)).max(1);
         (self.tokens / length.max(1)).min(by_scores).max(1)
     }
 }
@@ -98,10 +109,13 @@ impl<'a> Reading<'a> {
             inputs.entry([context, before_last].concat()).or_default().push(index);
         }
         let sequences: Vec<&[u32]> = inputs.keys().map(Vec::as_slice).collect();
-        let mut rows = rows(&sequences, sharing);
-        rows.sort_by_key(|row| std::cmp::Reverse(row.ids.len()));
+        let first_asked = |of: &Vec<usize>| of.iter().map(|&request| requests[request].0.len() - 1).min();
+        let asked: Vec<usize> = inputs.values().filter_map(first_asked).collect();
+        let Stemmed { stems, mut rows } = stemmed(&sequences, &asked, sharing);
+        rows.sort_by_key(|row| (row.stem, std::cmp::Reverse(row.ids.len())));
         Ok(Self {
             requests,
+            stems,
             rows,
             wanted: inputs.into_values().collect(),
             passes,
@@ -111,24 +125,43 @@ impl<'a> Reading<'a> {
     /// The rows of each forward pass.
     pub(crate) fn batches(&self) -> Vec<&[SharedRow]> {
         let mut batches = Vec::new();
-        let mut rest = self.rows.as_slice();
-        while let Some(longest) = rest.first() {
-            let (batch, after) = rest.split_at(rest.len().min(self.passes.rows(longest.ids.len())));
-            batches.push(batch);
-            rest = after;
+        for mut rest in self.rows.chunk_by(|one, next| one.stem == next.stem) {
+            while let Some(longest) = rest.first() {
+                let most = self.passes.rows(longest.ids.len(), self.behind(rest).len());
+                let (batch, after) = rest.split_at(rest.len().min(most));
+                batches.push(batch);
+                rest = after;
+            }
         }
         batches
+    }
+
+    /// A stem by its index.
+    pub(crate) fn stem(&self, index: usize) -> &[u32] {
+        &self.stems[index]
+    }
+
+    /// What the rows of a batch go on from.
+    fn behind(&self, rows: &[SharedRow]) -> &[u32] {
+        let stem = rows.first().and_then(|row| row.stem);
+        stem.map_or(&[], |stem| self.stem(stem))
+    }
+
+    /// The rows of a forward pass, side by side.
+    pub(crate) fn batch(&self, rows: &[SharedRow]) -> Batch {
+        Batch::shared(rows, self.behind(rows))
     }
 
     /// Cells of a batch of `length` tokens per row whose logits are asked for, ascending, with the tokens that they are asked for. A
     /// request's tokens come in order.
     pub(crate) fn targets(&self, batch: &[SharedRow], length: usize) -> Vec<(usize, Vec<Target>)> {
         let mut targets: BTreeMap<usize, Vec<Target>> = BTreeMap::new();
+        let stem = self.behind(batch).len();
         for (row, shared) in batch.iter().enumerate() {
             for placed in &shared.sequences {
                 for &request in &self.wanted[placed.sequence] {
                     let (context, continuation) = self.requests[request];
-                    for (&cell, &token) in placed.cells[context.len() - 1..].iter().zip(continuation) {
+                    for (&cell, &token) in placed.cells[context.len() - 1 - stem..].iter().zip(continuation) {
                         let targets = targets.entry(row * length + cell).or_default();
                         targets.push(Target { request, token });
                     }
@@ -160,19 +193,36 @@ fn heads(spec: &DecoderSpec) -> usize {
     spec.blocks().map(of).max().unwrap_or(0)
 }
 
-/// How far a model's sequences share rows in passes of `tokens`.
-fn sharing(model: &Model, tokens: usize) -> Sharing {
-    let spec = model.spec();
+/// Tokens up to which what is said of a position does not depend on the length of its sequence.
+pub(crate) fn alike_up_to(spec: &DecoderSpec) -> usize {
     let alike = |block: &BlockSpec| match block {
         BlockSpec::Attention(attention) => attention.rope.as_ref()?.same_up_to(),
         BlockSpec::LatentAttention(attention) => attention.rope.same_up_to(),
         BlockSpec::Mixer(_) | BlockSpec::Dense(_) | BlockSpec::Moe(_) => None,
     };
-    let longest = spec.blocks().filter_map(alike).min().unwrap_or(usize::MAX);
+    spec.blocks().filter_map(alike).min().unwrap_or(usize::MAX)
+}
+
+/// Most tokens of a stem.
+pub(crate) fn longest_stem(model: &Model) -> usize {
+    let numbers = match model.visits() {
+        // A layer's weights are in memory once, for all batches.
+        Visits::LayerByLayer { .. } => 0,
+        Visits::PassByPass if model.runs_side_by_side() => STEM_NUMBERS_SIDE_BY_SIDE,
+        Visits::PassByPass => STEM_NUMBERS,
+    };
+    numbers / key_values(model.spec()).max(1)
+}
+
+/// How far a model's sequences share rows in passes of `tokens`.
+fn sharing(model: &Model, tokens: usize) -> Sharing {
+    let spec = model.spec();
+    let longest = alike_up_to(spec);
     // A token costs some multiple of hidden² in every layer, a pair of hidden.
     let per_token = 4 * spec.hidden;
     // Of a recurrent block, the state at each fork is kept until its row ends.
     let mixes = spec.blocks().any(|block| matches!(block, BlockSpec::Mixer(_)));
+    let stem = longest_stem(model);
     if attends_to_what_is_seen(model.device()) && !mixes {
         return Sharing {
             // Where passes run side by side, a few rows each; long sequences alone are worth more.
@@ -180,6 +230,7 @@ fn sharing(model: &Model, tokens: usize) -> Sharing {
             long_row: TOKENS_PER_BATCH,
             longest,
             pairs: Pairs { per_token, seen: true },
+            stem,
         };
     }
     Sharing {
@@ -187,6 +238,7 @@ fn sharing(model: &Model, tokens: usize) -> Sharing {
         long_row: 0,
         longest,
         pairs: Pairs { per_token, seen: false },
+        stem,
     }
 }
 
@@ -272,7 +324,11 @@ mod tests {
             scores: 1 << 24,
             heads: 16,
         };
-        assert_eq!([64, 256, 1024, 5000].map(|length| passes.rows(length)), [64, 16, 1, 1]);
+        assert_eq!(
+            [64, 256, 1024, 5000].map(|length| passes.rows(length, 0)),
+            [64, 16, 1, 1]
+        );
+        assert_eq!(passes.rows(256, 768), 4);
     }
 
     #[test]

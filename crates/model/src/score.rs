@@ -19,6 +19,7 @@ use crate::model::Model;
 use crate::reading::{Reading, Target, rows_per_projection};
 use crate::score_there::summaries;
 use crate::shared::SharedRow;
+use crate::stem_states::Stems;
 
 /// Largest width of a model whose products are too small to be divided among cores.
 const NARROW: usize = 512;
@@ -63,10 +64,12 @@ impl Model {
             self.score_by_layer(&reading, &mut scores, progress)?;
             return Ok(scores);
         }
+        let mut stems = Stems::default();
         for some in reading.batches().chunks(self.passes_at_once()) {
+            stems.prepare(self, &reading, some)?;
             let found = some
                 .par_iter()
-                .map(|batch| self.score_batch(&reading, batch))
+                .map(|batch| self.score_batch(&reading, batch, &stems))
                 .collect::<Result<Vec<_>, _>>()?;
             for (request, score) in found.into_iter().flatten() {
                 scores[request] = score;
@@ -95,9 +98,10 @@ impl Model {
         &self,
         reading: &Reading<'_>,
         rows: &[SharedRow],
+        stems: &Stems,
     ) -> Result<BTreeMap<usize, ContinuationScore>, ModelError> {
-        let batch = Batch::shared(rows);
-        let hidden = self.final_states(&batch)?;
+        let batch = reading.batch(rows);
+        let hidden = self.final_states(&batch, stems.of(rows))?;
         self.scores(reading, rows, batch.length, &hidden)
     }
 
@@ -109,7 +113,7 @@ impl Model {
         progress: &mut dyn FnMut(usize),
     ) -> Result<(), ModelError> {
         let rows = reading.batches();
-        let batches: Vec<Batch> = rows.iter().map(|rows| Batch::shared(rows)).collect();
+        let batches: Vec<Batch> = rows.iter().map(|rows| reading.batch(rows)).collect();
         let mut rows = rows.into_iter();
         for wave in self.waves(&batches) {
             let kept = self.kept_waves.as_ref().map(|waves| waves.of(self, wave));

@@ -2,7 +2,7 @@
 //!
 //! Such sequences lie in one row as a tree. Where they part, each goes on as a document of its own that follows what they share
 //! ([`crate::batch::Batch::follows`]): attention sees the own branch and all that it comes from, a recurrent state starts where it leaves
-//! the others. Nothing is kept from one forward pass to the next, so that what a request costs in memory is known beforehand.
+//! the others. What several rows have in common is their stem (`crate::stems`), which is read before them.
 
 /// How far sharing goes.
 #[derive(Debug, Clone, Copy)]
@@ -15,6 +15,8 @@ pub(crate) struct Sharing {
     pub(crate) longest: usize,
     /// What tokens cost that share a row.
     pub(crate) pairs: Pairs,
+    /// Most tokens that rows may have in front of them, because what layers remember of them takes memory.
+    pub(crate) stem: usize,
 }
 
 /// Pairs of tokens that meet in attention.
@@ -32,11 +34,13 @@ const BESIDE: usize = 96;
 /// One row: the tokens of a tree, each behind what it follows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SharedRow {
+    /// What all its sequences begin with and is not in it, by its index.
+    pub(crate) stem: Option<usize>,
     /// Token ids.
     pub(crate) ids: Vec<u32>,
     /// Position of each token in its sequences.
     pub(crate) positions: Vec<usize>,
-    /// Document of each token: a piece of the tree without a fork.
+    /// Document of each token: a piece of the tree without a fork. A stem is document 0.
     pub(crate) documents: Vec<u32>,
     /// Per document, the one that it goes on from.
     pub(crate) follows: Vec<Option<u32>>,
@@ -49,63 +53,98 @@ pub(crate) struct SharedRow {
 pub(crate) struct Placed {
     /// Its index.
     pub(crate) sequence: usize,
-    /// The cell of each of its tokens, ascending.
+    /// The cell of each of its tokens behind the stem, ascending.
     pub(crate) cells: Vec<usize>,
 }
 
-/// Puts `sequences`, which are in ascending order, none empty, into rows. Neighbours share a row where that is less work.
-pub(crate) fn rows(sequences: &[&[u32]], sharing: &Sharing) -> Vec<SharedRow> {
+/// What is in front of rows.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Behind {
+    /// Their stem.
+    pub(crate) stem: Option<usize>,
+    /// Its tokens.
+    pub(crate) tokens: usize,
+}
+
+/// Puts `sequences`, which are in ascending order and longer than what they are `behind`, into rows. Neighbours share a row where that is
+/// less work.
+pub(crate) fn rows(sequences: &[&[u32]], behind: Behind, sharing: &Sharing) -> Vec<SharedRow> {
     let mut rows = Vec::new();
-    let mut tree = Tree::default();
-    for (index, sequence) in sequences.iter().enumerate() {
-        let before = index.checked_sub(1).filter(|_| !tree.sequences.is_empty());
-        let mut common = before.map_or(0, |before| shared(sequences[before], sequence));
-        if before.is_some() && !sharing.pays(&tree, sequence.len(), common) {
-            rows.push(std::mem::take(&mut tree).row());
-            common = 0;
+    let mut rest = 0..sequences.len();
+    while let Some(first) = rest.next() {
+        let mut tree = Tree::new(behind);
+        tree.add(first, sequences[first], behind.tokens);
+        let mut full = false;
+        for next in rest.clone() {
+            let (length, common) = (sequences[next].len(), shared(sequences[next - 1], sequences[next]));
+            full = !sharing.has_room(&tree, length, common);
+            if full || !sharing.is_worth_it(&tree, length, common) {
+                break;
+            }
+            tree.add(next, sequences[next], common);
         }
-        tree.add(index, sequence, common);
-    }
-    if !tree.sequences.is_empty() {
+        if full {
+            tree.end_at_a_fork(sequences);
+        }
+        rest.start = first + tree.sequences.len();
         rows.push(tree.row());
     }
     rows
 }
 
 impl Sharing {
-    /// Whether a sequence of `length` tokens, of which `common` are there already, is better added to a row than read alone.
-    fn pays(&self, tree: &Tree, length: usize, common: usize) -> bool {
-        let (before, after) = (tree.ids.len(), tree.ids.len() + length - common);
+    /// Whether a row can take a sequence of `length` tokens, of which `common` are there already.
+    fn has_room(&self, tree: &Tree, length: usize, common: usize) -> bool {
         let longest = tree.longest.max(length);
+        let own = longest - tree.behind.tokens;
+        let row = self.row.max(own + own / 2).max(self.long_row.min(4 * own));
+        longest <= self.longest && tree.ids.len() + length - common <= row
+    }
+
+    /// Whether such a sequence is better read there than alone.
+    fn is_worth_it(&self, tree: &Tree, length: usize, common: usize) -> bool {
         let Pairs { per_token, seen } = self.pairs;
         let pairs = |pairs: usize| pairs / per_token.max(1);
-        let worth_it = if seen {
-            pairs((length - common) * BESIDE) < common
-        } else {
-            let cost = |tokens: usize| tokens + pairs(tokens * tokens);
-            cost(after) < cost(before) + cost(length)
-        };
-        let row = self.row.max(longest + longest / 2);
-        longest <= self.longest && after <= row.max(self.long_row.min(4 * longest)) && worth_it
+        if seen {
+            // What is remembered of a stem is copied for each row.
+            return pairs((length - common) * BESIDE) < common;
+        }
+        let cost = |tokens: usize| tokens + pairs(tokens * tokens);
+        let (before, own) = (tree.ids.len(), length - tree.behind.tokens);
+        cost(before + length - common) < cost(before) + cost(own)
     }
 }
 
 /// A row that is being filled.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Tree {
+    behind: Behind,
     ids: Vec<u32>,
     positions: Vec<usize>,
     /// The cell that each follows.
     before: Vec<Option<usize>>,
     sequences: Vec<Placed>,
+    /// Tokens of the longest sequence.
     longest: usize,
 }
 
 impl Tree {
-    /// Adds a sequence that has its first `common` tokens in common with the one added last.
+    fn new(behind: Behind) -> Self {
+        Self {
+            behind,
+            ids: Vec::new(),
+            positions: Vec::new(),
+            before: Vec::new(),
+            sequences: Vec::new(),
+            longest: 0,
+        }
+    }
+
+    /// Adds a sequence that has its first `common` tokens in common with the stem or with the one added last.
     fn add(&mut self, sequence: usize, tokens: &[u32], common: usize) {
+        let here = common - self.behind.tokens;
         let last = self.sequences.last();
-        let mut cells = last.map(|last| last.cells[..common].to_vec()).unwrap_or_default();
+        let mut cells = last.map(|last| last.cells[..here].to_vec()).unwrap_or_default();
         for (position, &token) in tokens.iter().enumerate().skip(common) {
             self.before.push(cells.last().copied());
             cells.push(self.ids.len());
@@ -116,24 +155,52 @@ impl Tree {
         self.sequences.push(Placed { sequence, cells });
     }
 
+    /// Leaves the last sequences to the next row, if less is read again there then: a row ends between questions rather than between the
+    /// answers to one. At most a quarter of it is left.
+    fn end_at_a_fork(&mut self, sequences: &[&[u32]]) {
+        let fork = |place: usize| {
+            let next = self.sequences[place].sequence + 1;
+            shared(sequences[next - 1], sequences[next])
+        };
+        // Each sequence has tokens of its own, behind those of all before it.
+        let tokens = |place: usize| self.sequences[place].cells.last().map_or(0, |&cell| cell + 1);
+        let mut last = self.sequences.len() - 1;
+        let mut shallowest = fork(last);
+        for place in (0..last)
+            .rev()
+            .take_while(|&place| 4 * tokens(place) >= 3 * self.ids.len())
+        {
+            if fork(place) < shallowest {
+                (last, shallowest) = (place, fork(place));
+            }
+        }
+        let tokens = tokens(last);
+        self.sequences.truncate(last + 1);
+        self.ids.truncate(tokens);
+        self.positions.truncate(tokens);
+        self.before.truncate(tokens);
+    }
+
     fn row(self) -> SharedRow {
         let mut next = vec![0; self.ids.len()];
         for &before in self.before.iter().flatten() {
             next[before] += 1;
         }
         let mut documents: Vec<u32> = Vec::with_capacity(self.ids.len());
-        let mut follows = Vec::new();
+        let stem = self.behind.stem.map(|_| 0);
+        let mut follows: Vec<Option<u32>> = stem.map(|_| None).into_iter().collect();
         for before in self.before {
             let document = match before {
                 Some(before) if next[before] == 1 => documents[before],
                 _ => {
-                    follows.push(before.map(|before| documents[before]));
+                    follows.push(before.map_or(stem, |before| Some(documents[before])));
                     follows.len() as u32 - 1
                 }
             };
             documents.push(document);
         }
         SharedRow {
+            stem: self.behind.stem,
             ids: self.ids,
             positions: self.positions,
             documents,
@@ -144,7 +211,7 @@ impl Tree {
 }
 
 /// Tokens that two sequences begin with alike.
-fn shared(one: &[u32], other: &[u32]) -> usize {
+pub(crate) fn shared(one: &[u32], other: &[u32]) -> usize {
     one.iter().zip(other).take_while(|(a, b)| a == b).count()
 }
 
@@ -159,12 +226,17 @@ impl Sharing {
             per_token: 1024,
             seen: false,
         },
+        stem: 0,
     };
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Pairs, SharedRow, Sharing, rows};
+    use super::{Behind, Pairs, SharedRow, Sharing};
+
+    fn rows(sequences: &[&[u32]], sharing: &Sharing) -> Vec<SharedRow> {
+        super::rows(sequences, Behind::default(), sharing)
+    }
 
     fn tokens(rows: &[SharedRow]) -> usize {
         rows.iter().map(|row| row.ids.len()).sum()

@@ -169,6 +169,7 @@ fn branches(rows: usize, cached: bool) -> Batch {
         positions: positions.into_iter().cycle().take(cells).collect(),
         documents: documents.into_iter().cycle().take(cells).collect(),
         follows: vec![vec![None, Some(0), Some(1), Some(1), Some(0), Some(3)]; rows],
+        behind: Vec::new(),
         batch: rows,
         length,
     }

@@ -184,6 +184,51 @@ fn check_numbers(device: &Device) {
     }
 }
 
+/// Log-probabilities of answers to more questions than a row holds, behind what they all begin with.
+fn behind_a_header(checkpoint: &Path, device: &Device) -> Vec<f64> {
+    let model = Model::load(&Checkpoint::open(checkpoint).unwrap(), device).unwrap();
+    let token = |at: u32| (at * at * 17 + at * 7 + 3) % model.vocabulary() as u32;
+    let header: Vec<u32> = (0..130).map(token).collect();
+    let context = |question: u32| [header.clone(), (0..9).map(|at| token(31 * question + at)).collect()].concat();
+    let contexts: Vec<Vec<u32>> = (0..150).map(context).collect();
+    let requests: Vec<(&[u32], &[u32])> = contexts.iter().map(|context| (&context[..], &header[..2])).collect();
+    let scores = model.score(&requests, &mut |_| {}).unwrap();
+    scores
+        .into_iter()
+        .flat_map(|score| score.token_log_probabilities)
+        .collect()
+}
+
+fn check_behind_a_header(device: &Device) {
+    let cpu = Device::open(DeviceKind::Cpu, Precision::F32).unwrap();
+    for checkpoint in checkpoints() {
+        let (here, there) = (behind_a_header(&checkpoint, &cpu), behind_a_header(&checkpoint, device));
+        assert_eq!(here.len(), there.len());
+        for (here, there) in here.iter().zip(&there) {
+            assert!(
+                (here - there).abs() < 1e-3 * (1.0 + here.abs()),
+                "{}: {there}, expected {here}",
+                checkpoint.display()
+            );
+        }
+    }
+}
+
+#[cfg(feature = "ndarray")]
+#[test]
+fn ndarray_goes_on_from_a_header_as_the_cpu_does() {
+    check_behind_a_header(&Device::open(DeviceKind::Ndarray, Precision::F32).unwrap());
+}
+
+#[cfg(feature = "wgpu")]
+#[test]
+fn wgpu_goes_on_from_a_header_as_the_cpu_does() {
+    match Device::open(DeviceKind::Wgpu, Precision::F32) {
+        Ok(device) => check_behind_a_header(&device),
+        Err(error) => writeln!(std::io::stderr(), "skipped: {error}").unwrap(),
+    }
+}
+
 #[cfg(feature = "wgpu")]
 #[test]
 fn wgpu_collects_and_scores_what_the_cpu_does() {

@@ -36,6 +36,7 @@ const NEW: usize = 8;
 const HEADER: usize = 600;
 const QUESTIONS: usize = 48;
 const OPTIONS: usize = 4;
+const ANSWERS: usize = 16;
 
 fn demo(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -111,15 +112,10 @@ fn passes(group: &mut BenchmarkGroup<'_, WallTime>, checkpoint: &Checkpoint) {
         bencher.iter(|| calibrate(&mut model, &sequences, Provenance::default(), &statistics, &mut |_| {}).unwrap());
     });
     for batch in [1, SEQUENCES] {
-        let request = |sequence: &Vec<u32>| GenerateOptions {
-            prompt: sequence[..PROMPT].to_vec(),
-            max_new_tokens: NEW,
-            end_tokens: Vec::new(),
-            temperature: 0.0,
-            top_p: 1.0,
-            seed: 0,
-        };
-        let requests: Vec<GenerateOptions> = sequences[..batch].iter().map(request).collect();
+        let requests: Vec<GenerateOptions> = sequences[..batch]
+            .iter()
+            .map(|sequence| greedy(&sequence[..PROMPT]))
+            .collect();
         group.throughput(Throughput::Elements((batch * NEW) as u64));
         group.bench_function(
             format!("{NEW} tokens behind prompts of {PROMPT}, {batch} side by side"),
@@ -130,7 +126,7 @@ fn passes(group: &mut BenchmarkGroup<'_, WallTime>, checkpoint: &Checkpoint) {
     }
 }
 
-/// Log-likelihoods of four options of each of 48 questions, all behind the same examples.
+/// Log-likelihoods of four options of each of 48 questions, all behind the same examples, and answers to some of them.
 fn few_shot(group: &mut BenchmarkGroup<'_, WallTime>, checkpoint: &Checkpoint) {
     let model = load(checkpoint);
     let id = |place: usize| (4 + place * 7919 % (model.vocabulary() - 4)) as u32;
@@ -162,6 +158,25 @@ fn few_shot(group: &mut BenchmarkGroup<'_, WallTime>, checkpoint: &Checkpoint) {
             bencher.iter(|| model.score(&requests, &mut |_| {}).unwrap());
         },
     );
+    let answers: Vec<GenerateOptions> = contexts[..ANSWERS].iter().map(|context| greedy(context)).collect();
+    group.throughput(Throughput::Elements(ANSWERS as u64));
+    group.bench_function(
+        format!("{ANSWERS} answers of {NEW} tokens behind a header of {HEADER} tokens"),
+        |bencher| {
+            bencher.iter(|| model.generate(&answers, &|_, _| Ok(false), &mut |_| {}).unwrap());
+        },
+    );
+}
+
+fn greedy(prompt: &[u32]) -> GenerateOptions {
+    GenerateOptions {
+        prompt: prompt.to_vec(),
+        max_new_tokens: NEW,
+        end_tokens: Vec::new(),
+        temperature: 0.0,
+        top_p: 1.0,
+        seed: 0,
+    }
 }
 
 /// Half of each layer's experts stay.

@@ -9,7 +9,7 @@ use super::recurrent::{RecurrentState, read};
 use super::timeline::Timeline;
 use crate::batch::Batch;
 use crate::device::{Device, DeviceKind, Precision};
-use crate::shared::{self, Sharing};
+use crate::shared::{self, Behind, Sharing};
 use crate::spec::{DeltaNetLayout, DeltaNetSpec, Mamba2Spec, MixerSpec, ShortConvSpec};
 use crate::weights::TensorWeights;
 
@@ -144,10 +144,10 @@ fn sequences_that_share_a_beginning_are_as_if_alone() {
     let sequences: [&[u32]; 4] = [&LONG[..3], &fork, &late, &LONG];
     let mut sorted = sequences.to_vec();
     sorted.sort_unstable();
-    let rows = shared::rows(&sorted, &Sharing::SHORT);
+    let rows = shared::rows(&sorted, Behind::default(), &Sharing::SHORT);
     assert_eq!(rows.len(), 1);
     for (name, mixer) in mixers(&open()) {
-        let together = run(&mixer, &Batch::shared(&rows), &[], None);
+        let together = run(&mixer, &Batch::shared(&rows, &[]), &[], None);
         for place in &rows[0].sequences {
             let alone = run(&mixer, &Batch::single(sorted[place.sequence]), &[], None);
             let cells = place.cells.iter();

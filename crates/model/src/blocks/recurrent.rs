@@ -155,6 +155,11 @@ pub(crate) struct Rows {
 }
 
 impl Rows {
+    fn numbers(&self) -> usize {
+        let there = self.there.as_ref().map_or(0, |there| there.dims().iter().product());
+        self.single.len() + self.double.len() + there
+    }
+
     /// `[rows, per_row]`, zero where nothing was written yet.
     pub(crate) fn values<R: Real>(&mut self, rows: usize, per_row: usize) -> &mut [R] {
         self.per_row = per_row;
@@ -227,6 +232,11 @@ impl RecurrentState {
     pub fn select(&mut self, rows: &[usize], on_device: &Tensor<1, Int>) {
         self.conv.select(rows, on_device);
         self.recurrent.select(rows, on_device);
+    }
+
+    /// Numbers that it holds.
+    pub(crate) fn numbers(&self) -> usize {
+        self.conv.numbers() + self.recurrent.numbers()
     }
 
     /// The rows of `other`, a state of the same block, below these.

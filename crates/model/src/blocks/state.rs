@@ -53,6 +53,15 @@ impl LayerState {
         }
     }
 
+    /// Numbers that it holds.
+    pub(crate) fn numbers(&self) -> usize {
+        match self {
+            Self::Stateless => 0,
+            Self::KeyValue(cache) => cache.numbers(),
+            Self::Recurrent(state) => state.numbers(),
+        }
+    }
+
     /// Keeps only the given rows of the batch, in that order, and forgets the first `skipped` positions; `on_device` holds the same rows.
     pub(crate) fn select(&mut self, rows: &[usize], on_device: &Tensor<1, Int>, skipped: usize) {
         match self {
@@ -93,6 +102,13 @@ impl KeyValueCache {
         let all = entries.seen(0);
         self.entries = Some(Box::new(entries));
         all
+    }
+
+    fn numbers(&self) -> usize {
+        let of = |x: &Tensor<4>| x.dims().iter().product::<usize>();
+        self.entries
+            .as_ref()
+            .map_or(0, |entries| of(&entries.keys) + of(&entries.values))
     }
 
     fn select(&mut self, rows: &Tensor<1, Int>, skipped: usize) {

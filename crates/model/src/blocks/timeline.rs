@@ -159,7 +159,7 @@ fn runs(batch: &Batch, row: usize, cached: Option<u32>) -> Vec<Run> {
 mod tests {
     use super::{Run, Start, Timeline};
     use crate::batch::Batch;
-    use crate::shared::{Sharing, rows};
+    use crate::shared::{Behind, Sharing, rows};
 
     fn runs(timeline: &Timeline, row: usize) -> Vec<(Vec<usize>, Start)> {
         let pair = |run: &Run| (run.cells.clone(), run.start);
@@ -190,8 +190,8 @@ mod tests {
     #[test]
     fn a_branch_goes_on_from_where_it_leaves_the_others() {
         let sequences: [&[u32]; 3] = [&[1, 2, 3, 4], &[1, 2, 3, 5, 6], &[1, 2, 7]];
-        let row = rows(&sequences, &Sharing::SHORT);
-        let timeline = Timeline::new(&Batch::shared(&row), &[]);
+        let row = rows(&sequences, Behind::default(), &Sharing::SHORT);
+        let timeline = Timeline::new(&Batch::shared(&row, &[]), &[]);
         let expected = [
             (vec![0, 1], Start::Nothing),
             (vec![2], Start::Behind(0)),

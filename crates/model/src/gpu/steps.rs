@@ -95,7 +95,7 @@ mod tests {
     use super::{CACHED, NOTHING, ON, PADDING, WORDS, words};
     use crate::batch::Batch;
     use crate::blocks::timeline::Timeline;
-    use crate::shared::{Sharing, rows};
+    use crate::shared::{Behind, Sharing, rows};
 
     /// What a kernel does with a state that is a sum.
     fn walked(timeline: &Timeline, cached: u32) -> Vec<u32> {
@@ -140,7 +140,10 @@ mod tests {
             &[1, 9, 1],
             &[1, 9, 2],
         ];
-        let timeline = Timeline::new(&Batch::shared(&rows(&sequences, &Sharing::SHORT)), &[]);
+        let timeline = Timeline::new(
+            &Batch::shared(&rows(&sequences, Behind::default(), &Sharing::SHORT), &[]),
+            &[],
+        );
         let (all, slots) = words(&timeline);
         assert_eq!(walked(&timeline, 1000), expected(&timeline, 1000));
         // Branches leave behind 1, 2, 3 and 5, all before any of the four is done with; what is kept behind 9 has the room of one of them.
