@@ -99,12 +99,11 @@ impl Model {
             .first_masked()
             .or_else(|| self.moe_layers().first().map(|moe| moe.layer));
         let shared = shared.unwrap_or_default();
-        let (mut depth, mut passed) = match self.kept_layers.deepest(batch, remembers, shared) {
-            Some(found) => found,
-            None => {
-                let (stream, states) = (decoder.embed(&batch.ids)?, Vec::new());
-                (0, Passed { stream, states })
-            }
+        let (mut depth, mut passed) = if let Some(found) = self.kept_layers.deepest(batch, remembers, shared) {
+            found
+        } else {
+            let (stream, states) = (decoder.embed(&batch.ids)?, Vec::new());
+            (0, Passed { stream, states })
         };
         let mut pass = decoder.pass_behind(batch, stem.map_or(&[], StemStates::slots));
         while depth < decoder.layers.len() {

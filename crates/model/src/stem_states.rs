@@ -80,7 +80,9 @@ impl StemStates {
         if rows > 1 {
             let rows = vec![0; rows];
             let there = indices(&rows, model.device());
-            states.iter_mut().for_each(|state| state.select(&rows, &there, 0));
+            for state in &mut states {
+                state.select(&rows, &there, 0);
+            }
         }
         states
     }
