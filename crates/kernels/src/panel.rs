@@ -6,7 +6,7 @@
 
 #![allow(unsafe_code)]
 
-use crate::tile::{Rows, STEP, Target};
+use crate::tile::{Rows, Target};
 use crate::vector::Vector;
 use crate::weights::dtype_size;
 
@@ -45,11 +45,7 @@ pub(crate) unsafe fn fill<V: Vector, const DTYPE: u8, const R: usize>(w: Rows<'_
         }
         if whole < w.columns {
             for r in 0..R {
-                // Zeros are zeros in every dtype.
-                let mut padded = [0u8; STEP];
-                let last = &w.bytes[r * w.stride..][whole * size..w.columns * size];
-                padded[..last.len()].copy_from_slice(last);
-                step(padded.as_ptr(), whole, r);
+                step(w.last_step(r, whole * size..w.columns * size).as_ptr(), whole, r);
             }
         }
     }

@@ -5,6 +5,8 @@
 
 #![allow(unsafe_code)]
 
+use std::ops::Range;
+
 use crate::vector::Vector;
 use crate::weights::dtype_size;
 
@@ -26,6 +28,17 @@ pub(crate) struct Rows<'a> {
     /// How far ahead weights are fetched from memory, in bytes; 0 where these have been looked at before. Rows are too short, and too many at a
     /// time, for the machine to see where they lead.
     pub ahead: usize,
+}
+
+impl Rows<'_> {
+    /// Some bytes of a row, its last, with as many zeros behind them as a step needs: those are zeros in every dtype.
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // Into whoever names the instructions.
+    pub(crate) fn last_step(&self, row: usize, bytes: Range<usize>) -> [u8; STEP] {
+        let mut padded = [0; STEP];
+        padded[..bytes.len()].copy_from_slice(&self.bytes[row * self.stride..][bytes]);
+        padded
+    }
 }
 
 /// Where the totals of a tile go.
@@ -126,10 +139,7 @@ pub(crate) unsafe fn run<V: Vector, const DTYPE: u8, const FILL: bool, const R: 
         }
         if whole < w.columns {
             for r in 0..R {
-                // Zeros are zeros in every dtype.
-                let mut padded = [0u8; STEP];
-                let last = &w.bytes[r * w.stride..][whole * size..w.columns * size];
-                padded[..last.len()].copy_from_slice(last);
+                let padded = w.last_step(r, whole * size..w.columns * size);
                 for part in 0..V::PARTS {
                     let weights = V::weights::<DTYPE>(padded.as_ptr(), part);
                     if FILL {

@@ -214,6 +214,16 @@ fn check_behind_a_header(device: &Device) {
     }
 }
 
+/// Checks the adapter that there is, or says why there is none.
+#[cfg(feature = "wgpu")]
+#[allow(clippy::explicit_write)] // A macro's text is shown of failed tests alone.
+fn on_an_adapter(check: impl FnOnce(&Device)) {
+    match Device::open(DeviceKind::Wgpu, Precision::F32) {
+        Ok(device) => check(&device),
+        Err(error) => writeln!(std::io::stderr(), "skipped: {error}").unwrap(),
+    }
+}
+
 #[cfg(feature = "ndarray")]
 #[test]
 fn ndarray_goes_on_from_a_header_as_the_cpu_does() {
@@ -223,22 +233,17 @@ fn ndarray_goes_on_from_a_header_as_the_cpu_does() {
 #[cfg(feature = "wgpu")]
 #[test]
 fn wgpu_goes_on_from_a_header_as_the_cpu_does() {
-    match Device::open(DeviceKind::Wgpu, Precision::F32) {
-        Ok(device) => check_behind_a_header(&device),
-        Err(error) => writeln!(std::io::stderr(), "skipped: {error}").unwrap(),
-    }
+    on_an_adapter(check_behind_a_header);
 }
 
 #[cfg(feature = "wgpu")]
 #[test]
 fn wgpu_collects_and_scores_what_the_cpu_does() {
-    match Device::open(DeviceKind::Wgpu, Precision::F32) {
+    on_an_adapter(|device| {
+        check_numbers(device);
         // Matrices in buffers of at most two kilobytes, too.
-        Ok(device) => [device.clone(), device.with_binding_limit(2048)]
-            .iter()
-            .for_each(check_numbers),
-        Err(error) => writeln!(std::io::stderr(), "skipped: {error}").unwrap(),
-    }
+        check_numbers(&device.clone().with_binding_limit(2048));
+    });
 }
 
 #[cfg(feature = "ndarray")]
@@ -250,11 +255,7 @@ fn ndarray_gives_the_routing_and_logits_of_the_cpu() {
 #[cfg(feature = "wgpu")]
 #[test]
 fn wgpu_gives_the_routing_and_logits_of_the_cpu() {
-    match Device::open(DeviceKind::Wgpu, Precision::F32) {
-        Ok(device) => check(&device),
-        // Not by a macro, whose text is shown of failed tests alone.
-        Err(error) => writeln!(std::io::stderr(), "skipped: {error}").unwrap(),
-    }
+    on_an_adapter(check);
 }
 
 /// Runs in a process of its own, where no driver can be found.
