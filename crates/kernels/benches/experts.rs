@@ -30,7 +30,11 @@ const AT_ONCE: usize = 8;
 /// Bytes of weights that are gone through before one is read again: more than any cache holds.
 const WEIGHTS: usize = 256 << 20;
 /// Figures that a median is taken of.
-const RUNS: usize = 5;
+const RUNS: usize = 25;
+/// What each is measured for, at least.
+const RUN: Duration = Duration::from_millis(20);
+/// Looks at the bandwidth, which take longer.
+const BANDWIDTHS: usize = 3;
 
 /// Weights of so many experts that none is in a cache when its turn comes.
 struct Pool {
@@ -106,49 +110,73 @@ impl Pool {
     }
 }
 
-/// A figure beside the machine's peaks at that moment.
+/// What a product reaches, and what the machine could do just before and after.
+struct Run {
+    rate: f64,
+    of_f32: f64,
+    of_bf16: Option<f64>,
+    of_bandwidth: f64,
+}
+
+/// A figure beside the machine's peaks at that moment: neighbours slow down either for a while, so that many short looks tell more than a few long ones.
 fn shares(pool: &mut Pool, name: &str, tokens: usize, x: &[f32], out: &mut [f32]) -> Value {
-    let mut rows: Vec<[f64; 4]> = Vec::new();
-    for _ in 0..RUNS {
-        let (f32_peak, bf16_peak) = (machine::f32_peak(), machine::bf16_peak());
-        let bandwidth = machine::read_bandwidth(&pool.bytes);
-        let started = Instant::now();
-        let mut times = 0;
-        while times == 0 || started.elapsed() < Duration::from_millis(50) {
-            pool.run(x, tokens, out);
-            times += 1;
-        }
-        let seconds = started.elapsed().as_secs_f64() / f64::from(times);
-        rows.push([
-            pool.operations(tokens) as f64 / seconds,
-            f32_peak,
-            bf16_peak.unwrap_or(f64::NAN),
-            pool.read() / seconds / bandwidth,
-        ]);
-    }
-    let middle = |of: &dyn Fn(&[f64; 4]) -> f64| {
-        let mut values: Vec<f64> = rows.iter().map(of).collect();
-        values.sort_by(f64::total_cmp);
-        values[RUNS / 2]
+    let bandwidths: Vec<f64> = (0..BANDWIDTHS).map(|_| machine::read_bandwidth(&pool.bytes)).collect();
+    let bandwidth = quartiles(bandwidths)[1];
+    let mut before = (machine::f32_peak(), machine::bf16_peak());
+    let runs: Vec<Run> = (0..RUNS)
+        .map(|_| {
+            let started = Instant::now();
+            let mut times = 0;
+            while times == 0 || started.elapsed() < RUN {
+                pool.run(x, tokens, out);
+                times += 1;
+            }
+            let seconds = started.elapsed().as_secs_f64() / f64::from(times);
+            let rate = pool.operations(tokens) as f64 / seconds;
+            let after = (machine::f32_peak(), machine::bf16_peak());
+            let share = |(before, after): (f64, f64)| 2.0 * rate / (before + after);
+            let run = Run {
+                rate,
+                of_f32: share((before.0, after.0)),
+                of_bf16: before.1.zip(after.1).map(share),
+                of_bandwidth: pool.read() / seconds / bandwidth,
+            };
+            before = after;
+            run
+        })
+        .collect();
+    let all = |of: fn(&Run) -> Option<f64>| {
+        let values: Option<Vec<f64>> = runs.iter().map(of).collect();
+        values.map(quartiles)
     };
-    let rate = middle(&|row| row[0]);
-    let of_f32 = middle(&|row| row[0] / row[1]);
-    let of_bf16 = Some(middle(&|row| row[0] / row[2])).filter(|share| share.is_finite());
-    let of_bandwidth = middle(&|row| row[3]);
-    let in_words = of_bf16.map_or_else(String::new, |share| {
-        format!(", {:.0} % of the bf16 peak", 100.0 * share)
-    });
+    let (rate, of_f32) = (all(|run| Some(run.rate)), all(|run| Some(run.of_f32)));
+    let (of_bf16, of_bandwidth) = (all(|run| run.of_bf16), all(|run| Some(run.of_bandwidth)));
+    let middle = |values: Option<[f64; 3]>| values.map(|[_, middle, _]| middle);
+    let percent = |name: &str, values: Option<[f64; 3]>| {
+        values.map_or_else(String::new, |[lower, middle, upper]| {
+            let [lower, middle, upper] = [lower, middle, upper].map(|value| 100.0 * value);
+            format!(", {middle:.0} % ({lower:.0} – {upper:.0}) of the {name}")
+        })
+    };
     println!(
-        "{name}, {tokens} tokens per expert: {:.1} GF/s, {:.0} % of the f32 peak{in_words}, {:.0} % of the read bandwidth",
-        rate / 1e9,
-        100.0 * of_f32,
-        100.0 * of_bandwidth
+        "{name}, {tokens} tokens per expert: {:.1} GF/s{}{}{}",
+        middle(rate).unwrap() / 1e9,
+        percent("f32 peak", of_f32),
+        percent("bf16 peak", of_bf16),
+        percent("read bandwidth", of_bandwidth),
     );
     json!({
         "kernel": name, "hidden": pool.hidden, "inner": pool.inner, "experts": AT_ONCE, "tokens_per_expert": tokens,
-        "gflops": rate / 1e9, "share_of_f32_peak": of_f32, "share_of_bf16_peak": of_bf16,
-        "share_of_read_bandwidth": of_bandwidth,
+        "gflops": middle(rate).unwrap() / 1e9, "share_of_f32_peak": middle(of_f32), "share_of_bf16_peak": middle(of_bf16),
+        "share_of_read_bandwidth": middle(of_bandwidth),
+        "quartiles_of_f32_peak": of_f32, "quartiles_of_bf16_peak": of_bf16, "quartiles_of_read_bandwidth": of_bandwidth,
     })
+}
+
+/// A quarter, half and three quarters of the values are no larger.
+fn quartiles(mut values: Vec<f64>) -> [f64; 3] {
+    values.sort_by(f64::total_cmp);
+    [1, 2, 3].map(|quarter| values[(values.len() - 1) * quarter / 4])
 }
 
 fn main() {

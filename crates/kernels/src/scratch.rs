@@ -5,6 +5,7 @@
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, PoisonError};
+use std::thread::{self, ThreadId};
 
 use bytemuck::{Pod, Zeroable};
 
@@ -27,7 +28,8 @@ const ROOM: usize = 4;
 /// Lines from which memory is kept: less is had from the allocator as fast.
 const LARGE: usize = 64;
 
-static POOL: Mutex<Vec<Vec<Line>>> = Mutex::new(Vec::new());
+/// With the thread that used it last, in whose cache it may still be.
+static POOL: Mutex<Vec<(ThreadId, Vec<Line>)>> = Mutex::new(Vec::new());
 
 /// Values that begin with whatever was there before.
 pub(crate) struct Scratch<T> {
@@ -49,9 +51,10 @@ impl<T: Pod> Scratch<T> {
             return values(vec![Line([0; 64]); needed]);
         }
         let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
-        let fits = (0..pool.len()).filter(|&at| (needed..=needed * ROOM).contains(&pool[at].len()));
-        let smallest = fits.min_by_key(|&at| pool[at].len());
-        let lines = smallest.map(|at| pool.swap_remove(at));
+        let fits = (0..pool.len()).filter(|&at| (needed..=needed * ROOM).contains(&pool[at].1.len()));
+        let own = thread::current().id();
+        let best = fits.min_by_key(|&at| (pool[at].0 != own, pool[at].1.len()));
+        let lines = best.map(|at| pool.swap_remove(at).1);
         drop(pool);
         // Powers of two are asked for again, and next time there may be a few more tokens.
         values(lines.unwrap_or_else(|| vec![Line([0; 64]); needed.next_power_of_two()]))
@@ -64,9 +67,9 @@ impl<T> Drop for Scratch<T> {
             return;
         }
         let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
-        let kept: usize = pool.iter().map(Vec::len).sum();
+        let kept: usize = pool.iter().map(|(_, lines)| lines.len()).sum();
         if kept + self.lines.len() <= KEPT {
-            pool.push(std::mem::take(&mut self.lines));
+            pool.push((thread::current().id(), std::mem::take(&mut self.lines)));
         }
     }
 }
@@ -153,13 +156,13 @@ mod tests {
             drop(Scratch::<f32>::new(count));
         }
         let pool = super::POOL.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        assert!(pool.iter().all(|lines| lines.len() >= super::LARGE));
+        assert!(pool.iter().all(|(_, lines)| lines.len() >= super::LARGE));
     }
 
     #[test]
     fn large_memory_is_given_back() {
         drop(Scratch::<u8>::new(200 << 20));
         let pool = super::POOL.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        assert!(pool.iter().map(Vec::len).sum::<usize>() <= super::KEPT);
+        assert!(pool.iter().map(|(_, lines)| lines.len()).sum::<usize>() <= super::KEPT);
     }
 }
