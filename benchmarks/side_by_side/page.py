@@ -47,6 +47,12 @@ def percent(share):
     return "–" if share is None else f"{100 * share:.0f} %"
 
 
+def share(row, peak):
+    """The median; with the quartiles, where they were kept."""
+    middle, quartiles = percent(row[f"share_of_{peak}"]), row.get(f"quartiles_of_{peak}")
+    return f"{middle} ({100 * quartiles[0]:.0f} – {100 * quartiles[2]:.0f})" if quartiles else middle
+
+
 def about(page):
     """Machine, versions and date in one line."""
     machine = page["machine"]
@@ -141,13 +147,12 @@ def grid(page):
 def kernels(page):
     peaks = page["peaks"]
     bf16 = f"{peaks['bf16_gflops']:.0f} GF/s in bf16" if peaks["bf16_gflops"] else "no bf16 products"
+    looks = ", medians and quartiles of short looks" if "quartiles_of_f32_peak" in page["rows"][0] else ""
     body = [
         [
             f"{row['kernel']}, {row['tokens_per_expert']} tokens",
             number(row["gflops"]),
-            percent(row["share_of_f32_peak"]),
-            percent(row["share_of_bf16_peak"]),
-            percent(row["share_of_read_bandwidth"]),
+            *(share(row, peak) for peak in ("f32_peak", "bf16_peak", "read_bandwidth")),
         ]
         for row in page["rows"]
     ]
@@ -157,7 +162,7 @@ def kernels(page):
         about(page),
         "",
         f"Gate, up, activation and down of {page['rows'][0]['experts']} experts at once, weights not in a cache. This machine's peaks at the "
-        f"end: {peaks['f32_gflops']:.0f} GF/s in f32, {bf16}, {peaks['read_gb_s']:.1f} GB/s read; shares are to those measured beside each figure.",
+        f"end: {peaks['f32_gflops']:.0f} GF/s in f32, {bf16}, {peaks['read_gb_s']:.1f} GB/s read; shares are to those measured beside each figure{looks}.",
         "",
         *table(["kernel, tokens per expert", "GF/s", "of f32 peak", "of bf16 peak", "of read bandwidth"], body),
         "",

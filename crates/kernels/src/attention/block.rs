@@ -1,0 +1,170 @@
+//! Queries that are taken together: scores, softmax, and the mixture of values.
+
+use std::ops::Range;
+
+use crate::attention::prepared::{FEW, KEYS, Prepared};
+use crate::attention::{Attention, Part};
+use crate::columns::Columns;
+use crate::outer::{Matrix, multiply_add, product};
+use crate::runs::Runs;
+use crate::scratch::Scratch;
+use crate::softmax::softmax;
+
+const LANES: usize = 8;
+
+/// The queries of some positions of a part: a row for each position and query head.
+pub(super) struct Block<'a> {
+    pub attention: &'a Attention<'a>,
+    pub part: &'a Part,
+    pub positions: Range<usize>,
+    pub prepared: &'a Prepared<'a>,
+}
+
+impl Block<'_> {
+    /// Writes what they see, `[positions, heads, value width]`.
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // Into whoever names the instructions.
+    pub(super) fn run<const FUSED: bool, const WIDE: usize>(&self, out: &mut Columns<'_>) {
+        let span = self.attention.span(self.part, self.positions.clone());
+        if span.is_empty() {
+            return (0..out.rows()).for_each(|position| out.row(position).fill(0.0));
+        }
+        let (runs, rows) = (self.runs(&span), self.rows());
+        let mut scores = Scratch::new(rows * runs.columns);
+        self.score::<FUSED, WIDE>(&runs, &mut scores);
+        let sums = self.weigh(&runs, &mut scores);
+        let mut mixed = Scratch::new(rows * self.attention.value.width);
+        self.mix::<FUSED, WIDE>(&runs, &span, &scores, &mut mixed);
+        self.share_out(&mixed, &sums, out);
+    }
+
+    fn rows(&self) -> usize {
+        self.positions.len() * self.attention.group()
+    }
+
+    /// Which query of all sequences a position's is.
+    fn query(&self, position: usize) -> usize {
+        self.part.sequence * self.attention.query.shape[2] + position
+    }
+
+    /// The keys of a span that are scored.
+    fn runs(&self, span: &Range<usize>) -> Runs {
+        if self.rows() < FEW {
+            return Runs::one(span.clone(), KEYS);
+        }
+        // From where turned keys begin.
+        let first = span.start - (span.start - self.prepared.span.start) % KEYS;
+        let of = |position| self.attention.seen.of(self.query(position));
+        Runs::of(self.positions.clone().flat_map(of), first, span, KEYS)
+    }
+
+    /// Products with the keys of `runs`, in their columns.
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // Into whoever names the instructions.
+    fn score<const FUSED: bool, const WIDE: usize>(&self, runs: &Runs, scores: &mut [f32]) {
+        let (attention, prepared) = (self.attention, self.prepared);
+        let &Part { sequence, head, .. } = self.part;
+        let (width, group, stride) = (attention.query.width, attention.group(), runs.columns);
+        let rows = self.rows();
+        let mut queries = Vec::with_capacity(rows * width);
+        for position in self.positions.clone() {
+            for head in head * group..(head + 1) * group {
+                let query = attention.query.vector(sequence, head, position);
+                queries.extend(query.iter().map(|x| x * attention.scale));
+            }
+        }
+        if rows < FEW {
+            for (query, scores) in queries.chunks_exact(width).zip(scores.chunks_exact_mut(stride.max(1))) {
+                for (score, at) in scores.iter_mut().zip(runs.all[0].keys.clone()) {
+                    *score = dot::<FUSED>(query, attention.key.vector(sequence, head, at));
+                }
+            }
+            return;
+        }
+        let a = Matrix {
+            values: &queries,
+            stride: width,
+        };
+        for run in &runs.all {
+            let turned = &prepared.turned[(run.keys.start - prepared.span.start) * width..];
+            for (start, turned) in (0..run.keys.len()).step_by(KEYS).zip(turned.chunks_exact(width * KEYS)) {
+                let b = Matrix {
+                    values: turned,
+                    stride: KEYS,
+                };
+                let c = &mut scores[run.column + start..];
+                product::<FUSED, WIDE>(a, b, [rows, width, KEYS], (c, stride), false);
+            }
+        }
+    }
+
+    /// Scores become weights, which are not divided by their sums; these, of each row.
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // Into whoever names the instructions.
+    fn weigh(&self, runs: &Runs, scores: &mut [f32]) -> Vec<f32> {
+        let (group, stride) = (self.attention.group(), runs.columns);
+        let mut sums = vec![0.0; self.rows()];
+        for (row, sum) in sums.iter_mut().enumerate() {
+            let sink = (self.attention.sinks).map(|sinks| sinks[self.part.head * group + row % group]);
+            let scores = &mut scores[row * stride..(row + 1) * stride];
+            let seen = self.attention.seen.of(self.query(self.positions.start + row / group));
+            *sum = softmax(scores, seen.iter().map(|keys| runs.columns(keys)), sink);
+        }
+        sums
+    }
+
+    /// Values of all keys of `runs`, weighted and added up.
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // Into whoever names the instructions.
+    fn mix<const FUSED: bool, const WIDE: usize>(
+        &self,
+        runs: &Runs,
+        span: &Range<usize>,
+        weights: &[f32],
+        mixed: &mut [f32],
+    ) {
+        let width = self.attention.value.width;
+        for (number, run) in runs.all.iter().enumerate() {
+            let keys = span.start.max(run.keys.start)..run.keys.end;
+            let a = Matrix {
+                values: &weights[runs.columns(&keys).start..],
+                stride: runs.columns,
+            };
+            let values = self.prepared.values.from(keys.start - self.prepared.span.start);
+            let shape = [self.rows(), keys.len(), width];
+            product::<FUSED, WIDE>(a, values, shape, (mixed, width), number > 0);
+        }
+    }
+
+    /// Divides what was mixed by the sums of weights, where each query wants it.
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // Into whoever names the instructions.
+    fn share_out(&self, mixed: &[f32], sums: &[f32], out: &mut Columns<'_>) {
+        let (group, width) = (self.attention.group(), self.attention.value.width);
+        for (position, mixed) in mixed.chunks_exact(group * width).enumerate() {
+            let out = out.row(position).chunks_exact_mut(width);
+            for (head, (out, mixed)) in out.zip(mixed.chunks_exact(width)).enumerate() {
+                let sum = sums[position * group + head];
+                // Of nothing comes nothing: a sum that is not a number stays one.
+                let share = if sum == 0.0 { 0.0 } else { 1.0 / sum };
+                out.iter_mut().zip(mixed).for_each(|(out, mixed)| *out = mixed * share);
+            }
+        }
+    }
+}
+
+#[inline(always)]
+#[allow(clippy::inline_always)] // Into whoever names the instructions.
+fn dot<const FUSED: bool>(x: &[f32], y: &[f32]) -> f32 {
+    let mut sums = [0.0; LANES];
+    let (x_steps, y_steps) = (x.chunks_exact(LANES), y.chunks_exact(LANES));
+    for ((sum, &x), &y) in sums.iter_mut().zip(x_steps.remainder()).zip(y_steps.remainder()) {
+        *sum = x * y;
+    }
+    for (x, y) in x_steps.zip(y_steps) {
+        for lane in 0..LANES {
+            sums[lane] = multiply_add::<FUSED>(x[lane], y[lane], sums[lane]);
+        }
+    }
+    sums.iter().sum()
+}
