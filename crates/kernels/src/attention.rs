@@ -67,6 +67,60 @@ impl Attention<'_> {
     /// # Panics
     /// If shapes do not fit together, or `seen` names keys that there are not.
     pub fn run(&self, out: &mut [f32]) {
+        let best = WAYS.iter().find(|way| (way.available)());
+        self.run_by(best.unwrap_or_else(|| unreachable!("the last always is")), out);
+    }
+
+    /// [`Self::run`] with some instructions.
+    ///
+    /// # Panics
+    /// As there, or if the machine has none of them.
+    fn run_by(&self, way: &Way, out: &mut [f32]) {
+        assert!((way.available)(), "this machine has no {}", way.name);
+        self.check(out);
+        if out.is_empty() {
+            return;
+        }
+        let ([batch, heads, positions], keys) = (self.query.shape, self.key.shape[2]);
+        let work = batch * positions * heads * keys * (self.key.width + self.value.width);
+        each(work >= PARALLEL_FROM, self.parts(out), |(part, mut out)| {
+            (way.run)(self, &part, &mut out);
+        });
+    }
+
+    /// All queries, in as few parts as keep all threads busy, since each prepares its keys; with where their vectors go.
+    fn parts<'a>(&self, out: &'a mut [f32]) -> Vec<(Part, Columns<'a>)> {
+        let ([batch, heads, positions], width) = (self.query.shape, self.value.width);
+        let ([_, key_heads, keys], group) = (self.key.shape, self.group());
+        let at_once = (QUERIES.min(SCORES / keys.max(1)) / group).max(1);
+        let shares = (PARTS * rayon::current_num_threads()).div_ceil(batch * key_heads);
+        let per_part = positions.div_ceil(at_once).div_ceil(shares) * at_once;
+        let mut parts = Vec::new();
+        let mut rest = Columns::new(out, heads * width);
+        for sequence in 0..batch {
+            let (here, others) = rest.split_rows_at(positions);
+            rest = others;
+            for (start, mut out) in here.chunks(group * width) {
+                let head = start / (group * width);
+                for first in (0..positions).step_by(per_part) {
+                    let part = Part {
+                        sequence,
+                        head,
+                        first,
+                        positions: per_part.min(positions - first),
+                        at_once,
+                    };
+                    let (here, others) = out.split_rows_at(part.positions);
+                    out = others;
+                    parts.push((part, here));
+                }
+            }
+        }
+        parts
+    }
+
+    /// Panics unless shapes fit together.
+    fn check(&self, out: &[f32]) {
         let ([batch, heads, positions], width) = (self.query.shape, self.value.width);
         let [_, key_heads, keys] = self.key.shape;
         assert!(
@@ -88,40 +142,6 @@ impl Attention<'_> {
             batch * positions * heads * width,
             "out does not hold a vector for each query"
         );
-        if out.is_empty() {
-            return;
-        }
-        let group = heads / key_heads;
-        let at_once = (QUERIES.min(SCORES / keys.max(1)) / group).max(1);
-        // As few parts as keep all threads busy: each prepares its keys.
-        let shares = (PARTS * rayon::current_num_threads()).div_ceil(batch * key_heads);
-        let per_part = positions.div_ceil(at_once).div_ceil(shares) * at_once;
-        let mut jobs = Vec::new();
-        let mut rest = Columns::new(out, heads * width);
-        for sequence in 0..batch {
-            let (here, others) = rest.split_rows_at(positions);
-            rest = others;
-            for (start, mut out) in here.chunks(group * width) {
-                let head = start / (group * width);
-                for first in (0..positions).step_by(per_part) {
-                    let part = Part {
-                        sequence,
-                        head,
-                        first,
-                        positions: per_part.min(positions - first),
-                        at_once,
-                    };
-                    let (here, others) = out.split_rows_at(part.positions);
-                    out = others;
-                    jobs.push((part, here));
-                }
-            }
-        }
-        let run = if fused() { run_fused() } else { run_portable };
-        let work = batch * positions * heads * keys * (self.key.width + width);
-        each(work >= PARALLEL_FROM, jobs, |(part, mut out)| {
-            run(self, &part, &mut out);
-        });
     }
 
     /// # Safety
@@ -159,54 +179,59 @@ impl Attention<'_> {
     }
 }
 
-/// Whether the machine has what [`run_fused`] names.
-fn fused() -> bool {
-    #[cfg(target_arch = "x86_64")]
-    {
-        is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    {
-        cfg!(target_arch = "aarch64")
-    }
+/// Instructions that a part is computed with.
+struct Way {
+    name: &'static str,
+    /// Whether this machine has them.
+    available: fn() -> bool,
+    /// Only where it has.
+    run: fn(&Attention<'_>, &Part, &mut Columns<'_>),
 }
 
-/// Attention of a few queries.
-type Run = fn(&Attention<'_>, &Part, &mut Columns<'_>);
-
-/// With fused products: only where [`fused`].
-fn run_fused() -> Run {
+/// The first that is available is taken.
+const WAYS: &[Way] = &[
     #[cfg(target_arch = "x86_64")]
-    {
-        #[target_feature(enable = "avx2,fma")]
-        fn eight(attention: &Attention<'_>, part: &Part, out: &mut Columns<'_>) {
-            // SAFETY: AVX-512 is not taken for granted.
-            unsafe { attention.part::<true, 16>(part, out) };
-        }
-        #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
-        fn sixteen(attention: &Attention<'_>, part: &Part, out: &mut Columns<'_>) {
-            // SAFETY: the function names the instructions.
-            unsafe { attention.part::<true, WIDEST>(part, out) };
-        }
-        assert!(fused());
-        if wide() {
-            // SAFETY: the machine was asked for all of it.
-            return |attention, part, out| unsafe { sixteen(attention, part, out) };
-        }
-        // SAFETY: the machine was asked for both features.
-        |attention, part, out| unsafe { eight(attention, part, out) }
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    {
+    Way {
+        name: "AVX-512",
+        available: wide,
+        run: |attention, part, out| {
+            #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
+            fn sixteen(attention: &Attention<'_>, part: &Part, out: &mut Columns<'_>) {
+                // SAFETY: the function names the instructions.
+                unsafe { attention.part::<true, WIDEST>(part, out) };
+            }
+            // SAFETY: whoever runs it has asked the machine for all of it.
+            unsafe { sixteen(attention, part, out) }
+        },
+    },
+    #[cfg(target_arch = "x86_64")]
+    Way {
+        name: "AVX2 and FMA",
+        available: || is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+        run: |attention, part, out| {
+            #[target_feature(enable = "avx2,fma")]
+            fn eight(attention: &Attention<'_>, part: &Part, out: &mut Columns<'_>) {
+                // SAFETY: AVX-512 is not taken for granted.
+                unsafe { attention.part::<true, 16>(part, out) };
+            }
+            // SAFETY: whoever runs it has asked the machine for both.
+            unsafe { eight(attention, part, out) }
+        },
+    },
+    #[cfg(target_arch = "aarch64")]
+    Way {
+        name: "NEON",
+        available: || true,
         // SAFETY: AVX-512 is not taken for granted.
-        |attention, part, out| unsafe { attention.part::<{ cfg!(target_arch = "aarch64") }, 16>(part, out) }
-    }
-}
-
-fn run_portable(attention: &Attention<'_>, part: &Part, out: &mut Columns<'_>) {
-    // SAFETY: AVX-512 is not taken for granted.
-    unsafe { attention.part::<false, 16>(part, out) };
-}
+        run: |attention, part, out| unsafe { attention.part::<true, 16>(part, out) },
+    },
+    Way {
+        name: "portable",
+        available: || true,
+        // SAFETY: as above.
+        run: |attention, part, out| unsafe { attention.part::<false, 16>(part, out) },
+    },
+];
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]

@@ -13,18 +13,25 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// Adds a key to those of the query that is next to be closed; keys come in ascending order.
+    /// Adds a key to those of the query that is next to be closed.
+    ///
+    /// # Panics
+    /// If the query has it or a later one already: keys come in ascending order.
     pub fn key(&mut self, key: usize) {
         self.keys(key..key + 1);
     }
 
     /// Adds neighbouring keys, as [`Self::key`] does one.
+    ///
+    /// # Panics
+    /// As there.
     pub fn keys(&mut self, keys: Range<usize>) {
         if keys.is_empty() {
             return;
         }
         match self.ranges[self.complete..].last_mut() {
             Some(last) if last.end == keys.start => last.end = keys.end,
+            Some(last) if last.end > keys.start => panic!("keys {keys:?} come behind {last:?}: they do not ascend"),
             _ => self.ranges.push(keys),
         }
     }
@@ -74,5 +81,15 @@ mod tests {
             (&[0..3][..], &[][..], &[3..4, 5..7][..])
         );
         assert_eq!((seen.span(0..3), seen.span(1..2), seen.span(2..3)), (0..7, 0..0, 3..7));
+    }
+
+    #[test]
+    #[should_panic(expected = "keys 1..2 come behind 5..7")]
+    fn keys_that_do_not_ascend_are_refused() {
+        let mut seen = Seen::default();
+        seen.keys(1..2);
+        seen.close();
+        seen.keys(5..7);
+        seen.keys(1..2);
     }
 }

@@ -35,6 +35,7 @@ impl Block<'_> {
         let sums = self.weigh(&runs, &mut scores);
         let mut mixed = Scratch::new(rows * self.attention.value.width);
         self.mix::<FUSED, WIDE>(&runs, &span, &scores, &mut mixed);
+        self.mix_apart::<FUSED, WIDE>(&runs, &scores, &mut mixed);
         self.share_out(&mixed, &sums, out);
     }
 
@@ -133,6 +134,29 @@ impl Block<'_> {
             let values = self.prepared.values.from(keys.start - self.prepared.span.start);
             let shape = [self.rows(), keys.len(), width];
             product::<FUSED, WIDE>(a, values, shape, (mixed, width), number > 0);
+        }
+    }
+
+    /// [`Self::mix`] once more for each row that is not finite, of the values that it looks at alone: others have no weight, but no number of
+    /// times infinity is nothing. The bits are those that it would have had without these.
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // Into whoever names the instructions.
+    fn mix_apart<const FUSED: bool, const WIDE: usize>(&self, runs: &Runs, weights: &[f32], mixed: &mut [f32]) {
+        let (group, width) = (self.attention.group(), self.attention.value.width);
+        for (row, mixed) in mixed.chunks_exact_mut(width).enumerate() {
+            if mixed.iter().all(|value| value.is_finite()) {
+                continue;
+            }
+            mixed.fill(0.0);
+            let weights = &weights[row * runs.columns..];
+            for keys in self.attention.seen.of(self.query(self.positions.start + row / group)) {
+                let a = Matrix {
+                    values: &weights[runs.columns(keys).start..],
+                    stride: runs.columns,
+                };
+                let values = self.prepared.values.from(keys.start - self.prepared.span.start);
+                product::<FUSED, WIDE>(a, values, [1, keys.len(), width], (mixed, width), true);
+            }
         }
     }
 

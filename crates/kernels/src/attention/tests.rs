@@ -70,18 +70,52 @@ fn check(case: &Case) {
         scale: 0.7,
         sinks: case.sinks.then_some(&sinks),
     };
-    let mut out = vec![f32::NAN; batch * queries * heads * value_width];
-    attention.run(&mut out);
+    each_way(|way| {
+        let out = together(&attention, way);
+        let alone = one_by_one(&attention, way);
+        let expected = |i: usize| in_f64(case, &attention, &sinks, i);
+        for (i, (&out, &alone)) in out.iter().zip(&alone).enumerate() {
+            let expected = expected(i);
+            for found in [out, alone] {
+                let error = (f64::from(found) - expected).abs();
+                assert!(error < 2e-6, "{}, output {i}: {found}, expected {expected}", way.name);
+            }
+        }
+    });
+}
+
+/// Calls `check` with all that this machine has.
+fn each_way(mut check: impl FnMut(&Way)) {
+    for way in WAYS {
+        if (way.available)() {
+            check(way);
+        } else {
+            println!("skipped: this machine has no {}", way.name);
+        }
+    }
+}
+
+/// All queries, on a number of threads that changes no bit.
+fn together(attention: &Attention<'_>, way: &Way) -> Vec<f32> {
+    let [batch, heads, queries] = attention.query.shape;
+    let mut out = vec![f32::NAN; batch * queries * heads * attention.value.width];
+    attention.run_by(way, &mut out);
     for pool in [1, 3] {
         let mut again = vec![f32::NAN; out.len()];
         let pool = rayon::ThreadPoolBuilder::new().num_threads(pool).build().unwrap();
-        pool.install(|| attention.run(&mut again));
+        pool.install(|| attention.run_by(way, &mut again));
         assert!(out.iter().zip(&again).all(|(a, b)| a.to_bits() == b.to_bits()));
     }
-    let mut portable = vec![f32::NAN; out.len()];
-    for (cell, out) in portable.chunks_exact_mut(heads * value_width).enumerate() {
-        for (start, mut out) in Columns::new(out, heads * value_width).chunks(heads / key_heads * value_width) {
-            let head = start * key_heads / heads / value_width;
+    out
+}
+
+/// Queries that are each computed alone.
+fn one_by_one(attention: &Attention<'_>, way: &Way) -> Vec<f32> {
+    let ([batch, heads, queries], value_width) = (attention.query.shape, attention.value.width);
+    let mut all = vec![f32::NAN; batch * queries * heads * value_width];
+    for (cell, out) in all.chunks_exact_mut(heads * value_width).enumerate() {
+        let columns = Columns::new(out, heads * value_width);
+        for (head, (_, mut out)) in columns.chunks(attention.group() * value_width).into_iter().enumerate() {
             let part = Part {
                 sequence: cell / queries,
                 head,
@@ -89,30 +123,37 @@ fn check(case: &Case) {
                 positions: 1,
                 at_once: 1,
             };
-            run_portable(&attention, &part, &mut out);
+            (way.run)(attention, &part, &mut out);
         }
     }
-    for (i, (&found, &portable)) in out.iter().zip(&portable).enumerate() {
-        let (d, head) = (i % value_width, i / value_width % heads);
-        let (q, sequence) = (i / value_width / heads % queries, i / value_width / heads / queries);
-        let shared = head / (heads / key_heads);
-        let score = |k: usize| {
-            let (a, b) = (
-                attention.query.vector(sequence, head, q),
-                attention.key.vector(sequence, shared, k),
-            );
-            0.7 * a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum::<f64>()
-        };
-        let seen: Vec<usize> = (0..keys).filter(|&k| visible(sequence, q, k, case)).collect();
-        let sink = if case.sinks { f64::from(sinks[head]).exp() } else { 0.0 };
-        let sum = seen.iter().map(|&k| score(k).exp()).sum::<f64>() + sink;
-        let share = |&k: &usize| score(k).exp() / sum * f64::from(attention.value.vector(sequence, shared, k)[d]);
-        let expected: f64 = seen.iter().map(share).sum();
-        for found in [found, portable] {
-            let error = (f64::from(found) - expected).abs();
-            assert!(error < 2e-6, "query {q}, head {head}: {found}, expected {expected}");
-        }
-    }
+    all
+}
+
+/// An output, with sums in f64.
+fn in_f64(case: &Case, attention: &Attention<'_>, sinks: &[f32], i: usize) -> f64 {
+    let &Case {
+        heads,
+        key_heads,
+        queries,
+        past,
+        value_width,
+        ..
+    } = case;
+    let (d, head) = (i % value_width, i / value_width % heads);
+    let (q, sequence) = (i / value_width / heads % queries, i / value_width / heads / queries);
+    let shared = head / (heads / key_heads);
+    let score = |k: usize| {
+        let (a, b) = (
+            attention.query.vector(sequence, head, q),
+            attention.key.vector(sequence, shared, k),
+        );
+        0.7 * a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum::<f64>()
+    };
+    let seen = (0..past + queries).filter(|&k| visible(sequence, q, k, case));
+    let sink = if case.sinks { f64::from(sinks[head]).exp() } else { 0.0 };
+    let sum = seen.clone().map(|k| score(k).exp()).sum::<f64>() + sink;
+    let share = |k: usize| score(k).exp() / sum * f64::from(attention.value.vector(sequence, shared, k)[d]);
+    seen.map(share).sum()
 }
 
 #[test]
@@ -206,26 +247,59 @@ fn what_is_not_seen_is_not_there() {
     }
 }
 
+/// A key or a value that is not finite, in every place, reaches the queries that look at it; others have the bits that they have without it.
 #[test]
-fn what_is_not_a_number_reaches_who_looks_at_it() {
+fn what_is_not_finite_reaches_who_looks_at_it() {
+    let (queries, width) = if cfg!(miri) { (6, 3) } else { (70, 17) };
+    let sees = |q: usize, k: usize| k <= q && q != 2 && (q % 5 != 4 || k % 3 != 1);
     let mut seen = Seen::default();
-    for q in 0..5 {
-        (0..=q).for_each(|k| seen.key(k));
+    for q in 0..queries {
+        (0..queries).filter(|&k| sees(q, k)).for_each(|k| seen.key(k));
         seen.close();
     }
-    let plain = vec![0.5; 5 * 16];
-    let mut key = plain.clone();
-    key[3 * 16] = f32::NAN;
-    let heads = |values| Heads::by_token(values, [1, 1, 5], 16);
-    let attention = Attention {
-        query: heads(&plain),
-        key: heads(&key),
-        value: heads(&plain),
-        seen: &seen,
-        scale: 1.0,
-        sinks: None,
+    let plain: [Vec<f32>; 3] = [1, 2, 3].map(|seed| pseudo_random(queries * width, seed));
+    let run = |[query, key, value]: &[Vec<f32>; 3], way: &Way| {
+        let heads = |values| Heads::by_token(values, [1, 1, queries], width);
+        let attention = Attention {
+            query: heads(query),
+            key: heads(key),
+            value: heads(value),
+            seen: &seen,
+            scale: 0.3,
+            sinks: None,
+        };
+        together(&attention, way)
     };
-    let mut out = vec![0.0; 5 * 16];
-    attention.run(&mut out);
-    assert!(out[..48].iter().all(|y| (y - 0.5).abs() < 1e-6) && out[48..].iter().all(|y| y.is_nan()));
+    each_way(|way| {
+        let clean = run(&plain, way);
+        for (at, bad) in [(1, f32::NAN), (2, f32::NAN), (2, f32::INFINITY), (2, f32::NEG_INFINITY)] {
+            for k in if cfg!(miri) {
+                vec![1]
+            } else {
+                vec![0, 1, 3, queries - 2]
+            } {
+                let mut with = plain.clone();
+                with[at][k * width + 1] = bad;
+                let found = run(&with, way);
+                for (q, (found, clean)) in found.chunks_exact(width).zip(clean.chunks_exact(width)).enumerate() {
+                    let reached = found.iter().filter(|value| !value.is_finite()).count();
+                    let expected = match (sees(q, k), at) {
+                        (false, _) => 0,
+                        // A weight that is not a number multiplies all dimensions.
+                        (true, 1) => width,
+                        (true, _) => 1,
+                    };
+                    assert_eq!(reached, expected, "{}: {bad} in {at} of key {k}, query {q}", way.name);
+                    if expected == 0 {
+                        assert_eq!(
+                            crate::tests::bits(found),
+                            crate::tests::bits(clean),
+                            "{}, query {q}",
+                            way.name
+                        );
+                    }
+                }
+            }
+        }
+    });
 }
