@@ -1,7 +1,8 @@
 //! Experts on grouped tokens: GF/s, share of the multiplication peak, and of the read bandwidth where weights are what is waited for.
 //!
 //! `cargo bench --package secateur-kernels --bench experts`. Peaks are measured beside each figure, since clocks and neighbours change.
-//! With `EXPERTS_BENCH_JSON` naming a file, the figures are kept there.
+//! With `EXPERTS_BENCH_JSON` naming a file, the figures are kept there; with `EXPERTS_BENCH_TOKENS=64,512`, only these numbers of tokens per expert
+//! are measured.
 
 #![allow(clippy::unwrap_used)]
 
@@ -187,11 +188,12 @@ fn main() {
         .warm_up_time(Duration::from_millis(200))
         .measurement_time(Duration::from_millis(500));
     let mut kept = Vec::new();
+    let chosen = chosen();
     for shape in SHAPES {
         for (dtype, kind, precision) in KINDS {
             let mut pool = Pool::new(kind, precision, shape);
             let name = format!("{dtype} {} × {}", shape.0, shape.1);
-            for tokens in TOKENS {
+            for &tokens in &chosen {
                 let x = vec![0.5f32; AT_ONCE * tokens * shape.0];
                 let mut out = vec![0.0f32; x.len()];
                 kept.push(shares(&mut pool, &name, tokens, &x, &mut out));
@@ -212,6 +214,17 @@ fn main() {
             json!({ "kind": "kernels", "threads": rayon::current_num_threads(), "peaks": peaks(), "rows": kept });
         std::fs::write(file, serde_json::to_string_pretty(&page).unwrap() + "\n").unwrap();
     }
+}
+
+/// Numbers of tokens per expert to measure.
+fn chosen() -> Vec<usize> {
+    std::env::var("EXPERTS_BENCH_TOKENS").map_or_else(
+        |_| TOKENS.to_vec(),
+        |names| {
+            let number = |name: &str| name.parse().expect("EXPERTS_BENCH_TOKENS names numbers: 64,512");
+            names.split(',').map(number).collect()
+        },
+    )
 }
 
 fn peaks() -> Value {

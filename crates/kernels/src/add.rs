@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use crate::widest::{Work, widest};
 
 /// Values that one thread adds at a time; fewer than two such parts are worth one thread.
-const PART: usize = 1 << 14;
+const PART: usize = if cfg!(miri) { 1 << 4 } else { 1 << 14 };
 
 /// `out = x + scale · y`.
 ///

@@ -129,6 +129,31 @@ impl Columns<'_> {
 #[cfg(test)]
 mod tests {
     use super::Columns;
+    use crate::tests::is_refused;
+
+    /// What unsafe code writes to is asked for here.
+    #[test]
+    fn there_is_no_room_outside() {
+        let mut matrix = [0.0f32; 3 * 7];
+        let mut columns = Columns::new(&mut matrix, 7).split_at(2).1;
+        columns.target((0, 3), (0, 5, 1));
+        columns.target((2, 1), (0, 3, 2));
+        for (tokens, rows) in [
+            ((0, 4), (0, 5, 1)),
+            ((3, 1), (0, 1, 1)),
+            ((0, 0), (0, 1, 1)),
+            ((0, 3), (0, 6, 1)),
+            ((0, 3), (5, 1, 1)),
+            ((0, 1), (0, 0, 1)),
+            ((2, 1), (1, 3, 2)),
+        ] {
+            assert!(is_refused(|| columns.target(tokens, rows)), "{tokens:?} {rows:?}");
+        }
+        assert!(is_refused(|| columns.row(3)[0]));
+        assert!(is_refused(|| columns.borrow().split_at(6)) && is_refused(|| columns.borrow().split_rows_at(4)));
+        let mut uneven = [0.0f32; 20];
+        assert!(is_refused(|| Columns::new(&mut uneven, 7)) && is_refused(|| Columns::new(&mut [0.0f32; 0], 0)));
+    }
 
     #[test]
     fn threads_fill_their_own_columns() {

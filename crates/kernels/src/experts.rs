@@ -50,9 +50,22 @@ impl Precision {
     /// # Panics
     /// If the rows of the groups do not add up to those of `x` and `out`, or the weights do not fit together.
     pub fn experts(self, x: &[f32], hidden: usize, groups: &[(Expert<'_>, usize)], out: &mut [f32]) {
-        let rows: usize = groups.iter().map(|(_, rows)| rows).sum();
+        self.experts_within(SCRATCH, x, hidden, groups, out);
+    }
+
+    /// [`Precision::experts`], with about so many values of scratch.
+    pub(crate) fn experts_within(
+        self,
+        limit: usize,
+        x: &[f32],
+        hidden: usize,
+        groups: &[(Expert<'_>, usize)],
+        out: &mut [f32],
+    ) {
+        let rows = (groups.iter()).try_fold(0usize, |sum, (_, rows)| sum.checked_add(*rows));
+        let values = rows.and_then(|rows| rows.checked_mul(hidden));
         assert!(
-            x.len() == rows * hidden && out.len() == rows * hidden,
+            hidden > 0 && values == Some(x.len()) && out.len() == x.len(),
             "groups do not cover x and out"
         );
         let (mut x, mut out) = (x, out);
@@ -63,7 +76,7 @@ impl Precision {
             (x, out) = (rest, rest_out);
             wave.push((Share::new(expert, Given::Own(Tokens::all(here, hidden))), to));
             scratch += Share::scratch(expert, *rows, hidden);
-            if scratch >= SCRATCH {
+            if scratch >= limit {
                 write(self, std::mem::take(&mut wave), hidden);
                 scratch = 0;
             }

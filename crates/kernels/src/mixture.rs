@@ -54,7 +54,12 @@ impl Mixture<'_> {
     ///
     /// # Panics
     /// If lengths or weights do not fit together, or a visit is of no token or out of order.
-    pub fn run(&self, mut loudness: Option<&mut [Loudness]>, out: &mut [f32]) {
+    pub fn run(&self, loudness: Option<&mut [Loudness]>, out: &mut [f32]) {
+        self.run_within(SCRATCH, loudness, out);
+    }
+
+    /// [`Mixture::run`], with about so many values of scratch.
+    fn run_within(&self, limit: usize, mut loudness: Option<&mut [Loudness]>, out: &mut [f32]) {
         let hidden = self.hidden;
         let visits: usize = self.groups.iter().map(|(_, visits)| visits.len()).sum();
         assert!(
@@ -84,7 +89,7 @@ impl Mixture<'_> {
             let fits = rest.iter().take_while(|(expert, visits)| {
                 let before = scratch;
                 scratch += Share::scratch(expert, visits.len(), hidden);
-                before < SCRATCH
+                before < limit
             });
             let (wave, others) = rest.split_at(fits.count());
             let first = rest.len() == self.groups.len();
@@ -261,8 +266,9 @@ impl Loudness {
 mod tests {
     use super::*;
     use crate::activation::Activation;
-    use crate::experts::experts;
+    use crate::mxfp4::Mxfp4;
     use crate::projection::{Projection, ProjectionWeights};
+    use crate::tests::{pseudo_random, stored};
     use crate::weights::{WeightDtype, Weights};
 
     #[test]
@@ -282,81 +288,184 @@ mod tests {
         }
     }
 
-    /// Against experts on rows that were grouped by hand, for waves of one expert and of all, and threads.
-    #[test]
-    fn says_what_grouped_tokens_say() {
-        let (tokens, hidden, inner) = if cfg!(miri) { (5, 6, 4) } else { (70, 48, 33) };
-        let value = |i: usize| ((i * 7919) % 61) as f32 / 61.0 - 0.5;
-        let x: Vec<f32> = (0..tokens * hidden).map(value).collect();
-        let bytes: Vec<u8> = (0..9 * hidden * inner)
-            .flat_map(|i| value(i + 5).to_le_bytes())
-            .collect();
-        let matrix = |at: usize, rows: usize, columns: usize| Projection {
-            weights: ProjectionWeights::Plain(Weights {
-                bytes: &bytes[4 * at * hidden * inner..][..4 * hidden * inner],
-                dtype: WeightDtype::F32,
-                rows,
-                columns,
-            }),
-            bias: None,
-        };
-        let expert = |e: usize| Expert {
-            gate: Some(matrix(3 * e, inner, hidden)),
-            up: matrix(3 * e + 1, inner, hidden),
-            down: matrix(3 * e + 2, hidden, inner),
-            activation: Activation::SiluGated,
-        };
-        let visits: Vec<Vec<Visit>> = (0..3)
-            .map(|e| {
-                let goes = |t: &usize| e != 1 && !(t + e).is_multiple_of(3);
-                let visit = |token| Visit {
-                    token,
-                    input_weight: 1.0 + e as f32,
-                    output_weight: value(token + e),
+    const HIDDEN: usize = if cfg!(miri) { 32 } else { 64 };
+    const INNER: usize = 32;
+
+    /// What an expert's projections are made of.
+    #[derive(Debug, Clone, Copy)]
+    enum Kind {
+        F32,
+        Bf16,
+        /// A gate in bf16, and the others in f32.
+        Both,
+        Mxfp4,
+    }
+
+    /// Weights of an expert in every form, and what is added to outputs.
+    struct Stored {
+        f32: Vec<u8>,
+        bf16: Vec<u8>,
+        blocks: Vec<u8>,
+        scales: Vec<u8>,
+        bias: Vec<f32>,
+    }
+
+    impl Stored {
+        fn new(seed: u32) -> Self {
+            let count = 3 * HIDDEN * INNER;
+            let values = pseudo_random(count, seed);
+            let bytes = |dtype| stored(&values, dtype).split_off(1);
+            Self {
+                f32: bytes(WeightDtype::F32),
+                bf16: bytes(WeightDtype::Bf16),
+                blocks: (0..count / 2).map(|i| ((i + seed as usize) * 37 % 251) as u8).collect(),
+                scales: (0..count / 32).map(|i| 122 + (i % 5) as u8).collect(),
+                bias: pseudo_random(HIDDEN, seed + 100),
+            }
+        }
+
+        fn expert<'a>(&'a self, kind: Kind) -> Expert<'a> {
+            let projection = |place: usize, rows: usize, columns: usize| {
+                let values = place * HIDDEN * INNER..(place + 1) * HIDDEN * INNER;
+                let plain = |bytes: &'a [u8], dtype: WeightDtype| {
+                    ProjectionWeights::Plain(Weights {
+                        bytes: &bytes[values.start * dtype.size()..values.end * dtype.size()],
+                        dtype,
+                        rows,
+                        columns,
+                    })
                 };
-                (0..tokens).filter(goes).map(visit).collect()
-            })
-            .collect();
-        let (mut expected, mut loudness_expected) = (vec![0.0f32; x.len()], Vec::new());
-        for (e, visits) in visits.iter().enumerate() {
+                let weights = match kind {
+                    Kind::F32 => plain(&self.f32, WeightDtype::F32),
+                    Kind::Both if place > 0 => plain(&self.f32, WeightDtype::F32),
+                    Kind::Bf16 | Kind::Both => plain(&self.bf16, WeightDtype::Bf16),
+                    Kind::Mxfp4 => ProjectionWeights::Mxfp4(Mxfp4 {
+                        blocks: &self.blocks[values.start / 2..values.end / 2],
+                        scales: &self.scales[values.start / 32..values.end / 32],
+                        first: 0,
+                        step: 1,
+                        rows,
+                        columns,
+                    }),
+                };
+                let bias = (place != 1).then(|| &self.bias[..rows]);
+                Projection { weights, bias }
+            };
+            Expert {
+                gate: Some(projection(0, INNER, HIDDEN)),
+                up: projection(1, INNER, HIDDEN),
+                down: projection(2, HIDDEN, INNER),
+                activation: Activation::SiluGated,
+            }
+        }
+    }
+
+    /// Who goes to each of three experts: nobody to the second.
+    fn visits(tokens: usize, weighted: bool) -> Vec<Vec<Visit>> {
+        let weights = pseudo_random(tokens, 11);
+        let to = |e: usize| {
+            let goes = move |t: &usize| e != 1 && !(t + e).is_multiple_of(3);
+            let visit = |token: usize| Visit {
+                token,
+                input_weight: if weighted { 1.0 + e as f32 } else { 1.0 },
+                output_weight: weights[(token + e) % tokens],
+            };
+            (0..tokens).filter(goes).map(visit).collect()
+        };
+        (0..3).map(to).collect()
+    }
+
+    /// What comes of it if each expert's tokens are grouped by hand, and what experts say is added up in their order.
+    fn by_hand(mixture: &Mixture<'_>) -> (Vec<f32>, Vec<Loudness>) {
+        let (mut sums, mut loudness) = (vec![0.0f32; mixture.x.len()], Vec::new());
+        for (expert, visits) in mixture.groups {
             let row = |visit: &Visit| {
-                let row = &x[visit.token * hidden..(visit.token + 1) * hidden];
+                let row = &mixture.x[visit.token * HIDDEN..(visit.token + 1) * HIDDEN];
                 row.iter().map(|x| visit.input_weight * x).collect::<Vec<f32>>()
             };
             let grouped: Vec<f32> = visits.iter().flat_map(row).collect();
             let mut said = vec![0.0; grouped.len()];
-            experts(&grouped, hidden, &[(expert(e), visits.len())], &mut said);
-            for (visit, said) in visits.iter().zip(said.chunks_exact(hidden)) {
-                loudness_expected.push(Loudness::of(said));
-                let sum = &mut expected[visit.token * hidden..][..hidden];
+            (mixture.precision).experts(&grouped, HIDDEN, &[(*expert, visits.len())], &mut said);
+            for (visit, said) in visits.iter().zip(said.chunks_exact(HIDDEN)) {
+                loudness.push(Loudness::of(said));
+                let sum = &mut sums[visit.token * HIDDEN..][..HIDDEN];
                 sum.iter_mut()
                     .zip(said)
                     .for_each(|(sum, said)| *sum += visit.output_weight * said);
             }
         }
-        let groups: Vec<(Expert<'_>, &[Visit])> = visits
-            .iter()
-            .enumerate()
-            .map(|(e, v)| (expert(e), v.as_slice()))
-            .collect();
-        let mixture = Mixture {
-            x: &x,
-            hidden,
-            groups: &groups,
-            precision: Precision::Exact,
+        (sums, loudness)
+    }
+
+    /// Calls `check` with mixtures of every kind of weights, in both precisions, of inputs that are weighted and that experts share.
+    fn each_mixture(mut check: impl FnMut(&Mixture<'_>, &str)) {
+        let tokens = if cfg!(miri) { 5 } else { 70 };
+        let x = pseudo_random(tokens * HIDDEN, 5);
+        let stored = [1, 2, 3].map(Stored::new);
+        let kinds: &[Kind] = if cfg!(miri) {
+            &[Kind::Both]
+        } else {
+            &[Kind::F32, Kind::Bf16, Kind::Both, Kind::Mxfp4]
         };
-        for threads in [1, 2, 5] {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            let (mut out, mut loudness) = (
-                vec![f32::NAN; x.len()],
-                vec![Loudness::default(); loudness_expected.len()],
-            );
-            pool.install(|| mixture.run(Some(&mut loudness), &mut out));
-            assert_eq!(out, expected);
-            assert_eq!(loudness, loudness_expected);
+        for &kind in kinds {
+            for weighted in [false, true] {
+                let visits = visits(tokens, weighted);
+                let groups: Vec<_> = (stored.iter().zip(&visits))
+                    .map(|(stored, visits)| (stored.expert(kind), visits.as_slice()))
+                    .collect();
+                let precisions = if cfg!(miri) {
+                    &[Precision::Exact][..]
+                } else {
+                    &[Precision::Exact, Precision::Fast]
+                };
+                for &precision in precisions {
+                    let mixture = Mixture {
+                        x: &x,
+                        hidden: HIDDEN,
+                        groups: &groups,
+                        precision,
+                    };
+                    check(&mixture, &format!("{kind:?}, weighted: {weighted}, {precision:?}"));
+                }
+            }
         }
-        let mut out = vec![0.0; x.len()];
-        mixture.run(None, &mut out);
-        assert_eq!(out, expected);
+    }
+
+    /// In waves of one expert and of all, on any number of threads.
+    #[test]
+    fn says_what_grouped_tokens_say() {
+        each_mixture(|mixture, name| {
+            let (expected, loudness_expected) = by_hand(mixture);
+            let ways = [(1, SCRATCH), (2, 1), (1, 1), (5, SCRATCH)];
+            for &(threads, limit) in &ways[..if cfg!(miri) { 2 } else { 4 }] {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                let mut out = vec![f32::NAN; mixture.x.len()];
+                let mut loudness = vec![Loudness::default(); loudness_expected.len()];
+                pool.install(|| mixture.run_within(limit, Some(&mut loudness), &mut out));
+                assert_eq!(out, expected, "{name}, {threads} threads");
+                assert_eq!(loudness, loudness_expected, "{name}, {threads} threads");
+                out.fill(f32::NAN);
+                pool.install(|| mixture.run_within(limit, None, &mut out));
+                assert_eq!(out, expected, "{name}, {threads} threads, nobody listens");
+            }
+        });
+    }
+
+    /// Experts that wait for each other say what they say side by side.
+    #[test]
+    fn experts_do_not_depend_on_scratch() {
+        each_mixture(|mixture, name| {
+            let rows = mixture.x.len() / HIDDEN;
+            let groups: Vec<(Expert<'_>, usize)> = (mixture.groups.iter().zip([rows / 2, 0, rows - rows / 2]))
+                .map(|((expert, _), rows)| (*expert, rows))
+                .collect();
+            let [together, apart] = [SCRATCH, 1].map(|limit| {
+                let mut out = vec![f32::NAN; mixture.x.len()];
+                (mixture.precision).experts_within(limit, mixture.x, HIDDEN, &groups, &mut out);
+                out
+            });
+            assert_eq!(together, apart, "{name}");
+            assert!(together.iter().all(|value| value.is_finite()), "{name}");
+        });
     }
 }

@@ -33,8 +33,10 @@ impl Mxfp4<'_> {
     /// Rows from `start` on into `to`, as many as fit.
     ///
     /// # Panics
-    /// If they are not all there.
+    /// If they are not all there, or have no columns.
     pub fn unpack(&self, start: usize, to: &mut [f32]) {
+        self.check();
+        assert!(self.columns > 0, "rows of no columns");
         let mut halves = vec![0u8; self.columns * 2];
         for (offset, row) in to.chunks_exact_mut(self.columns).enumerate() {
             self.unpack_bf16(start + offset, &mut halves);
@@ -70,13 +72,37 @@ impl Mxfp4<'_> {
         }
     }
 
-    /// Panics unless rows consist of whole blocks, which unpacking relies on.
+    /// Panics unless rows consist of whole blocks, and all rows are there.
     pub(crate) fn check(&self) {
         assert!(
             self.columns.is_multiple_of(BLOCK),
             "{} columns are not blocks of {BLOCK}",
             self.columns
         );
+        assert!(
+            self.scales.len().checked_mul(BLOCK_BYTES) == Some(self.blocks.len()),
+            "{} scales are not one for each block of {} bytes",
+            self.scales.len(),
+            self.blocks.len()
+        );
+        assert!(
+            self.end().is_some_and(|end| end <= self.scales.len()),
+            "{} rows from {} on, every {}, of {} columns are not in {} blocks",
+            self.rows,
+            self.first,
+            self.step,
+            self.columns,
+            self.scales.len()
+        );
+    }
+
+    /// The block behind the last row's.
+    fn end(&self) -> Option<usize> {
+        let Some(before) = self.rows.checked_sub(1) else {
+            return Some(0);
+        };
+        let last = before.checked_mul(self.step)?.checked_add(self.first)?;
+        last.checked_add(1)?.checked_mul(self.columns / BLOCK)
     }
 }
 

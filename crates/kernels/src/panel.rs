@@ -6,7 +6,7 @@
 
 #![allow(unsafe_code)]
 
-use crate::tile::{Rows, Target};
+use crate::tile::{Rows, STEP, Target};
 use crate::vector::Vector;
 use crate::weights::dtype_size;
 
@@ -20,6 +20,7 @@ use crate::weights::dtype_size;
 #[inline(always)]
 #[allow(clippy::inline_always)] // Into whoever names the instructions.
 pub(crate) unsafe fn fill<V: Vector, const DTYPE: u8, const R: usize>(w: Rows<'_>, panel: &mut [V::Value]) {
+    const { assert!(V::WIDTH * dtype_size(DTYPE) <= STEP && V::WIDTH % V::PARTS == 0) };
     let size = const { dtype_size(DTYPE) };
     let lanes = const { V::WIDTH / V::PARTS };
     let whole = w.columns / V::WIDTH * V::WIDTH;

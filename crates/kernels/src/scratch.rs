@@ -31,7 +31,7 @@ const LARGE: usize = 64;
 /// With the thread that used it last, in whose cache it may still be.
 static POOL: Mutex<Vec<(ThreadId, Vec<Line>)>> = Mutex::new(Vec::new());
 
-/// Values that begin with whatever was there before.
+/// Values that begin with whatever was there before; in builds with debug assertions, with NaN in any dtype, so that what nobody wrote shows.
 pub(crate) struct Scratch<T> {
     lines: Vec<Line>,
     count: usize,
@@ -42,10 +42,15 @@ impl<T: Pod> Scratch<T> {
     /// So many values.
     pub(crate) fn new(count: usize) -> Self {
         let needed = (count * size_of::<T>()).div_ceil(size_of::<Line>());
-        let values = |lines| Self {
-            lines,
-            count,
-            values: PhantomData,
+        let values = |mut lines: Vec<Line>| {
+            if cfg!(debug_assertions) {
+                lines.fill(Line([0xff; 64]));
+            }
+            Self {
+                lines,
+                count,
+                values: PhantomData,
+            }
         };
         if needed < LARGE {
             return values(vec![Line([0; 64]); needed]);
@@ -88,19 +93,15 @@ impl<T: Pod> DerefMut for Scratch<T> {
     }
 }
 
-/// Values for whoever calls the kernels, of memory that is used again when they are dropped. They begin with whatever was there before; in
-/// builds with debug assertions, with NaN, so that what nobody wrote shows.
+/// Values for whoever calls the kernels, of memory that is used again when they are dropped. They begin with whatever was there before, or with NaN
+/// in builds with debug assertions.
 pub struct Buffer(Scratch<f32>);
 
 impl Buffer {
     /// So many values.
     #[must_use]
     pub fn new(count: usize) -> Self {
-        let mut values = Scratch::new(count);
-        if cfg!(debug_assertions) {
-            values.fill(f32::NAN);
-        }
-        Self(values)
+        Self(Scratch::new(count))
     }
 }
 
@@ -127,6 +128,17 @@ impl AsRef<[u8]> for Buffer {
 #[cfg(test)]
 mod tests {
     use super::{Buffer, Scratch};
+
+    #[test]
+    #[cfg(debug_assertions)]
+    fn what_nobody_wrote_is_not_a_number() {
+        for count in [3, 5000] {
+            assert!(Scratch::<f32>::new(count).iter().all(|value| value.is_nan()));
+            let mut halves = Scratch::<u16>::new(count);
+            assert!(halves.iter().all(|&bits| half::bf16::from_bits(bits).is_nan()));
+            halves.fill(0);
+        }
+    }
 
     #[test]
     fn bytes_of_a_buffer_are_its_values() {

@@ -89,6 +89,7 @@ pub(crate) unsafe fn run<V: Vector, const DTYPE: u8, const FILL: bool, const R: 
     panel: &mut [V::Value],
     to: Target,
 ) {
+    const { assert!(V::WIDTH * dtype_size(DTYPE) <= STEP && V::WIDTH % V::PARTS == 0) };
     let size = const { dtype_size(DTYPE) };
     let lanes = const { V::WIDTH / V::PARTS };
     // Columns for which weights are fetched together: more where registers are all taken, since the compiler needs some for it.
@@ -185,6 +186,59 @@ pub(crate) unsafe fn write_fours<V: Vector, const R: usize, const T: usize>(sums
         for (row, total) in totals.into_iter().enumerate() {
             // SAFETY: the caller vouches for the room.
             unsafe { to.write(token, row, total) };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Rows, Target};
+    use crate::portable::Portable;
+    use crate::tests::is_refused;
+    use crate::vector::Vector;
+    use crate::weights::F32;
+
+    /// What is read without a look at its length has been looked at before.
+    #[test]
+    fn nothing_is_read_outside() {
+        let (columns, padded) = (5, 5usize.next_multiple_of(Portable::WIDTH));
+        let run = |bytes: usize, activations: usize, panel: Option<usize>| {
+            let (bytes, x) = (vec![0; bytes], vec![0.0; activations]);
+            let rows = Rows {
+                bytes: &bytes,
+                stride: columns * 4,
+                columns,
+                ahead: 0,
+            };
+            let mut out = [0.0; 2];
+            let to = Target {
+                first: out.as_mut_ptr(),
+                rows_apart: 1,
+                tokens_apart: 2,
+                add: false,
+            };
+            let mut values = vec![0.0; panel.unwrap_or_default()];
+            // SAFETY: every machine has the portable path; there is room for one token of two rows.
+            unsafe {
+                if panel.is_none() {
+                    Portable::tile::<F32, 2, 1>(&[&x], rows, to);
+                } else {
+                    Portable::tile_filling::<F32, 2, 1>(&[&x], rows, &mut values, to);
+                    Portable::tile_of_panel::<2, 1>(&[&x], &values, to);
+                }
+            }
+        };
+        let whole = 2 * columns * 4;
+        run(whole, padded, None);
+        run(whole, padded, Some(2 * padded));
+        assert!(is_refused(|| run(whole - 1, padded, None)) && is_refused(|| run(whole, padded - 1, None)));
+        assert!(is_refused(|| run(whole, padded + 1, None)));
+        for (bytes, activations, panel) in [
+            (whole - 1, padded, 2 * padded),
+            (whole, padded - 1, 2 * padded),
+            (whole, padded, 2 * padded - 1),
+        ] {
+            assert!(is_refused(|| run(bytes, activations, Some(panel))));
         }
     }
 }
