@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import statistics
 import sys
 from pathlib import Path
 
@@ -11,13 +12,20 @@ FIGURES = {
     "prefill_last_tok_s_b8x256": "prefill, 8 × 256, logits at the ends",
     "decode_tok_s_b1": "decoding, 1 sequence",
     "decode_tok_s_b8": "decoding, 8 sequences",
+    "calibration_reap_tok_s_b4x256": "calibration for REAP, 4 × 256 in one pass",
+    "calibration_all_tok_s_b4x256": "for all methods (transformers: for REAP), in one pass",
+    "plain_layers_tok_s_b4x256": "no statistics and no logits, in one pass",
+    "calibration_reap_tok_s_b4x256_to_b1x256": "calibration for REAP, 4 × 256 in one pass (transformers: one by one)",
+    "calibration_all_tok_s_b4x256_to_b1x256": "for all methods, in one pass (transformers: for REAP, one by one)",
     "calibration_reap_tok_s_b1x256": "calibration for REAP, 4 × 256 one by one",
-    "calibration_all_tok_s_b1x256": "calibration for all methods, to REAP's alone there",
-    "calibration_paper_tok_s_b1x256": "calibration for all methods and paper profiles",
-    "plain_forward_tok_s_b1x256": "the same tokens, with logits",
-    "plain_layers_tok_s_b1x256": "the same tokens, no statistics and no logits",
+    "calibration_all_tok_s_b1x256": "for all methods (transformers: for REAP), one by one",
+    "calibration_paper_tok_s_b4x256": "for all methods and paper profiles, in one pass",
+    "calibration_paper_tok_s_b1x256": "for all methods and paper profiles, one by one",
+    "plain_layers_tok_s_b1x256": "no statistics and no logits, one by one",
+    "plain_forward_tok_s_b1x256": "no statistics, with logits, one by one",
     "load_s": "loading, s",
     "rss_after_load_mb": "resident after loading, MiB",
+    "rss_after_load_mb_to_peak": "resident after loading (transformers: at most until then), MiB",
     "peak_rss_mb": "resident at most, MiB",
     "peak_anonymous_mb": "of which not in files, MiB",
     "weight_statistics_s": "statistics of the weights, s",
@@ -82,7 +90,8 @@ def ratio(there):
 def compare(page):
     checkpoint = page["checkpoint"]
     dtypes = list(dict.fromkeys(name for row in page["rows"] for name in row["against"]))
-    parts = {row["figure"].split("_")[0] for row in page["rows"]}
+    # The plain passes belong to the calibration.
+    parts = {row["figure"].split("_")[0].replace("plain", "calibration") for row in page["rows"]}
     alone = f", {parts.pop()} alone" if len(parts) == 1 else ""
     lines = [
         f"## Beside transformers: {checkpoint['family']}, {checkpoint['parameters'] / 1e6:.0f} M parameters, {checkpoint['dtype']}{on(page)}{alone}",
@@ -90,7 +99,8 @@ def compare(page):
         about(page),
         "",
         f"Tokens per second, medians of {page['rounds']} rounds in alternation (least – most); ratios are taken within a round, to the "
-        "fastest setting of transformers in each dtype and to the fastest of all. \\*: less than a third of the fastest at its only look, which all "
+        f"fastest setting of transformers in each dtype and to the fastest of all that were looked at: "
+        f"{'; '.join(one['setting'] for one in page['settings'])}. \\*: less than a third of the fastest at its only look, which all "
         "rounds are divided by.",
         "",
     ]
@@ -144,10 +154,21 @@ def grid(page):
     ]
 
 
+def beside(page, peak):
+    """What the machine could do beside the figures, of which they are shares: the median, in GF/s or GB/s."""
+    found = []
+    for row in (row for row in page["rows"] if row[f"share_of_{peak}"]):
+        per_weight = 2 * row["tokens_per_expert"]
+        bytes_per_weight = 4 if row["kernel"].startswith("f32") else 2
+        rate = row["gflops"] * bytes_per_weight / per_weight if peak == "read_bandwidth" else row["gflops"]
+        found.append(rate / row[f"share_of_{peak}"])
+    return statistics.median(found) if found else None
+
+
 def kernels(page):
-    peaks = page["peaks"]
-    bf16 = f"{peaks['bf16_gflops']:.0f} GF/s in bf16" if peaks["bf16_gflops"] else "no bf16 products"
-    looks = ", medians and quartiles of short looks" if "quartiles_of_f32_peak" in page["rows"][0] else ""
+    peaks = {peak: beside(page, peak) for peak in ("f32_peak", "bf16_peak", "read_bandwidth")}
+    bf16 = f"{peaks['bf16_peak']:.0f} GF/s in bf16" if peaks["bf16_peak"] else "no bf16 products"
+    looks = ", medians and quartiles of short looks," if "quartiles_of_f32_peak" in page["rows"][0] else ""
     body = [
         [
             f"{row['kernel']}, {row['tokens_per_expert']} tokens",
@@ -161,10 +182,39 @@ def kernels(page):
         "",
         about(page),
         "",
-        f"Gate, up, activation and down of {page['rows'][0]['experts']} experts at once, weights not in a cache. This machine's peaks at the "
-        f"end: {peaks['f32_gflops']:.0f} GF/s in f32, {bf16}, {peaks['read_gb_s']:.1f} GB/s read; shares are to those measured beside each figure{looks}.",
+        f"Gate, up, activation and down of {page['rows'][0]['experts']} experts at once, weights not in a cache, in the dtype named; `fast` rounds activations to "
+        f"bf16. Shares{looks} are of the machine's peaks beside each figure, {peaks['f32_peak']:.0f} GF/s in f32, {bf16} and {peaks['read_bandwidth']:.1f} GB/s in the median: "
+        f"a plain loop reads that, and kernels that fetch ahead may read more.",
         "",
         *table(["kernel, tokens per expert", "GF/s", "of f32 peak", "of bf16 peak", "of read bandwidth"], body),
+        "",
+    ]
+
+
+def products(page):
+    """Expert products beside those of matrix libraries."""
+    names = list(dict.fromkeys((one["library"], one["dtype"], one["weights"]) for row in page["rows"] for one in row["against"]))
+    body = [
+        [
+            f"`{row['precision']}`, {row['hidden']} × {row['inner']}, {row['tokens_per_expert']} tokens",
+            number(row["gflops"]["median"]),
+            percent(row["share"]["median"]),
+            *(between(one["ratio"]) for one in row["against"]),
+        ]
+        for row in page["rows"]
+    ]
+    peaks = " and ".join(dict.fromkeys(row["peak"].replace("_", " ") for row in page["rows"]))
+    heads = ["experts", "GF/s", "of the peak", *(f"{library} {dtype}, {weights}" for library, dtype, weights in names)]
+    return [
+        f"## Expert products beside matrix libraries{on(page)}, {page['threads']} {'thread' if page['threads'] == 1 else 'threads'}",
+        "",
+        about(page),
+        "",
+        f"bf16 experts with all that belongs to them, weights from memory, as a share of the {peaks} measured beside; and how many times as fast that is as the "
+        "products alone of torch and numpy, without packing, activation or routing, with gate and up in one matrix: their weights, from memory and "
+        f"just read, in the dtype named. Medians of {page['rounds']} rounds in alternation (least – most).",
+        "",
+        *table(heads, body),
         "",
     ]
 
@@ -284,6 +334,7 @@ SECTIONS = {
     "compare": compare,
     "grid": grid,
     "kernels": kernels,
+    "products": products,
     "larger_than_memory": larger_than_memory,
     "precision": precision,
     "bench": single,

@@ -152,14 +152,24 @@ class Reap:
 
 
 def calibration(model, tokens, figures):
-    count = SAMPLES * LENGTH
-    layers = lambda: [model.model(input_ids=tokens[row : row + 1], use_cache=False) for row in range(SAMPLES)]
+    """Sequences one by one, and side by side in one pass."""
+    for batch in [1, SAMPLES]:
+        layers = lambda: [model.model(input_ids=rows, use_cache=False) for rows in tokens[:SAMPLES].split(batch)]
+        suffix = f"tok_s_b{batch}x{LENGTH}"
+        reap_sums(model, layers, suffix, figures)
+        figures.rate(f"plain_layers_{suffix}", SAMPLES * LENGTH, lambda: nothing(layers()))
+    whole = lambda: [model(input_ids=rows, use_cache=False) for rows in tokens[:SAMPLES].split(1)]
+    figures.rate(f"plain_forward_tok_s_b1x{LENGTH}", SAMPLES * LENGTH, lambda: nothing(whole()))
+
+
+def reap_sums(model, layers, suffix, figures):
+    """Both ways; the faster one counts."""
     reap = Reap(model)
     found = {}
     for name in ["beside", "instead"]:
-        key = f"calibration_reap_{name}_tok_s_b1x256"
+        key = f"calibration_reap_{name}_{suffix}"
         undo = getattr(reap, name)()
-        figures.rate(key, count, lambda: nothing(layers()))
+        figures.rate(key, SAMPLES * LENGTH, lambda: nothing(layers()))
         undo()
         if key in figures.medians:
             found[figures.medians[key]] = key
@@ -167,14 +177,17 @@ def calibration(model, tokens, figures):
         raise SystemExit("FAILED: the calibration saw no tokens in some layer")
     if found:
         best = found[max(found)]
-        figures.medians["calibration_reap_tok_s_b1x256"] = figures.medians[best]
-        figures.spread["calibration_reap_tok_s_b1x256"] = figures.spread[best]
-    whole = lambda: [model(input_ids=tokens[row : row + 1], use_cache=False) for row in range(SAMPLES)]
-    figures.rate("plain_forward_tok_s_b1x256", count, lambda: nothing(whole()))
-    figures.rate("plain_layers_tok_s_b1x256", count, lambda: nothing(layers()))
+        figures.medians[f"calibration_reap_{suffix}"] = figures.medians[best]
+        figures.spread[f"calibration_reap_{suffix}"] = figures.spread[best]
 
 
 def resident_mb():
+    """Now."""
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmRSS"))
+    return int(line.split()[1]) / 1024
+
+
+def peak_mb():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
@@ -216,7 +229,7 @@ def main():
         "load_s": load_s,
         "rss_after_load_mb": after_load,
         **figures.medians,
-        "peak_rss_mb": resident_mb(),
+        "peak_rss_mb": peak_mb(),
         "spread": figures.spread,
         "refused": figures.refused,
     }

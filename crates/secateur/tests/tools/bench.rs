@@ -5,14 +5,17 @@ use serde_json::Value;
 use super::{olmoe, refusal, stdout};
 
 /// The figures of transformers that ours are divided by.
-const SHARED: [&str; 7] = [
+const SHARED: [&str; 10] = [
     "load_s",
     "rss_after_load_mb",
     "prefill_tok_s_b8x256",
     "decode_tok_s_b1",
     "decode_tok_s_b8",
     "calibration_reap_tok_s_b1x256",
+    "calibration_reap_tok_s_b4x256",
     "plain_forward_tok_s_b1x256",
+    "plain_layers_tok_s_b1x256",
+    "plain_layers_tok_s_b4x256",
 ];
 
 fn measured(arguments: &[&str]) -> Value {
@@ -27,7 +30,7 @@ fn every_figure_is_there_and_of_the_tiny_model() {
     let found = measured(&["--threads", "1"]);
     let own = [
         "calibration_all_tok_s_b1x256",
-        "plain_layers_tok_s_b1x256",
+        "calibration_all_tok_s_b4x256",
         "weight_statistics_s",
     ];
     for key in SHARED.iter().chain(&own) {

@@ -6,14 +6,17 @@ use super::figures::Figures;
 use super::measure::Spread;
 
 /// Name in JSON, and in words.
-const ROWS: [(&str, &str); 9] = [
+const ROWS: [(&str, &str); 12] = [
     ("prefill_tok_s_b8x256", "prefill, 8 × 256, logits everywhere"),
     ("prefill_last_tok_s_b8x256", "prefill, 8 × 256, logits at the ends"),
     ("decode_tok_s_b1", "decoding, 1 sequence"),
     ("decode_tok_s_b8", "decoding, 8 sequences"),
-    ("calibration_reap_tok_s_b1x256", "calibration, for reap"),
-    ("calibration_all_tok_s_b1x256", "calibration, for all methods"),
-    ("calibration_paper_tok_s_b1x256", "calibration, and for paper profiles"),
+    ("calibration_reap_tok_s_b4x256", "calibration, 4 × 256, for reap"),
+    ("calibration_all_tok_s_b4x256", "calibration, for all methods"),
+    ("plain_layers_tok_s_b4x256", "the same tokens, no statistics"),
+    ("calibration_reap_tok_s_b1x256", "1 × 256 at a time, for reap"),
+    ("calibration_all_tok_s_b1x256", "for all methods"),
+    ("calibration_paper_tok_s_b1x256", "and for paper profiles"),
     ("plain_layers_tok_s_b1x256", "the same tokens, no statistics"),
     ("plain_forward_tok_s_b1x256", "the same tokens, with logits"),
 ];

@@ -23,7 +23,7 @@ const BATCH: usize = 8;
 const PROMPT: usize = 64;
 /// Tokens that decoding adds, behind the first.
 const NEW: usize = 32;
-/// Sequences of the calibration, one after the other.
+/// Sequences of the calibration: one by one, and in one pass, which is how a calibration takes them.
 const SAMPLES: usize = 4;
 /// The first ids of a vocabulary are mostly special tokens.
 const FIRST_ID: u64 = 4;
@@ -109,8 +109,13 @@ fn further_tokens(model: &Model, sequences: &[Vec<u32>]) -> anyhow::Result<f64> 
 
 fn calibration(model: &mut Model, sequences: &[Vec<u32>], watch: &mut Stopwatch<'_>) -> anyhow::Result<()> {
     let tokens = sequences.len() * LENGTH;
-    for (name, statistics) in passes() {
-        watch.rate(name, tokens, &mut || timed(|| collect(model, sequences, &statistics)))?;
+    for (kind, statistics) in collected() {
+        watch.rate(kind.one_by_one(), tokens, &mut || {
+            timed(|| (sequences.chunks(1)).try_for_each(|sequence| collect(model, sequence, &statistics)))
+        })?;
+        if let Some(name) = kind.in_one_pass() {
+            watch.rate(name, tokens, &mut || timed(|| collect(model, sequences, &statistics)))?;
+        }
     }
     let of_weights = all(&[Profile::Reference])
         .into_iter()
@@ -119,36 +124,65 @@ fn calibration(model: &mut Model, sequences: &[Vec<u32>], watch: &mut Stopwatch<
     watch.time("weight_statistics_s", &mut || {
         timed(|| collect(model, &[], &of_weights))
     })?;
+    let sequences: Vec<&[u32]> = sequences.iter().map(Vec::as_slice).collect();
     watch.rate("plain_forward_tok_s_b1x256", tokens, &mut || {
         timed(|| {
-            sequences
-                .iter()
-                .try_for_each(|sequence| model.largest_logits(&[sequence]).map(drop))
+            (sequences.chunks(1))
+                .try_for_each(|sequence| model.largest_logits(sequence).map(drop))
                 .map_err(Into::into)
         })
     })?;
     watch.rate("plain_layers_tok_s_b1x256", tokens, &mut || {
         timed(|| {
-            sequences
-                .iter()
-                .try_for_each(|sequence| model.observe(sequence, &mut Blind))
+            (sequences.chunks(1))
+                .try_for_each(|sequence| model.observe_batch(sequence, &mut Blind))
                 .map_err(Into::into)
         })
+    })?;
+    watch.rate("plain_layers_tok_s_b4x256", tokens, &mut || {
+        timed(|| Ok(model.observe_batch(&sequences, &mut Blind)?))
     })
 }
 
-/// What is collected in a pass over tokens: for REAP, for all methods, for all methods in both profiles.
-fn passes() -> [(&'static str, BTreeSet<Statistic>); 3] {
+/// What is collected over tokens.
+#[derive(Debug, Clone, Copy)]
+enum Collected {
+    /// What REAP needs.
+    Reap,
+    /// What all methods need, each by its own definition.
+    All,
+    /// And what they need as the paper's code has them.
+    Paper,
+}
+
+impl Collected {
+    /// The figure's name for sequences one by one.
+    fn one_by_one(self) -> &'static str {
+        match self {
+            Self::Reap => "calibration_reap_tok_s_b1x256",
+            Self::All => "calibration_all_tok_s_b1x256",
+            Self::Paper => "calibration_paper_tok_s_b1x256",
+        }
+    }
+
+    /// That for all sequences at once, if it is measured.
+    fn in_one_pass(self) -> Option<&'static str> {
+        match self {
+            Self::Reap => Some("calibration_reap_tok_s_b4x256"),
+            Self::All => Some("calibration_all_tok_s_b4x256"),
+            Self::Paper => None,
+        }
+    }
+}
+
+fn collected() -> [(Collected, BTreeSet<Statistic>); 3] {
     let of_tokens = |statistics: BTreeSet<Statistic>| statistics.into_iter().filter(|s| !s.is_of_weights()).collect();
     let reap = METHODS.iter().copied().filter(|method| method.name() == "reap");
     let reap: Vec<(&dyn Method, Profile)> = reap.map(|method| (method, Profile::Reference)).collect();
     [
-        ("calibration_reap_tok_s_b1x256", of_tokens(wanted(&reap))),
-        ("calibration_all_tok_s_b1x256", of_tokens(all(&[Profile::Reference]))),
-        (
-            "calibration_paper_tok_s_b1x256",
-            of_tokens(all(&[Profile::Reference, Profile::Paper])),
-        ),
+        (Collected::Reap, of_tokens(wanted(&reap))),
+        (Collected::All, of_tokens(all(&[Profile::Reference]))),
+        (Collected::Paper, of_tokens(all(&[Profile::Reference, Profile::Paper]))),
     ]
 }
 
@@ -198,8 +232,8 @@ mod tests {
     }
 
     #[test]
-    fn passes_collect_more_and_more() {
-        let [(_, reap), (_, all), (_, paper)] = passes();
+    fn more_and_more_is_collected() {
+        let [(_, reap), (_, all), (_, paper)] = collected();
         assert!(reap.contains(&Statistic::GatedOutputNorm) && reap.len() < all.len());
         assert!(all.is_subset(&paper) && !all.contains(&Statistic::EveryExpertOutputNorm));
         assert!(paper.contains(&Statistic::EveryExpertOutputNorm));
