@@ -68,7 +68,7 @@ def about(page):
     versions = ", ".join(f"{name} {text}".replace("secateur secateur", "secateur") for name, text in machine["versions"].items())
     return (
         f"{machine['date']}; {machine['processor']} ({features}), {machine['cores']} cores, {machine['memory_gb']} GB, "
-        f"{machine['system']}, load {machine['load_before']:.2f} before; {page['threads']} threads; {versions}."
+        f"{machine['system']}, load {machine['load_before']:.2f} before; {page['threads']} {'thread' if page['threads'] == 1 else 'threads'}; {versions}."
     )
 
 
