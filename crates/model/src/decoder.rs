@@ -102,9 +102,10 @@ impl Decoder {
         let shape = [spec.vocabulary, spec.hidden];
         let embedding = weights.matrix(&spec.names.embedding, shape)?;
         let output = if spec.tied_embeddings {
+            let bias = spec.output_bias.then(|| format!("{}.bias", spec.names.output));
             Linear {
                 weight: embedding.clone(),
-                bias: None,
+                bias: bias.map(|name| weights.vector(&name, spec.vocabulary)).transpose()?,
             }
         } else {
             Linear::new(weights, &spec.names.output, shape, spec.output_bias)?

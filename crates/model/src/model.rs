@@ -483,7 +483,7 @@ fn no_experts(layer: usize) -> ModelError {
     }
 }
 
-/// What a checkpoint holds, by its config and headers alone: no weight is read.
+/// What a checkpoint holds, by its config and headers: no weight is read but those of an output projection that ought to be the embedding.
 ///
 /// # Errors
 /// If the family is unknown, an option unsupported, or a tensor missing or of the wrong shape.
@@ -491,8 +491,19 @@ pub fn inspect(checkpoint: &Checkpoint) -> Result<(&'static dyn Family, DecoderS
     let family = families::family(checkpoint.config())?;
     let mut spec = family.spec(checkpoint.config())?;
     family.adapt(&mut spec, &|name| checkpoint.tensor(name).is_some());
+    spec.tied_embeddings &= !has_its_own_output(checkpoint, &spec);
     let unused = checkpoint.check(&expected(&spec), &|name| spec.is_skipped(name))?;
     Ok((family, spec, unused))
+}
+
+/// Whether the checkpoint has an output projection that is not the embedding. If it has, the reference implementation uses it, whatever the
+/// config says (`tie_weights` in transformers 5.23).
+fn has_its_own_output(checkpoint: &Checkpoint, spec: &DecoderSpec) -> bool {
+    let output = checkpoint.tensor(&format!("{}.weight", spec.names.output));
+    let Some((embedding, output)) = checkpoint.tensor(&spec.names.embedding).zip(output) else {
+        return false;
+    };
+    embedding.dtype != output.dtype || *checkpoint.bytes(embedding) != *checkpoint.bytes(output)
 }
 
 /// Names of the tensors that hold the exponents of packed experts.

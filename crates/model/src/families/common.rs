@@ -261,6 +261,15 @@ pub(super) fn unsupported(
     }
 }
 
+/// `sliding_window`: `null` is none, and `absent` is what it is where nobody says.
+pub(super) fn sliding_window(config: &Config, absent: usize) -> Result<Option<usize>, ModelError> {
+    Ok(if config.fields().contains_key("sliding_window") {
+        config.optional_positive("sliding_window")?
+    } else {
+        Some(absent)
+    })
+}
+
 /// `layer_types`, one word per layer, each one of `known`; `None` where the field is absent.
 pub(super) fn layer_types(config: &Config, common: &Common, known: &[&str]) -> Result<Option<Vec<String>>, ModelError> {
     let Some(types) = config.optional_str_list("layer_types")? else {

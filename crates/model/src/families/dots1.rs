@@ -2,7 +2,7 @@
 //!
 //! Source: `Dots1ForCausalLM` in transformers 5.23; <https://arxiv.org/abs/2506.05767>.
 
-use super::common::{Common, SigmoidDefaults, layer_types, require_silu, sigmoid_moe};
+use super::common::{Common, SigmoidDefaults, layer_types, require_silu, sigmoid_moe, sliding_window};
 use super::rope::{RopeDefaults, rope};
 use super::{Family, ROUTED_EXPERTS, latent};
 use crate::checkpoint::Config;
@@ -53,7 +53,7 @@ impl Family for Dots1 {
 
 /// Layers from `max_window_layers` on see a window, if there is one.
 fn sights(config: &Config, common: &Common) -> Result<Vec<Sight>, ModelError> {
-    let window = config.optional_positive("sliding_window")?;
+    let window = sliding_window(config, 4096)?;
     let first = config.optional_usize("max_window_layers")?.unwrap_or(62);
     let types = layer_types(config, common, &["sliding_attention", "full_attention"])?;
     let slides = |index: usize| match &types {

@@ -2,7 +2,7 @@
 //!
 //! Source: `Qwen2MoeForCausalLM` in transformers 5.23.
 
-use super::common::{Common, expert_counts, layer_types, require_silu};
+use super::common::{Common, expert_counts, layer_types, require_silu, sliding_window};
 use super::qwen3_moe::SparseLayers;
 use super::rope::{RopeDefaults, rope};
 use super::{Family, MLP_EXPERTS};
@@ -72,13 +72,19 @@ impl Family for Qwen2Moe {
 /// Which layers see only a window: those that `layer_types` says, or every other one of the first `max_window_layers`.
 fn windows(config: &Config, common: &Common) -> Result<Vec<Sight>, ModelError> {
     let windowed = config.optional_bool("use_sliding_window")?.unwrap_or(false);
-    let window = config.optional_positive("sliding_window")?.unwrap_or(4096);
+    // Without windows, configs of transformers 5 have a width of 0.
+    let window = if windowed {
+        let window = sliding_window(config, 4096)?;
+        Some(window.ok_or_else(|| config.invalid("sliding_window", "a width, as `use_sliding_window` is true"))?)
+    } else {
+        None
+    };
     let last = config.optional_usize("max_window_layers")?.unwrap_or(28);
     let types = layer_types(config, common, &["sliding_attention", "full_attention"])?;
     let slides = |index: usize| match &types {
         Some(types) => types[index] == "sliding_attention",
         None => (index + 1) % 2 == 1 && index < last,
     };
-    let sight = |index| Sight::window((windowed && slides(index)).then_some(window));
+    let sight = |index| Sight::window(window.filter(|_| slides(index)));
     Ok((0..common.layers).map(sight).collect())
 }

@@ -6,7 +6,7 @@ use super::qwen_hybrid::Hybrid;
 use crate::checkpoint::Config;
 use crate::error::ModelError;
 use crate::export::MoeNaming;
-use crate::spec::{BlockSpec, DecoderSpec, DeltaNetLayout, ExpertLayout, FusedNames};
+use crate::spec::{BlockSpec, DecoderSpec, DeltaNetLayout, ExpertLayout, FusedNames, MlpNames};
 
 /// With the vision tower, as published.
 pub(super) struct Qwen35Moe;
@@ -70,6 +70,20 @@ impl Family for Qwen35MoeText {
 
     fn spec(&self, config: &Config) -> Result<DecoderSpec, ModelError> {
         decoder(self.name(), config, "model.")
+    }
+
+    /// Transformers 5.23 saves the experts of a text model one by one.
+    fn adapt(&self, spec: &mut DecoderSpec, has: &dyn Fn(&str) -> bool) {
+        for layer in &mut spec.layers {
+            if !has(&format!("{}mlp.experts.0.up_proj.weight", layer.prefix)) {
+                continue;
+            }
+            for step in &mut layer.steps {
+                if let BlockSpec::Moe(moe) = &mut step.block {
+                    moe.layout = ExpertLayout::per_expert("mlp.experts.{expert}.", MlpNames::projections());
+                }
+            }
+        }
     }
 }
 

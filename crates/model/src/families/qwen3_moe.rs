@@ -2,7 +2,7 @@
 //!
 //! Source: `Qwen3MoeForCausalLM` in transformers 5.23; <https://arxiv.org/abs/2505.09388>.
 
-use super::common::{Common, expert_counts, require_silu};
+use super::common::{Common, expert_counts, require_silu, sliding_window};
 use super::rope::{RopeDefaults, rope};
 use super::{Family, MLP_EXPERTS};
 use crate::checkpoint::Config;
@@ -28,14 +28,14 @@ impl Family for Qwen3Moe {
         require_silu(config, self.name())?;
         let common = Common::read(config, self.name())?;
         let rope = rope(config, &common, RopeDefaults::theta(10_000.0))?;
-        let window = config.optional_positive("sliding_window")?;
         let windowed = config.optional_bool("use_sliding_window")?.unwrap_or(false);
+        let window = if windowed { sliding_window(config, 4096)? } else { None };
         let bias = config.optional_bool("attention_bias")?.unwrap_or(false);
         let attention = AttentionSpec {
             input_bias: bias,
             output_bias: bias,
             query_key_norm: Some(QueryKeyNormSpec::new(NormWidth::PerHead, common.norm())),
-            sight: Sight::window(window.filter(|_| windowed)),
+            sight: Sight::window(window),
             ..AttentionSpec::plain(common.heads, common.key_value_heads, common.head_dim, Some(rope))
         };
         let (experts, top_k) = expert_counts(config, self.naming().expert_count_keys, "num_experts_per_tok")?;

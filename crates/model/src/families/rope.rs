@@ -58,11 +58,12 @@ pub(super) fn rope(config: &Config, common: &Common, defaults: RopeDefaults) -> 
     })
 }
 
-/// `rope_parameters`, or else `rope_scaling`.
+/// `rope_scaling`, unless it is empty, or else `rope_parameters`: the order of transformers, where somebody has added the first to the second.
 pub(super) fn parameters(config: &Config) -> Result<Option<Config>, ModelError> {
-    Ok(match config.optional_object("rope_parameters")? {
-        Some(parameters) => Some(parameters),
-        None => config.optional_object("rope_scaling")?,
+    let scaling = config.optional_object("rope_scaling")?;
+    Ok(match scaling.filter(|scaling| !scaling.fields().is_empty()) {
+        Some(scaling) => Some(scaling),
+        None => config.optional_object("rope_parameters")?,
     })
 }
 

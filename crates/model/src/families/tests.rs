@@ -5,6 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::{FAMILIES, family, naming_of};
+use crate::blocks::rope::RopeScaling;
 use crate::checkpoint::Config;
 use crate::error::ModelError;
 use crate::export::MoeNaming;
@@ -163,6 +164,30 @@ fn windows_and_dense_layers_are_where_they_belong() {
         sights(&with("dots1", "max_window_layers", json!(3))),
         [full, full, full, window]
     );
+    // As transformers 5 writes a Qwen2-MoE without windows.
+    let narrow = with("qwen2_moe", "sliding_window", json!(0));
+    assert_eq!(sights(&narrow), [full; 4]);
+    let mut windowed = narrow;
+    windowed["use_sliding_window"] = json!(true);
+    assert!(
+        spec_of(&windowed)
+            .unwrap_err()
+            .to_string()
+            .contains("`sliding_window` is 0")
+    );
+    windowed["sliding_window"] = json!(32);
+    assert_eq!(sights(&windowed), [window, full, window, full]);
+    // `null` is no window, nothing one of 4096.
+    for (model_type, field, value) in [
+        ("qwen3_moe", "use_sliding_window", json!(true)),
+        ("dots1", "max_window_layers", json!(0)),
+    ] {
+        let mut config = with(model_type, field, value);
+        config["sliding_window"] = Value::Null;
+        assert_eq!(sights(&config), [full; 4], "{model_type}");
+        config.as_object_mut().unwrap().remove("sliding_window");
+        assert_eq!(sights(&config), [Sight::Window(4096); 4], "{model_type}");
+    }
     let chunk = Sight::Chunk(8);
     assert_eq!(
         sights(&with("llama4_text", "attention_chunk_size", json!(8))),
@@ -253,4 +278,50 @@ fn what_is_not_implemented_is_refused() {
         let message = spec_of(&with(model_type, field, value)).unwrap_err().to_string();
         assert!(message.contains(said), "{model_type}: {message}");
     }
+}
+
+#[test]
+fn the_older_form_of_rope_counts_where_both_are() {
+    let mut config = with(
+        "olmoe",
+        "rope_parameters",
+        json!({"rope_type": "linear", "factor": 2.0, "rope_theta": 5.0}),
+    );
+    let rope = |config: &Value| spec_of(config).unwrap().rope().cloned().unwrap();
+    assert_eq!(
+        (rope(&config).theta, rope(&config).scaling),
+        (5.0, RopeScaling::Linear { factor: 2.0 })
+    );
+    config["rope_scaling"] = json!({});
+    assert_eq!(rope(&config).scaling, RopeScaling::Linear { factor: 2.0 });
+    config["rope_scaling"] = json!({"rope_type": "linear", "factor": 4.0});
+    config["rope_theta"] = json!(7.0);
+    assert_eq!(
+        (rope(&config).theta, rope(&config).scaling),
+        (7.0, RopeScaling::Linear { factor: 4.0 })
+    );
+}
+
+#[test]
+fn an_output_projection_that_is_the_embedding_keeps_its_bias() {
+    let mut config = with("phimoe", "lm_head_bias", json!(true));
+    config["tie_word_embeddings"] = json!(true);
+    let spec = spec_of(&config).unwrap();
+    let names: Vec<String> = expected(&spec).into_iter().map(|tensor| tensor.name).collect();
+    let has = |name: &str| names.iter().any(|other| other == name);
+    assert!(has("lm_head.bias") && !has("lm_head.weight") && !spec.is_skipped("lm_head.bias"));
+}
+
+#[test]
+fn experts_of_a_text_model_may_be_saved_one_by_one() {
+    let config = Config::parse(Path::new("config.json"), &base("qwen3_5_moe_text").to_string()).unwrap();
+    let family = family(&config).unwrap();
+    let first = |has: bool| {
+        let mut spec = family.spec(&config).unwrap();
+        family.adapt(&mut spec, &|_| has);
+        expected(&spec)
+            .into_iter()
+            .any(|tensor| tensor.name == "model.layers.0.mlp.experts.0.up_proj.weight")
+    };
+    assert!(first(true) && !first(false));
 }

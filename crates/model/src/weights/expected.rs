@@ -15,6 +15,11 @@ pub fn expected(spec: &DecoderSpec) -> Vec<Expected> {
     Tensors::new(&mut list, "").norm(&spec.names.final_norm, hidden, spec.final_norm);
     if !spec.tied_embeddings {
         Tensors::new(&mut list, "").linear(&spec.names.output, shape, spec.output_bias);
+    } else if spec.output_bias {
+        list.push(Expected::new(
+            format!("{}.bias", spec.names.output),
+            vec![spec.vocabulary],
+        ));
     }
     for layer in &spec.layers {
         let mut tensors = Tensors::new(&mut list, &layer.prefix);

@@ -4,6 +4,9 @@ use std::fs;
 
 use serde_json::{Value, json};
 
+use secateur_model::checkpoint::Checkpoint;
+use secateur_model::model::inspect;
+
 use super::{check, copy, good, refusal};
 
 fn of_text(text: &[u8]) -> String {
@@ -205,4 +208,27 @@ fn what_messages_quote_of_a_file_is_short_and_plain() {
     );
     let message = of_fields(&json!({"rope_scaling": {"rope_type": "\u{7}".repeat(500)}}));
     check("rope", &message, &["rope_type"]);
+}
+
+/// The config says that the output projection is the embedding. It is, only where the weights say so too.
+#[test]
+fn an_output_projection_is_the_embedding_only_if_it_is() {
+    let folder = copy();
+    let path = folder.path().join("config.json");
+    let mut config: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+    config["tie_word_embeddings"] = json!(true);
+    fs::write(&path, config.to_string()).unwrap();
+    let checkpoint = Checkpoint::open(folder.path()).unwrap();
+    assert!(!inspect(&checkpoint).unwrap().1.tied_embeddings);
+
+    let tensor = |name: &str| checkpoint.tensor(name).unwrap();
+    let (embedding, output) = (tensor("model.embed_tokens.weight"), tensor("lm_head.weight"));
+    let same = fs::read(&embedding.file).unwrap()[embedding.range.clone()].to_vec();
+    let mut file = fs::read(&output.file).unwrap();
+    file[output.range.clone()].copy_from_slice(&same);
+    let changed = folder.path().join("changed");
+    fs::write(&changed, file).unwrap();
+    fs::rename(changed, &output.file).unwrap();
+    let checkpoint = Checkpoint::open(folder.path()).unwrap();
+    assert!(inspect(&checkpoint).unwrap().1.tied_embeddings);
 }
