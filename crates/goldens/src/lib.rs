@@ -2,6 +2,7 @@
 
 mod report;
 mod compare;
+mod python_json;
 
 pub mod eval;
 pub mod metrics;

@@ -13,6 +13,7 @@ use secateur_model::{Device, DeviceKind, Model, ModelError, Precision};
 use serde_json::Value;
 
 use crate::Report;
+use crate::python_json;
 use crate::tensors::{Tensors, largest_difference, standard_deviation};
 
 /// Why a checkpoint of the goldens was not loaded.
@@ -553,6 +554,5 @@ fn id_list(value: &Value) -> Vec<u32> {
 }
 
 pub(crate) fn json(path: &Path) -> Result<Value, String> {
-    let text = std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
-    serde_json::from_str(&text).map_err(|e| format!("{}: {e}", path.display()))
+    python_json::read(path)
 }

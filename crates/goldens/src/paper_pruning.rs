@@ -14,11 +14,11 @@ use secateur_pruning::ranking::{Ranking, order, rank};
 use secateur_pruning::shape::LayerShape;
 use secateur_pruning::statistics::{Provenance, Statistic, Statistics};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 
 use crate::deviation::Deviation;
 use crate::load::{Load, load_f64};
 use crate::models::LoadFailure;
+use crate::python_json;
 use crate::report::Report;
 use crate::saliency::TOLERANCE;
 use crate::tensors::{Tensor, Tensors};
@@ -65,7 +65,8 @@ pub fn check(dir: &Path, load: Load<'_>, report: &mut Report) {
         "paper_pruning/{}",
         dir.file_name().unwrap_or_default().to_string_lossy()
     );
-    let prepared = read_json::<Info>(&dir.join("info.json")).and_then(|info| Ok((checkpoint(dir, &info)?, info)));
+    let prepared =
+        python_json::read::<Info>(&dir.join("info.json")).and_then(|info| Ok((checkpoint(dir, &info)?, info)));
     let (checkpoint, info) = match prepared {
         Ok(prepared) => prepared,
         Err(reason) => return report.broken(name, reason),
@@ -78,11 +79,6 @@ pub fn check(dir: &Path, load: Load<'_>, report: &mut Report) {
     if let Err(reason) = check_model(dir, &name, &info, model, report) {
         report.broken(name, reason);
     }
-}
-
-fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, String> {
-    let text = std::fs::read_to_string(path).map_err(|e| format!("cannot read {}: {e}", path.display()))?;
-    serde_json::from_str(&text).map_err(|e| format!("{}: {e}", path.display()))
 }
 
 /// The named checkpoint; a remark may follow the path after a space.
@@ -143,7 +139,7 @@ fn check_model(dir: &Path, name: &str, info: &Info, mut model: Model, report: &m
     check_statistics(&file, name, &calibrated.whole, report)?;
     check_token_factors(&file, name, &model, &sequences, report)?;
     check_masks(dir, name, info, &shapes, &rankings, report)?;
-    check_files(dir, name, &shapes, &rankings, report)
+    check_files(dir, name, info, &shapes, &rankings, report)
 }
 
 fn run(model: &mut Model, sequences: &[Vec<u32>], info: &Info) -> Result<Calibrated, String> {
@@ -290,7 +286,7 @@ fn check_masks(
     rankings: &BTreeMap<&str, Ranking>,
     report: &mut Report,
 ) -> Result<(), String> {
-    let masks: Masks = read_json(&dir.join("masks.json"))?;
+    let masks: Masks = python_json::read(&dir.join("masks.json"))?;
     for (method, ranking) in rankings {
         let Some(by_fraction) = masks.get(*method) else {
             report.skipped(format!("{name}/masks/{method}"), "masks.json has none");
@@ -329,7 +325,7 @@ fn mask_difference(
             return Some(format!("layer {} keeps {prefix:?}, expected {expected:?}", shape.layer));
         }
         match experts_kept(*shape, Budget::Fraction, fraction) {
-            Ok(kept) if count < shape.top_k => {
+            Ok(kept) if kept == count && count < shape.top_k => {
                 return Some(format!(
                     "layer {}: {kept} kept, although {count} are too few",
                     shape.layer
@@ -353,14 +349,19 @@ fn mask_difference(
     None
 }
 
-/// `METHOD_FRACTION/expert_mask.json`, read, compared with our plan, written and read again.
+/// `METHOD_FRACTION/expert_mask.json`, read, compared with our ranking, written and read again.
 fn check_files(
     dir: &Path,
     name: &str,
+    info: &Info,
     shapes: &[LayerShape],
     rankings: &BTreeMap<&str, Ranking>,
     report: &mut Report,
 ) -> Result<(), String> {
+    // The paper's masks know no groups.
+    let ungrouped: Vec<LayerShape> = (shapes.iter())
+        .map(|shape| LayerShape::ungrouped(shape.layer, shape.experts, shape.top_k))
+        .collect();
     let scratch = tempfile::tempdir().map_err(|e| e.to_string())?;
     let copy = scratch.path().join("copy.json");
     for (method, ranking) in rankings {
@@ -373,27 +374,24 @@ fn check_files(
             .eq(ranking.layers.iter().map(|l| &l.experts));
         let difference = (!same).then(|| "what was written is not what is read".to_string());
         report.exact(format!("{name}/ranking_lines/{method}"), shapes.len(), difference);
-        for fraction in ["0.125", "0.25", "0.375", "0.5", "0.625", "0.75", "0.875"] {
+        for (fraction, &count) in &info.keep {
             let path = dir.join(format!("{method}_{fraction}")).join("expert_mask.json");
             if !path.is_file() {
                 continue;
             }
             let name = format!("{name}/{method}_{fraction}/expert_mask.json");
-            let fraction: f64 = fraction.parse().unwrap_or(f64::NAN);
-            let result = read_mask(&path, shapes).and_then(|read| {
+            let result = read_mask(&path, &ungrouped).and_then(|read| {
                 write_mask(&copy, &read)?;
-                let again = read_mask(&copy, shapes)?;
-                Ok((Plan::new(ranking, shapes, fraction, &Protected::new())?, read, again))
+                let again = read_mask(&copy, &ungrouped)?;
+                Ok((read, again))
             });
             match result {
                 Err(error) => report.broken(name, error),
-                Ok((plan, read, again)) => {
-                    let differ = if plan.layers != read.layers {
-                        Some("the file is not the plan".to_string())
-                    } else if read != again {
-                        Some("what was written is not what is read".to_string())
+                Ok((read, again)) => {
+                    let differ = if read == again {
+                        other_mask(ranking, count, &read)
                     } else {
-                        None
+                        Some("what was written is not what is read".to_string())
                     };
                     report.exact(name, shapes.len(), differ);
                 }
@@ -401,4 +399,12 @@ fn check_files(
         }
     }
     Ok(())
+}
+
+/// The first layer of a mask that does not keep so many of the best, best first.
+fn other_mask(ranking: &Ranking, count: usize, mask: &Plan) -> Option<String> {
+    mask.layers.iter().zip(&ranking.layers).find_map(|(layer, ranked)| {
+        let best = &ranked.experts[..count.min(ranked.experts.len())];
+        (layer.kept != best).then(|| format!("layer {}: {:?}, expected {best:?}", layer.shape.layer, layer.kept))
+    })
 }

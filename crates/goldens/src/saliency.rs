@@ -24,6 +24,7 @@ use serde::Deserialize;
 use crate::deviation::Deviation;
 use crate::load::{Load, load_f64};
 use crate::models::LoadFailure;
+use crate::python_json;
 use crate::report::Report;
 use crate::tensors::Tensors;
 
@@ -113,8 +114,7 @@ fn check_model(dir: &Path, name: &str, mut model: Model, report: &mut Report) ->
     check_router_scores(&file, name, &statistics, report)?;
     check_observations(&file, name, &model, &sequences, report)?;
     let path = dir.join("saliency.json");
-    let text = std::fs::read_to_string(&path).map_err(|e| format!("cannot read {}: {e}", path.display()))?;
-    let info: Info = serde_json::from_str(&text).map_err(|e| format!("{}: {e}", path.display()))?;
+    let info: Info = python_json::read(&path)?;
     check_selections(&file, name, &info, &statistics, report)
 }
 
@@ -380,10 +380,21 @@ fn check_selections(
             .iter()
             .map(|shape| LayerShape::ungrouped(shape.layer, shape.experts, shape.top_k))
             .collect();
-        let plan = Plan::new(&ranking, &ungrouped, fraction, &Protected::new()).map_err(|e| e.to_string())?;
-        report.exact(name, layers.len(), first_difference(&plan, &ranking, layers));
+        match Plan::new(&ranking, &ungrouped, fraction, &Protected::new()) {
+            Ok(plan) => report.exact(name, layers.len(), first_difference(&plan, &ranking, layers)),
+            Err(error) if keeps_too_few(&ungrouped, layers) => report.skipped(name, error.to_string()),
+            Err(error) => report.broken(name, error),
+        }
     }
     Ok(())
+}
+
+/// Whether the reference leaves a layer fewer experts than a token needs, which we refuse.
+fn keeps_too_few(shapes: &[LayerShape], layers: &BTreeMap<usize, Selection>) -> bool {
+    let kept = |shape: &LayerShape| layers.get(&shape.layer).map(|selection| selection.kept.len());
+    shapes
+        .iter()
+        .any(|shape| kept(shape).is_some_and(|kept| kept < shape.top_k))
 }
 
 /// The reference's `weight_l2` is the norm of all matrices together; `weight-norm` adds their norms.
