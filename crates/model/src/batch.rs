@@ -202,14 +202,20 @@ impl Batch {
     }
 }
 
-/// What each token of `batch` may see of `slots`, whose last are its own, `[batch, 1, length, keys]`: 0 where allowed, else a large
+/// What some tokens of each row of `batch` may see of `slots`, whose last are its own, `[batch, 1, tokens, keys]`: 0 where allowed, else a large
 /// negative number.
-pub(crate) fn attention_mask(batch: &Batch, slots: &[Vec<Option<Slot>>], sight: Sight, device: &Device) -> Tensor<4> {
+pub(crate) fn attention_mask(
+    batch: &Batch,
+    slots: &[Vec<Option<Slot>>],
+    sight: Sight,
+    tokens: Range<usize>,
+    device: &Device,
+) -> Tensor<4> {
     let keys = slots.first().map_or(0, Vec::len);
     let past = keys - batch.length;
-    let mut mask = Vec::with_capacity(slots.len() * batch.length * keys);
+    let mut mask = Vec::with_capacity(slots.len() * tokens.len() * keys);
     for (row, slots) in slots.iter().enumerate() {
-        for (query, &slot) in slots.iter().enumerate().skip(past) {
+        for (query, &slot) in slots.iter().enumerate().skip(past + tokens.start).take(tokens.len()) {
             let documents = slot.map(|slot| batch.lineage(row, slot.document)).unwrap_or_default();
             mask.extend(slots.iter().enumerate().map(|(key, &key_slot)| {
                 let near = sees(slot, &documents, key_slot, sight);
@@ -217,7 +223,7 @@ pub(crate) fn attention_mask(batch: &Batch, slots: &[Vec<Option<Slot>>], sight: 
             }));
         }
     }
-    host(mask, [slots.len(), 1, batch.length, keys], device)
+    host(mask, [slots.len(), 1, tokens.len(), keys], device)
 }
 
 /// The same as a list of keys for each token.

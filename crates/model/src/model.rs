@@ -491,19 +491,25 @@ pub fn inspect(checkpoint: &Checkpoint) -> Result<(&'static dyn Family, DecoderS
     let family = families::family(checkpoint.config())?;
     let mut spec = family.spec(checkpoint.config())?;
     family.adapt(&mut spec, &|name| checkpoint.tensor(name).is_some());
-    spec.tied_embeddings &= !has_its_own_output(checkpoint, &spec);
+    tie(&mut spec, checkpoint);
     let unused = checkpoint.check(&expected(&spec), &|name| spec.is_skipped(name))?;
     Ok((family, spec, unused))
 }
 
-/// Whether the checkpoint has an output projection that is not the embedding. If it has, the reference implementation uses it, whatever the
-/// config says (`tie_weights` in transformers 5.23).
-fn has_its_own_output(checkpoint: &Checkpoint, spec: &DecoderSpec) -> bool {
-    let output = checkpoint.tensor(&format!("{}.weight", spec.names.output));
-    let Some((embedding, output)) = checkpoint.tensor(&spec.names.embedding).zip(output) else {
-        return false;
+/// Where the config says that the output projection is the embedding: if the file has both and they differ, both are used; if it has the projection
+/// alone, it is the embedding (`tie_weights` in transformers 5.23).
+fn tie(spec: &mut DecoderSpec, checkpoint: &Checkpoint) {
+    let name = format!("{}.weight", spec.names.output);
+    let Some(output) = checkpoint.tensor(&name).filter(|_| spec.tied_embeddings) else {
+        return;
     };
-    embedding.dtype != output.dtype || *checkpoint.bytes(embedding) != *checkpoint.bytes(output)
+    match checkpoint.tensor(&spec.names.embedding) {
+        Some(embedding) => {
+            let same = embedding.dtype == output.dtype && *checkpoint.bytes(embedding) == *checkpoint.bytes(output);
+            spec.tied_embeddings = same;
+        }
+        None => spec.names.embedding = name,
+    }
 }
 
 /// Names of the tensors that hold the exponents of packed experts.

@@ -1,5 +1,6 @@
 //! What the blocks of one forward pass share: positions, and the angles and masks made from them, each once.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use burn::tensor::Tensor;
@@ -21,7 +22,7 @@ pub struct Pass<'a> {
     /// Per row, the document and position of every key: cached ones first, then those of this batch.
     slots: Vec<Vec<Option<Slot>>>,
     angles: Vec<(RopeSpec, Angles)>,
-    masks: Vec<(Sight, Tensor<4>)>,
+    masks: Vec<(Sight, Range<usize>, Tensor<4>)>,
     seen: Vec<(Sight, Arc<Seen>)>,
     timeline: Option<Arc<Timeline>>,
 }
@@ -49,13 +50,14 @@ impl<'a> Pass<'a> {
         angles
     }
 
-    /// What is added to the scores of keys, `[batch, 1, length, keys]`.
-    pub fn mask(&mut self, sight: Sight) -> Tensor<4> {
-        if let Some((_, mask)) = self.masks.iter().find(|(known, _)| *known == sight) {
+    /// What is added to the scores of keys for some tokens of each row, `[batch, 1, tokens, keys]`.
+    pub fn mask(&mut self, sight: Sight, tokens: Range<usize>) -> Tensor<4> {
+        let known = |(of, these, _): &&(Sight, Range<usize>, Tensor<4>)| *of == sight && *these == tokens;
+        if let Some((.., mask)) = self.masks.iter().find(known) {
             return mask.clone();
         }
-        let mask = attention_mask(self.batch, &self.slots, sight, self.device);
-        self.masks.push((sight, mask.clone()));
+        let mask = attention_mask(self.batch, &self.slots, sight, tokens.clone(), self.device);
+        self.masks.push((sight, tokens, mask.clone()));
         mask
     }
 

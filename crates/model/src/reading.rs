@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::batch::Batch;
-use crate::blocks::attend::attends_to_what_is_seen;
+use crate::blocks::attend::{SCORES, attends_to_what_is_seen};
 use crate::decode::key_values;
 use crate::error::ModelError;
 use crate::layerwise::Visits;
@@ -20,9 +20,6 @@ pub(crate) const LARGEST_PASS: usize = TOKENS_PER_BATCH;
 
 /// The same where passes run side by side.
 const TOKENS_SIDE_BY_SIDE: usize = 1024;
-
-/// Scores of attention in one layer of a pass, where all of them are there at a time: 64 MiB in f32.
-const SCORES_PER_BATCH: usize = 1 << 24;
 
 /// Keys and values of a stem, at most: 256 MiB in f32.
 const STEM_NUMBERS: usize = 1 << 26;
@@ -88,7 +85,7 @@ impl<'a> Reading<'a> {
             scores: if attends_to_what_is_seen(model.device()) {
                 usize::MAX
             } else {
-                SCORES_PER_BATCH
+                SCORES
             },
             heads: heads(model.spec()),
         };

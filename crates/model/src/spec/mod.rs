@@ -125,7 +125,9 @@ impl DecoderSpec {
             Some(index >= self.layers.len())
         };
         self.names.skipped.iter().any(|prefix| name.starts_with(prefix))
-            || (self.tied_embeddings && name.strip_prefix(&self.names.output) == Some(".weight"))
+            || (self.tied_embeddings
+                && name != self.names.embedding
+                && name.strip_prefix(&self.names.output) == Some(".weight"))
             || beyond().unwrap_or(false)
     }
 }

@@ -231,4 +231,21 @@ fn an_output_projection_is_the_embedding_only_if_it_is() {
     fs::rename(changed, &output.file).unwrap();
     let checkpoint = Checkpoint::open(folder.path()).unwrap();
     assert!(inspect(&checkpoint).unwrap().1.tied_embeddings);
+
+    // Under the projection's name alone; the other keeps its place under a name that nobody knows.
+    for entry in fs::read_dir(folder.path()).unwrap().flatten() {
+        let mut bytes = fs::read(entry.path()).unwrap();
+        let name = b"model.embed_tokens.weight";
+        while let Some(at) = bytes.windows(name.len()).position(|window| window == name) {
+            bytes[at] = b'x';
+        }
+        let changed = folder.path().join("changed");
+        fs::write(&changed, bytes).unwrap();
+        fs::rename(changed, entry.path()).unwrap();
+    }
+    let checkpoint = Checkpoint::open(folder.path()).unwrap();
+    let (_, spec, unused) = inspect(&checkpoint).unwrap();
+    assert_eq!(spec.names.embedding, "lm_head.weight");
+    assert!(spec.tied_embeddings && !spec.is_skipped("lm_head.weight"));
+    assert_eq!(unused, ["xodel.embed_tokens.weight"]);
 }
