@@ -6,6 +6,7 @@ use std::path::{Component, Path, PathBuf};
 
 use secateur_model::observe::{MoeObservation, MoeObserver};
 use secateur_model::{Model, ModelError};
+use secateur_pruning::PruningError;
 use secateur_pruning::calibration::calibrate;
 use secateur_pruning::mask_files::{read_mask, read_ranking_lines, write_mask, write_ranking_lines};
 use secateur_pruning::methods::{self, Budget, Profile};
@@ -20,7 +21,7 @@ use crate::load::{Load, load_f64};
 use crate::models::LoadFailure;
 use crate::python_json;
 use crate::report::Report;
-use crate::saliency::TOLERANCE;
+use crate::saliency::{TOLERANCE, ungrouped};
 use crate::tensors::{Tensor, Tensors};
 
 /// Names of the paper's methods, and ours.
@@ -359,9 +360,7 @@ fn check_files(
     report: &mut Report,
 ) -> Result<(), String> {
     // The paper's masks know no groups.
-    let ungrouped: Vec<LayerShape> = (shapes.iter())
-        .map(|shape| LayerShape::ungrouped(shape.layer, shape.experts, shape.top_k))
-        .collect();
+    let ungrouped = ungrouped(shapes);
     let scratch = tempfile::tempdir().map_err(|e| e.to_string())?;
     let copy = scratch.path().join("copy.json");
     for (method, ranking) in rankings {
@@ -374,31 +373,36 @@ fn check_files(
             .eq(ranking.layers.iter().map(|l| &l.experts));
         let difference = (!same).then(|| "what was written is not what is read".to_string());
         report.exact(format!("{name}/ranking_lines/{method}"), shapes.len(), difference);
-        for (fraction, &count) in &info.keep {
+        for fraction in ["0.125", "0.25", "0.375", "0.5", "0.625", "0.75", "0.875"] {
             let path = dir.join(format!("{method}_{fraction}")).join("expert_mask.json");
             if !path.is_file() {
                 continue;
             }
             let name = format!("{name}/{method}_{fraction}/expert_mask.json");
-            let result = read_mask(&path, &ungrouped).and_then(|read| {
-                write_mask(&copy, &read)?;
-                let again = read_mask(&copy, &ungrouped)?;
-                Ok((read, again))
-            });
-            match result {
+            let Some(&count) = info.keep.get(fraction) else {
+                report.broken(name, "info.json does not say how many experts it keeps");
+                continue;
+            };
+            match mask_file_difference(&path, &copy, &ungrouped, |mask| other_mask(ranking, count, mask)) {
+                Ok(difference) => report.exact(name, shapes.len(), difference),
                 Err(error) => report.broken(name, error),
-                Ok((read, again)) => {
-                    let differ = if read == again {
-                        other_mask(ranking, count, &read)
-                    } else {
-                        Some("what was written is not what is read".to_string())
-                    };
-                    report.exact(name, shapes.len(), differ);
-                }
             }
         }
     }
     Ok(())
+}
+
+/// What `other` finds in a mask file, which is also written to `copy` and read again.
+fn mask_file_difference(
+    path: &Path,
+    copy: &Path,
+    shapes: &[LayerShape],
+    other: impl Fn(&Plan) -> Option<String>,
+) -> Result<Option<String>, PruningError> {
+    let read = read_mask(path, shapes)?;
+    write_mask(copy, &read)?;
+    let same = read_mask(copy, shapes)? == read;
+    Ok(other(&read).or((!same).then(|| "what was written is not what is read".to_string())))
 }
 
 /// The first layer of a mask that does not keep so many of the best, best first.

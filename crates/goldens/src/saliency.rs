@@ -375,11 +375,7 @@ fn check_selections(
             None => by_weight_l2(statistics)?,
         };
         // The reference drops the lowest scores of a layer whatever group they are in; a plan of ours drops as many of each.
-        let ungrouped: Vec<LayerShape> = statistics
-            .shapes()
-            .iter()
-            .map(|shape| LayerShape::ungrouped(shape.layer, shape.experts, shape.top_k))
-            .collect();
+        let ungrouped = ungrouped(&statistics.shapes());
         match Plan::new(&ranking, &ungrouped, fraction, &Protected::new()) {
             Ok(plan) => report.exact(name, layers.len(), first_difference(&plan, &ranking, layers)),
             Err(error) if keeps_too_few(&ungrouped, layers) => report.skipped(name, error.to_string()),
@@ -387,6 +383,12 @@ fn check_selections(
         }
     }
     Ok(())
+}
+
+/// The layers, of whose groups references know nothing.
+pub(crate) fn ungrouped(shapes: &[LayerShape]) -> Vec<LayerShape> {
+    let alone = |shape: &LayerShape| LayerShape::ungrouped(shape.layer, shape.experts, shape.top_k);
+    shapes.iter().map(alone).collect()
 }
 
 /// Whether the reference leaves a layer fewer experts than a token needs, which we refuse.

@@ -10,7 +10,8 @@ use crate::matrix::{from_buffer, heads, host_f32, in_place, reads_in_place};
 use crate::pass::Pass;
 use crate::spec::Sight;
 
-/// Scores of a layer that are there at a time, where all of them would be: 64 MiB in f32, which any adapter can bind.
+/// Scores of a layer that are there at a time, where all of them would be: 64 MiB in f32, half of what every WebGPU adapter can bind
+/// (`maxStorageBufferBindingSize`, 128 MiB by default).
 pub(crate) const SCORES: usize = 1 << 24;
 
 /// What keys and queries are weighed with besides their product.
