@@ -1,5 +1,6 @@
 //! Reference values from safetensors files, as plain vectors.
 
+use std::cmp::Ordering;
 use std::fs;
 use std::path::Path;
 
@@ -120,7 +121,13 @@ pub fn largest_difference(found: &[f64], expected: &[f64]) -> f64 {
         return f64::INFINITY;
     }
     // Equal infinities do not differ; their difference would be NaN.
-    let difference = |(a, b): (&f64, &f64)| if a.total_cmp(b).is_eq() { 0.0 } else { (a - b).abs() };
+    let difference = |(a, b): (&f64, &f64)| {
+        if a.partial_cmp(b).is_some_and(Ordering::is_eq) {
+            0.0
+        } else {
+            (a - b).abs()
+        }
+    };
     let differences = found.iter().zip(expected).map(difference);
     differences.fold(
         0.0,
@@ -177,6 +184,11 @@ mod tests {
         assert_eq!(largest_difference(&[1.0, 2.0], &[1.5, 2.0]), 0.5);
         assert_eq!(largest_difference(&[1.0], &[]), f64::INFINITY);
         assert_eq!(largest_difference(&[f64::NAN, 1.0], &[1.0, 1.0]), f64::INFINITY);
+        assert_eq!(largest_difference(&[f64::NAN], &[f64::NAN]), f64::INFINITY);
+        assert_eq!(
+            largest_difference(&[f64::NEG_INFINITY, 0.0], &[f64::NEG_INFINITY, -0.0]),
+            0.0
+        );
         assert_eq!(standard_deviation(&[1.0, 3.0]), 1.0);
     }
 }
