@@ -62,7 +62,8 @@ pub(crate) fn rows(model: &Model, waiting: &[Running<'_>]) -> usize {
     let prompt = waiting.iter().map(|sequence| sequence.options.prompt.len()).max();
     let new = waiting.iter().map(|sequence| sequence.options.max_new_tokens).max();
     let positions = prompt.unwrap_or(0).saturating_add(new.unwrap_or(0));
-    rows_that_fit(key_values(model.spec()) * width, positions)
+    let keys = model.device().most_tokens(model.spec().widest_keys());
+    rows_that_fit(key_values(model.spec()) * width, positions).min((keys / positions.max(1)).max(1))
 }
 
 fn rows_that_fit(bytes_per_position: usize, positions: usize) -> usize {
@@ -156,7 +157,7 @@ impl<'a> Decoding<'a> {
             let prompt = &next.options.prompt;
             prompts += usize::from(group.last().is_none_or(|last| last.options.prompt != *prompt));
             longest = longest.max(prompt.len() - self.before());
-            if !group.is_empty() && prompts * longest > PROMPT_TOKENS {
+            if !group.is_empty() && prompts * longest > PROMPT_TOKENS.min(self.model.most_tokens_per_pass()) {
                 break;
             }
             group.extend(self.waiting.pop_front());

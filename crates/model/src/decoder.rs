@@ -214,6 +214,25 @@ impl Decoder {
         }
     }
 
+    /// Most tokens of a pass, padding included, whose activations the device can bind.
+    pub(crate) fn most_tokens(&self) -> usize {
+        self.device.most_tokens(self.spec.widest_activation())
+    }
+
+    fn check_length(&self, tokens: usize, most: usize) -> Result<(), ModelError> {
+        if tokens <= most {
+            return Ok(());
+        }
+        let device = self.device.kind().name().to_owned();
+        let width = self.spec.widest_activation();
+        Err(ModelError::Device {
+            reason: format!(
+                "found {tokens} tokens at once, expected {most} at most: {width} values of each must fit one buffer that the adapter can bind; take shorter texts, or --device cpu"
+            ),
+            device,
+        })
+    }
+
     /// The device it computes on.
     #[must_use]
     pub fn device(&self) -> &Device {
@@ -222,6 +241,7 @@ impl Decoder {
 
     /// The residual stream before the first layer.
     pub(crate) fn embed(&self, ids: &[u32]) -> Result<Tensor<2>, ModelError> {
+        self.check_length(ids.len(), self.most_tokens())?;
         let rows = self.spec.vocabulary;
         if let Some(id) = ids.iter().find(|&&id| id as usize >= rows) {
             return Err(ModelError::Tokens(format!(
@@ -273,7 +293,7 @@ impl Layer {
                     let state = state.and_then(LayerState::recurrent);
                     mixer.apply(input, &pass.timeline(), state, pass.device)?
                 }
-                Block::Dense(mlp) => mlp.apply(input),
+                Block::Dense(mlp) => mlp.apply_in_parts(input, pass.device),
                 Block::Moe(moe) => {
                     let listens = matches!(watch, Watch::Observer(_) | Watch::Gathering(_));
                     let outputs = moe.apply(input.clone(), pass.device, &format!("layer {index}"), listens)?;

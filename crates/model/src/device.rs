@@ -147,8 +147,9 @@ impl Device {
         })
     }
 
-    /// The same device, binding at most so many bytes of weights at once where the adapter would allow more; a row of a matrix is never
-    /// divided, and blocks whose states would take more compute on the host. Says something on wgpu alone.
+    /// The same device, binding at most so many bytes at once of weights, and of activations of feed-forward blocks, where the adapter would
+    /// allow more; a row of a matrix or a token is never divided, and blocks whose states would take more compute on the host. Says something on wgpu
+    /// alone.
     #[must_use]
     pub fn with_binding_limit(self, bytes: usize) -> Self {
         Self {
@@ -203,9 +204,34 @@ impl Device {
         self.binding_limit
     }
 
+    /// Tokens of which an adapter can bind `width` values of f32 each at once, at least one; any number on other devices.
+    pub(crate) fn tokens_at_once(&self, width: usize) -> usize {
+        tokens_within(self.binding().0, width).max(1)
+    }
+
+    /// The same of activations that are never divided, whatever [`Device::with_binding_limit`] says; none if one token takes too much.
+    pub(crate) fn most_tokens(&self, width: usize) -> usize {
+        tokens_within(self.binding().1, width)
+    }
+
+    /// Bytes that can be bound at once, as the device was told and as the adapter says.
+    fn binding(&self) -> (usize, usize) {
+        #[cfg(feature = "wgpu")]
+        if self.kind == DeviceKind::Wgpu {
+            let adapter = crate::gpu::Adapter::of(self);
+            return (adapter.binding, adapter.largest);
+        }
+        (usize::MAX, usize::MAX)
+    }
+
     pub(crate) fn options(&self) -> (&BurnDevice, DType) {
         (&self.burn, self.precision.dtype())
     }
+}
+
+/// Rows of so many f32 in so many bytes.
+fn tokens_within(bytes: usize, width: usize) -> usize {
+    bytes / size_of::<f32>() / width.max(1)
 }
 
 #[cfg(feature = "ndarray")]

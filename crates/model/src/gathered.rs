@@ -6,7 +6,7 @@ use crate::batch::Batch;
 use crate::blocks::experts::{ExpertOutputs, Said, indices};
 use crate::blocks::router::{Selected, host_f64};
 use crate::error::ModelError;
-use crate::layer_pass::{LayerPass, Source, norms, unheard};
+use crate::layer_pass::{LayerPass, Source, unheard};
 use crate::mask::ExpertId;
 use crate::observe::{MoeObservation, MoeObserver, Question};
 
@@ -140,23 +140,24 @@ fn rows(question: Question, batch: &Batch) -> usize {
     }
 }
 
-/// Of each expert that a token goes to, `[tokens * top_k, hidden]`: adapters keep all.
-fn outputs<'a>(said: &'a ExpertOutputs, pass: &LayerPass<'_>) -> Result<&'a Tensor<2>, ModelError> {
+/// Of each expert that a token goes to, `[tokens * top_k]` each: the norm of what it says, and the largest absolute value.
+fn loudness(said: &ExpertOutputs, pass: &LayerPass<'_>) -> Result<[Tensor<1>; 2], ModelError> {
     match &said.said {
-        Said::Outputs(outputs) => Ok(outputs),
-        Said::Loudness(_) | Said::Nothing => Err(unheard(&format!("layer {}", pass.layer))),
+        Said::There { norms, largest } => Ok([norms, largest].map(|values| flat(values.clone()))),
+        Said::Outputs(_) | Said::Loudness(_) | Said::Nothing => Err(unheard(&format!("layer {}", pass.layer))),
     }
 }
 
 fn answer(question: Question, pass: &LayerPass<'_>, batch: &Batch) -> Result<Tensor<1>, ModelError> {
     let said = &pass.outputs.routed;
+    let norms = |said: &ExpertOutputs| Ok::<_, ModelError>(loudness(said, pass)?[0].clone());
     Ok(match question {
         Question::Scores => flat(pass.outputs.routing.scores.clone()),
-        Question::OutputNorms => flat(norms(outputs(said, pass)?.clone())),
-        Question::OutputMaxAbs => flat(outputs(said, pass)?.clone().abs().max_dim(1)),
+        Question::OutputNorms => norms(said)?,
+        Question::OutputMaxAbs => loudness(said, pass)?[1].clone(),
         Question::MisreadOutputNorms => match pass.misread()? {
-            Some(misread) => flat(norms(outputs(&misread, pass)?.clone())),
-            None => flat(norms(outputs(said, pass)?.clone())),
+            Some(misread) => norms(&misread)?,
+            None => norms(said)?,
         },
         Question::ResidualCosine => sums(pass.residual, &pass.outputs.routed.combined),
         Question::InputCosine => match pass.misread()? {
@@ -168,7 +169,7 @@ fn answer(question: Question, pass: &LayerPass<'_>, batch: &Batch) -> Result<Ten
                 .flat_map(|row| (0..batch.tokens(row).min(limit)).map(move |at| row * batch.length + at))
                 .collect();
             let x = pass.input.clone().select(0, indices(&cells, pass.device));
-            flat(pass.moe.experts.all_norms_misread(&x))
+            flat(pass.moe.experts.all_norms_misread(&x, pass.device))
         }
     })
 }

@@ -28,7 +28,7 @@ pub(crate) struct Live<'a> {
     pub(crate) routing: Routing,
     pub(crate) said: ExpertOutputs,
     pub(crate) experts: &'a Experts,
-    device: &'a Device,
+    pub(crate) device: &'a Device,
     /// Outputs with gate and up rows misread; only where they can be.
     misread: OnceCell<ExpertOutputs>,
     /// What the block says is multiplied by this before it is added to the residual stream.
@@ -67,12 +67,7 @@ impl LayerPass<'_> {
                     combined: part(&routed.combined),
                 },
                 experts: &self.moe.experts,
-                routing: Routing {
-                    logits: part(&routing.logits),
-                    scores: part(&routing.scores),
-                    selected: routing.selected.part(first, tokens, top_k),
-                    weights: part(&routing.weights),
-                },
+                routing: routing.part(first, tokens, top_k),
                 device: self.device,
                 misread: OnceCell::new(),
                 residual_scale: self.residual_scale,
@@ -127,7 +122,7 @@ impl Live<'_> {
             .apply_grouped(self.input.clone(), &self.routing, self.device, &self.place)?;
         match grouped.said {
             Said::Outputs(outputs) => host_f64(outputs, &self.place),
-            Said::Loudness(_) | Said::Nothing => Err(unheard(&self.place)),
+            Said::There { .. } | Said::Loudness(_) | Said::Nothing => Err(unheard(&self.place)),
         }
     }
 
@@ -135,6 +130,7 @@ impl Live<'_> {
     pub(crate) fn norms_of(&self, said: &ExpertOutputs) -> Result<Vec<f64>, ModelError> {
         match &said.said {
             Said::Outputs(outputs) => host_f64(norms(outputs.clone()), &self.place),
+            Said::There { norms, .. } => host_f64(norms.clone(), &self.place),
             Said::Loudness(loudness) => Ok(loudness.iter().map(|said| said.norm).collect()),
             Said::Nothing => Err(unheard(&self.place)),
         }
@@ -165,6 +161,11 @@ pub(crate) fn unheard(place: &str) -> ModelError {
 /// `[rows, 1]`.
 pub(crate) fn norms(x: Tensor<2>) -> Tensor<2> {
     x.square().sum_dim(1).sqrt()
+}
+
+/// `[rows, 1]`: largest absolute values.
+pub(crate) fn largest(x: Tensor<2>) -> Tensor<2> {
+    x.abs().max_dim(1)
 }
 
 /// cos(a, a + scale · change).

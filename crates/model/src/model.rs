@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use burn::tensor::Tensor;
+
 use crate::batch::Batch;
 use crate::blocks::linear::Linear;
 use crate::blocks::moe::Moe;
@@ -19,6 +21,7 @@ use crate::layerwise::{KeptWaves, LayerFiles, Resumed, Visits, memory_limits, me
 use crate::mask::{ExpertId, ExpertMask};
 use crate::matrix::reads_in_place;
 use crate::observe::MoeObserver;
+use crate::reading::rows_per_projection;
 use crate::spec::{DecoderSpec, ExpertLayout, LayerSpec};
 use crate::weights::{CheckpointWeights, expected};
 
@@ -356,7 +359,7 @@ impl Model {
             return Err(ModelError::Tokens("an empty sequence has no logits".into()));
         }
         let x = self.decoder.forward(&Batch::single(tokens), None, &mut Watch::Nobody)?;
-        host_f64(self.decoder.logits(x), "logits")
+        self.all_logits(&x)
     }
 
     /// The same with a key–value cache, the sequence fed in consecutive pieces of the given lengths.
@@ -385,7 +388,7 @@ impl Model {
                 length: piece,
             };
             let x = self.decoder.forward(&batch, Some(&mut cache), &mut Watch::Nobody)?;
-            logits.extend(host_f64(self.decoder.logits(x), "logits")?);
+            logits.extend(self.all_logits(&x)?);
             start += piece;
         }
         Ok(logits)
@@ -401,10 +404,37 @@ impl Model {
         }
         let batch = Batch::left_padded(sequences);
         let x = self.decoder.forward(&batch, None, &mut Watch::Nobody)?;
-        let all = host_f64(self.decoder.logits(x), "logits")?;
+        let all = self.all_logits(&x)?;
         let row = batch.length * self.vocabulary();
         let real = |(logits, sequence): (&[f64], &&[u32])| logits[row - sequence.len() * self.vocabulary()..].to_vec();
         Ok(all.chunks_exact(row).zip(sequences).map(real).collect())
+    }
+
+    /// Logits of all rows of the final residual stream, some at a time.
+    fn all_logits(&self, hidden: &Tensor<2>) -> Result<Vec<f64>, ModelError> {
+        let (rows, at_once) = (hidden.dims()[0], rows_per_projection(self.vocabulary()));
+        let mut logits = Vec::with_capacity(rows * self.vocabulary());
+        for first in (0..rows).step_by(at_once) {
+            let some = hidden.clone().narrow(0, first, at_once.min(rows - first));
+            logits.extend(host_f64(self.decoder.logits(some), "logits")?);
+        }
+        match logits.iter().position(|logit| !logit.is_finite()) {
+            None => Ok(logits),
+            Some(at) => Err(ModelError::NotFinite {
+                place: format!(
+                    "logits, position {}, token {}",
+                    at / self.vocabulary(),
+                    at % self.vocabulary()
+                ),
+                found: logits[at].to_string(),
+            }),
+        }
+    }
+
+    /// Most tokens of a forward pass, padding included, that the device can take; any number where there is no limit but memory.
+    #[must_use]
+    pub fn most_tokens_per_pass(&self) -> usize {
+        self.decoder.most_tokens()
     }
 
     /// Weights of one expert as f32: gate (where the family has one), up, down.

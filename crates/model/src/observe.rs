@@ -3,7 +3,7 @@
 use crate::blocks::experts::Said;
 use crate::blocks::router::host_f64;
 use crate::error::ModelError;
-use crate::layer_pass::{Live, Source, unheard};
+use crate::layer_pass::{Live, Source, largest, unheard};
 use crate::layerwise::Between;
 use crate::mask::ExpertId;
 
@@ -186,7 +186,8 @@ impl MoeObservation<'_> {
     /// If the device fails.
     pub fn output_max_abs(&self) -> Result<Vec<f64>, ModelError> {
         self.answer(Question::OutputMaxAbs, |live| match &live.said.said {
-            Said::Outputs(outputs) => host_f64(outputs.clone().abs().max_dim(1), &self.place),
+            Said::Outputs(outputs) => host_f64(largest(outputs.clone()), &self.place),
+            Said::There { largest, .. } => host_f64(largest.clone(), &self.place),
             Said::Loudness(loudness) => Ok(loudness.iter().map(|said| f64::from(said.largest)).collect()),
             Said::Nothing => Err(unheard(&self.place)),
         })
@@ -225,7 +226,7 @@ impl MoeObservation<'_> {
     pub fn all_expert_output_norms(&self, limit: usize) -> Result<Vec<f64>, ModelError> {
         self.answer(Question::AllExpertOutputNorms(limit), |live| {
             let x = live.input.clone().narrow(0, 0, limit.min(self.tokens()));
-            host_f64(live.experts.all_norms_misread(&x), &self.place)
+            host_f64(live.experts.all_norms_misread(&x, live.device), &self.place)
         })
     }
 

@@ -52,13 +52,16 @@ struct Passes {
     scores: usize,
     /// Heads of attention: scores of a pair of tokens.
     heads: usize,
+    /// Tokens of all rows, those of a stem included, whose keys can be bound.
+    keys: usize,
 }
 
 impl Passes {
     /// Rows of a length behind a stem that one pass holds.
     fn rows(&self, length: usize, stem: usize) -> usize {
         let by_scores = self.scores / (self.heads * length * (stem + length)).max(1);
-        (self.tokens / length.max(1)).min(by_scores).max(1)
+        let by_keys = self.keys / (stem + length).max(1);
+        (self.tokens / length.max(1)).min(by_scores).min(by_keys).max(1)
     }
 }
 
@@ -78,7 +81,7 @@ impl<'a> Reading<'a> {
         let tokens = if model.runs_side_by_side() {
             TOKENS_SIDE_BY_SIDE
         } else {
-            TOKENS_PER_BATCH
+            TOKENS_PER_BATCH.min(model.most_tokens_per_pass())
         };
         let passes = Passes {
             tokens,
@@ -88,6 +91,7 @@ impl<'a> Reading<'a> {
                 SCORES
             },
             heads: heads(model.spec()),
+            keys: model.device().most_tokens(model.spec().widest_keys()),
         };
         Self::of(requests, passes, &sharing(model, tokens))
     }
@@ -254,6 +258,7 @@ mod tests {
             tokens,
             scores: usize::MAX,
             heads: 2,
+            keys: usize::MAX,
         }
     }
 
@@ -320,12 +325,14 @@ mod tests {
             tokens: 4096,
             scores: 1 << 24,
             heads: 16,
+            keys: 1 << 16,
         };
         assert_eq!(
             [64, 256, 1024, 5000].map(|length| passes.rows(length, 0)),
             [64, 16, 1, 1]
         );
         assert_eq!(passes.rows(256, 768), 4);
+        assert_eq!([passes.rows(4, 8188), passes.rows(4, 1 << 17)], [8, 1]);
     }
 
     #[test]

@@ -235,6 +235,15 @@ fn said(expert: usize, experts: &Experts, activation: Activation, x: &[f32]) -> 
     affine(&mlp.down, &inner)
 }
 
+/// What each expert says of its tokens, kept whole.
+fn host_outputs(block: &Experts, x: &[f32], routing: &Routing, device: &Device) -> Vec<f32> {
+    let x = tensor(x, [x.len() / HIDDEN, HIDDEN], device);
+    let Said::Outputs(outputs) = block.apply_grouped(x, routing, device, "layer 0").unwrap().said else {
+        panic!("outputs are kept where experts are asked one by one");
+    };
+    host(outputs)
+}
+
 /// Groups of many sizes, none among them, each slot against its expert alone; with `scoring` also inputs that are weighed.
 fn check_experts(layer: &Layer, activation: Activation, layout: ExpertLayout, scoring: Scoring) {
     let (experts, top_k) = (layer.experts, 2);
@@ -273,10 +282,11 @@ fn check_experts(layer: &Layer, activation: Activation, layout: ExpertLayout, sc
             .apply(tensor(&x, [tokens, HIDDEN], device), &routing, device, "layer 0", true)
             .unwrap();
         assert_eq!(Device::reads(), reads, "the host was asked");
-        let Said::Outputs(outputs) = found.said else {
-            panic!("an adapter keeps all outputs");
+        let Said::There { norms, largest } = found.said else {
+            panic!("an adapter keeps norms and largest values");
         };
-        let outputs = host(outputs);
+        let (norms, largest) = (host(norms), host(largest));
+        let outputs = host_outputs(&block, &x, &routing, device);
         let combined = host(found.combined);
         for token in 0..tokens {
             let mut sum = vec![0.0; HIDDEN];
@@ -294,6 +304,16 @@ fn check_experts(layer: &Layer, activation: Activation, layout: ExpertLayout, sc
                 } else {
                     f64::from(weight)
                 };
+                let said = &outputs[slot * HIDDEN..(slot + 1) * HIDDEN];
+                let near = |found: f32, expected: f32| (found - expected).abs() < 1e-4 * (1.0 + expected);
+                let norm = said.iter().map(|v| v * v).sum::<f32>().sqrt();
+                let most = said.iter().fold(0.0f32, |most, v| most.max(v.abs()));
+                assert!(
+                    near(norms[slot], norm) && near(largest[slot], most),
+                    "{tokens} tokens, slot {slot}: norm {}, largest {}, expected {norm}, {most}",
+                    norms[slot],
+                    largest[slot]
+                );
                 for (at, expected) in expected.iter().enumerate() {
                     let found = f64::from(outputs[slot * HIDDEN + at]);
                     assert!(

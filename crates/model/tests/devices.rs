@@ -246,6 +246,21 @@ fn wgpu_collects_and_scores_what_the_cpu_does() {
     });
 }
 
+/// Before anything is computed.
+#[cfg(feature = "wgpu")]
+#[test]
+fn wgpu_refuses_more_tokens_than_it_can_bind() {
+    on_an_adapter(|device| {
+        for checkpoint in checkpoints() {
+            let model = Model::load(&Checkpoint::open(&checkpoint).unwrap(), device).unwrap();
+            let most = model.most_tokens_per_pass();
+            let message = model.logits(&vec![1; most + 1]).unwrap_err().to_string();
+            let expected = format!("found {} tokens at once, expected {most} at most", most + 1);
+            assert!(message.contains(&expected), "{message}");
+        }
+    });
+}
+
 #[cfg(feature = "ndarray")]
 #[test]
 fn ndarray_gives_the_routing_and_logits_of_the_cpu() {

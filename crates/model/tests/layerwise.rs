@@ -5,13 +5,14 @@ mod fixtures;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use secateur_model::batch::Batch;
-use secateur_model::checkpoint::Checkpoint;
+use secateur_model::checkpoint::{Checkpoint, Dtype};
 use secateur_model::divergence::ContinuationDivergence;
 use secateur_model::layerwise::{Between, KeptWaves, Visits};
 use secateur_model::mask::{ExpertId, ExpertMask};
@@ -202,6 +203,18 @@ fn a_wave_goes_on_where_it_was_left() {
 
 /// A copy of a checkpoint in which an element of a tensor is NaN.
 fn broken(checkpoint: &Path, tensor: &str, element: usize) -> tempfile::TempDir {
+    let size = Checkpoint::open(checkpoint)
+        .unwrap()
+        .tensor(tensor)
+        .unwrap()
+        .dtype
+        .bits()
+        / 8;
+    changed(checkpoint, tensor, element..element + 1, &vec![0xff; size])
+}
+
+/// A copy of a checkpoint in which some elements of a tensor are others.
+fn changed(checkpoint: &Path, tensor: &str, elements: Range<usize>, element: &[u8]) -> tempfile::TempDir {
     let copy = tempfile::tempdir().unwrap();
     for entry in fs::read_dir(checkpoint).unwrap() {
         let path = entry.unwrap().path();
@@ -209,12 +222,44 @@ fn broken(checkpoint: &Path, tensor: &str, element: usize) -> tempfile::TempDir 
     }
     let opened = Checkpoint::open(copy.path()).unwrap();
     let entry = opened.tensor(tensor).unwrap();
-    let size = entry.dtype.bits() / 8;
-    let ones = vec![0xff; size];
-    let at = (entry.range.start + element * size) as u64;
+    let at = (entry.range.start + elements.start * element.len()) as u64;
     let file = File::options().write(true).open(&entry.file).unwrap();
-    file.write_all_at(&ones, at).unwrap();
+    file.write_all_at(&element.repeat(elements.len()), at).unwrap();
     copy
+}
+
+/// Finite weights, finite activations, and sums that are not.
+#[test]
+fn logits_that_are_no_numbers_are_refused() {
+    const OUTPUT: &str = "lm_head.weight";
+    let mut tried = 0;
+    for checkpoint in fixtures::checkpoints() {
+        let opened = Checkpoint::open(&checkpoint).unwrap();
+        let Some(output) = opened.tensor(OUTPUT) else { continue };
+        let largest: &[u8] = match output.dtype {
+            Dtype::BF16 => &[0x7f, 0x7f],
+            Dtype::F32 => &[0xff, 0xff, 0x7f, 0x7f],
+            _ => continue,
+        };
+        let copy = changed(&checkpoint, OUTPUT, 0..output.shape[1], largest);
+        let opened = Checkpoint::open(copy.path()).unwrap();
+        let device = Device::open(DeviceKind::Cpu, Precision::F32).unwrap();
+        let model = Model::load(&opened, &device).unwrap();
+        let tokens: Vec<u32> = (1..20).collect();
+        let told = [
+            model.logits(&tokens).unwrap_err(),
+            model.logits_in_pieces(&tokens, &[3, 16]).unwrap_err(),
+            model.logits_batched(&[&tokens[..2], &tokens]).unwrap_err(),
+        ];
+        for message in told.map(|error| error.to_string()) {
+            assert!(
+                message.contains("logits, position") && message.contains("token 0"),
+                "{message}"
+            );
+        }
+        tried += 1;
+    }
+    assert!(tried > 0);
 }
 
 /// The last layer with experts, and a weight of one of them.

@@ -155,7 +155,8 @@ impl Corpus<'_> {
     ) -> Result<Vec<LayerStatistics>, PruningError> {
         let Self { model, sequences, .. } = *self;
         let by_layer = matches!(model.visits(), Visits::LayerByLayer { .. });
-        let batches: Vec<Batch> = passes(sequences).into_iter().map(batch).collect();
+        let most = TOKENS_PER_PASS.min(model.most_tokens_per_pass());
+        let batches: Vec<Batch> = passes(sequences, most).into_iter().map(batch).collect();
         let waves = model.waves(&batches);
         let work = self.digest(&waves);
         let found = partial.as_mut().and_then(|partial| partial.find(&work, model, &waves));
@@ -270,13 +271,13 @@ fn batch(sequences: &[Vec<u32>]) -> Batch {
     Batch::right_padded(&sequences)
 }
 
-/// Neighbours that run side by side: of similar length, not too many tokens.
-fn passes(sequences: &[Vec<u32>]) -> Vec<&[Vec<u32>]> {
+/// Neighbours that run side by side: of similar length, `most` tokens with padding unless one has more.
+fn passes(sequences: &[Vec<u32>], most: usize) -> Vec<&[Vec<u32>]> {
     let mut passes = Vec::new();
     let (mut first, mut longest, mut tokens) = (0, 0, 0);
     for (index, sequence) in sequences.iter().enumerate() {
         let padded = (index + 1 - first) * longest.max(sequence.len());
-        let fits = padded <= TOKENS_PER_PASS && PADDING_PER_TOKEN * (padded - tokens - sequence.len()) <= padded;
+        let fits = padded <= most && PADDING_PER_TOKEN * (padded - tokens - sequence.len()) <= padded;
         if index > first && !fits {
             passes.push(&sequences[first..index]);
             (first, longest, tokens) = (index, 0, 0);
@@ -322,7 +323,7 @@ mod tests {
     fn sequences_of_like_length_run_side_by_side() {
         let lengths = |lengths: &[usize]| -> Vec<Vec<usize>> {
             let sequences: Vec<Vec<u32>> = lengths.iter().map(|&length| vec![0; length]).collect();
-            let passes = passes(&sequences);
+            let passes = passes(&sequences, TOKENS_PER_PASS);
             passes.iter().map(|pass| pass.iter().map(Vec::len).collect()).collect()
         };
         assert_eq!(lengths(&[512; 9]), [vec![512; 4], vec![512; 4], vec![512]]);

@@ -6,12 +6,15 @@ use burn::tensor::{Int, Tensor, TensorData};
 use secateur_kernels::Loudness;
 
 use super::dispatch::Dispatch;
+#[cfg(feature = "wgpu")]
+use super::experts_there::GateAndUp;
 use super::linear::Linear;
 use super::mlp::Mlp;
-#[cfg(feature = "wgpu")]
-use super::mlp::activate_misread;
+use super::parts::in_parts;
 use super::router::{Routing, Selected};
 use crate::device::Device;
+#[cfg(feature = "wgpu")]
+use crate::device::DeviceKind;
 use crate::error::ModelError;
 #[cfg(feature = "wgpu")]
 use crate::gpu::GroupedExperts;
@@ -31,7 +34,7 @@ pub struct Experts {
     pub(crate) interleaved: bool,
     /// All of them on an adapter.
     #[cfg(feature = "wgpu")]
-    grouped: Option<GroupedExperts>,
+    pub(super) grouped: Option<GroupedExperts>,
 }
 
 /// What the selected experts said.
@@ -52,6 +55,13 @@ pub enum Said {
     Outputs(Tensor<2>),
     /// Norms and largest values.
     Loudness(Vec<Loudness>),
+    /// The same on an adapter, `[tokens * top_k, 1]` each.
+    There {
+        /// ‖E(x)‖₂.
+        norms: Tensor<2>,
+        /// Largest absolute values.
+        largest: Tensor<2>,
+    },
     /// Nothing: nobody listened.
     Nothing,
 }
@@ -62,6 +72,13 @@ impl Said {
         match self {
             Self::Outputs(outputs) => Self::Outputs(outputs.clone().narrow(0, slots.start, slots.len())),
             Self::Loudness(loudness) => Self::Loudness(loudness[slots].to_vec()),
+            Self::There { norms, largest } => {
+                let part = |values: &Tensor<2>| values.clone().narrow(0, slots.start, slots.len());
+                Self::There {
+                    norms: part(norms),
+                    largest: part(largest),
+                }
+            }
             Self::Nothing => Self::Nothing,
         }
     }
@@ -97,7 +114,7 @@ impl Experts {
         })
     }
 
-    /// Runs every token of `x`, `[tokens, hidden]`, through its selected experts. If `listens`, what each said is kept as well.
+    /// Runs every token of `x`, `[tokens, hidden]`, through its selected experts. If `listens`, how loud each was is kept as well.
     ///
     /// # Errors
     /// If the device fails.
@@ -110,8 +127,8 @@ impl Experts {
         listens: bool,
     ) -> Result<ExpertOutputs, ModelError> {
         #[cfg(feature = "wgpu")]
-        if let (Some(grouped), Selected::Device(selected)) = (&self.grouped, &routing.selected) {
-            return Ok(self.on_adapter(x, routing, selected, &|x, selected| grouped.apply(x, selected)));
+        if device.kind() == DeviceKind::Wgpu {
+            return self.apply_there(&x, routing, device, place, (GateAndUp::Read, listens));
         }
         if reads_in_place(device)
             && let Some(outputs) = self.apply_in_place(&x, routing, listens)
@@ -132,31 +149,10 @@ impl Experts {
         device: &Device,
         place: &str,
     ) -> Result<ExpertOutputs, ModelError> {
-        self.dispatch(x, routing, device, place, &|grouped, counts| {
-            self.each_group(&grouped, counts, &Mlp::apply)
-        })
+        self.apply_each(x, routing, device, place, &Mlp::apply)
     }
 
-    /// All experts in few launches.
-    #[cfg(feature = "wgpu")]
-    fn on_adapter(
-        &self,
-        x: Tensor<2>,
-        routing: &Routing,
-        selected: &Tensor<2, Int>,
-        run: &dyn Fn(Tensor<2>, Tensor<2, Int>) -> Tensor<2>,
-    ) -> ExpertOutputs {
-        let ([tokens, hidden], top_k) = (x.dims(), selected.dims()[1]);
-        let x = if self.weighs_input {
-            let slots: Tensor<3> = x.unsqueeze_dim::<3>(1) * routing.weights.clone().unsqueeze_dim::<3>(2);
-            slots.reshape([tokens * top_k, hidden])
-        } else {
-            x
-        };
-        self.said(run(x, selected.clone()), routing, [tokens, top_k, hidden])
-    }
-
-    /// The same with gate and up taken for halves, see [`Mlp::apply_misread`].
+    /// [`Experts::apply`] with gate and up taken for halves, see [`Mlp::apply_misread`].
     ///
     /// # Errors
     /// If the device fails.
@@ -168,25 +164,20 @@ impl Experts {
         place: &str,
     ) -> Result<ExpertOutputs, ModelError> {
         #[cfg(feature = "wgpu")]
-        if let (Some(grouped), Selected::Device(selected), Some(first)) =
-            (&self.grouped, &routing.selected, self.experts.first())
-        {
-            let between = |gate, up| activate_misread(first.activation, gate, up);
-            let run = |x, selected| grouped.apply_between(x, selected, &between);
-            return Ok(self.on_adapter(x, routing, selected, &run));
+        if device.kind() == DeviceKind::Wgpu {
+            return self.apply_there(&x, routing, device, place, (GateAndUp::Misread, true));
         }
-        self.dispatch(x, routing, device, place, &|grouped, counts| {
-            self.each_group(&grouped, counts, &Mlp::apply_misread)
-        })
+        self.apply_each(x, routing, device, place, &Mlp::apply_misread)
     }
 
-    fn dispatch(
+    /// One expert after the other, with the tokens that go to it; each by `run`.
+    pub(super) fn apply_each(
         &self,
         x: Tensor<2>,
         routing: &Routing,
         device: &Device,
         place: &str,
-        run: &dyn Fn(Tensor<2>, &[usize]) -> Tensor<2>,
+        run: &dyn Fn(&Mlp, Tensor<2>) -> Tensor<2>,
     ) -> Result<ExpertOutputs, ModelError> {
         let [tokens, hidden] = x.dims();
         let top_k = routing.selected.top_k(tokens);
@@ -204,12 +195,18 @@ impl Experts {
             let slots = routing.weights.clone().reshape([tokens * top_k, 1]);
             grouped = grouped * slots.select(0, indices(&plan.slots, device));
         }
-        let outputs = run(grouped, &plan.counts).select(0, indices(&plan.back, device));
+        let outputs = self.each_group(&grouped, &plan.counts, run);
+        let outputs = outputs.select(0, indices(&plan.back, device));
         Ok(self.said(outputs, routing, [tokens, top_k, hidden]))
     }
 
     /// Outputs, `[tokens * top_k, hidden]`, and their weighted sum.
-    fn said(&self, outputs: Tensor<2>, routing: &Routing, [tokens, top_k, hidden]: [usize; 3]) -> ExpertOutputs {
+    pub(super) fn said(
+        &self,
+        outputs: Tensor<2>,
+        routing: &Routing,
+        [tokens, top_k, hidden]: [usize; 3],
+    ) -> ExpertOutputs {
         let mut weighted = outputs.clone().reshape([tokens, top_k, hidden]);
         if !self.weighs_input {
             weighted = weighted * routing.weights.clone().unsqueeze_dim::<3>(2);
@@ -221,12 +218,16 @@ impl Experts {
     }
 
     /// ‖E(x)‖₂ of every expert on all tokens, `[tokens, experts]`, gate and up taken for halves where they lie alternately.
-    pub(crate) fn all_norms_misread(&self, x: &Tensor<2>) -> Tensor<2> {
+    pub(crate) fn all_norms_misread(&self, x: &Tensor<2>, device: &Device) -> Tensor<2> {
         let norm = |expert: &Mlp| {
-            norms(if self.interleaved {
-                expert.apply_misread(x.clone())
-            } else {
-                expert.apply(x.clone())
+            // Gate and up are side by side where they are misread.
+            let widest = x.dims()[1].max(2 * expert.up.weight.shape()[0]);
+            in_parts(x.clone(), device.tokens_at_once(widest), |x| {
+                norms(if self.interleaved {
+                    expert.apply_misread(x)
+                } else {
+                    expert.apply(x)
+                })
             })
         };
         Tensor::cat(self.experts.iter().map(norm).collect(), 1)

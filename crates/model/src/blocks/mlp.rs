@@ -3,6 +3,8 @@
 use burn::tensor::{Tensor, activation};
 
 use super::linear::Linear;
+use super::parts::in_parts;
+use crate::device::Device;
 use crate::error::ModelError;
 use crate::spec::{Activation, MlpNames};
 use crate::weights::WeightSource;
@@ -45,6 +47,11 @@ impl Mlp {
             down: linear(&names.down, [hidden, intermediate])?,
             activation,
         })
+    }
+
+    /// [`Mlp::apply`] to as many tokens at a time as `device` can bind what is between the projections.
+    pub(crate) fn apply_in_parts(&self, x: Tensor<2>, device: &Device) -> Tensor<2> {
+        in_parts(x, device.tokens_at_once(self.up.weight.shape()[0]), |x| self.apply(x))
     }
 
     /// `[tokens, hidden]` → `[tokens, hidden]`.

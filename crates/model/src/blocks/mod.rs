@@ -7,6 +7,8 @@ pub mod delta_net;
 mod dispatch;
 pub mod experts;
 mod experts_in_place;
+#[cfg(feature = "wgpu")]
+mod experts_there;
 pub mod latent_attention;
 pub mod linear;
 pub mod mamba2;
@@ -14,6 +16,7 @@ pub mod mixer;
 pub mod mlp;
 pub mod moe;
 pub mod norm;
+mod parts;
 pub mod recurrent;
 pub mod rope;
 pub mod router;

@@ -64,7 +64,7 @@ impl Moe {
         let routing = self.router.route(x.clone(), device, place)?;
         let routed = self.experts.apply(x.clone(), &routing, device, place, listens)?;
         let all = match &self.shared {
-            Some(shared) => routed.combined.clone() + shared.apply(x),
+            Some(shared) => routed.combined.clone() + shared.apply(x, device),
             None => routed.combined.clone(),
         };
         Ok(MoeOutputs { routing, routed, all })
@@ -91,10 +91,10 @@ impl SharedExpert {
         })
     }
 
-    fn apply(&self, x: Tensor<2>) -> Tensor<2> {
+    fn apply(&self, x: Tensor<2>, device: &Device) -> Tensor<2> {
         match &self.gate {
-            Some(gate) => activation::sigmoid(gate.apply(x.clone())) * self.mlp.apply(x),
-            None => self.mlp.apply(x),
+            Some(gate) => activation::sigmoid(gate.apply(x.clone())) * self.mlp.apply_in_parts(x, device),
+            None => self.mlp.apply_in_parts(x, device),
         }
     }
 }

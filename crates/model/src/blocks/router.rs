@@ -60,6 +60,19 @@ pub enum Selected {
     Device(Tensor<2, Int>),
 }
 
+impl Routing {
+    /// Of some neighbouring tokens.
+    pub(crate) fn part(&self, first: usize, tokens: usize, top_k: usize) -> Self {
+        let part = |x: &Tensor<2>| x.clone().narrow(0, first, tokens);
+        Self {
+            logits: part(&self.logits),
+            scores: part(&self.scores),
+            selected: self.selected.part(first, tokens, top_k),
+            weights: part(&self.weights),
+        }
+    }
+}
+
 impl Selected {
     /// `[tokens * top_k]`, unless they are on an adapter.
     #[must_use]
@@ -79,7 +92,7 @@ impl Selected {
     }
 
     /// Of some neighbouring tokens.
-    pub(crate) fn part(&self, first: usize, tokens: usize, top_k: usize) -> Self {
+    fn part(&self, first: usize, tokens: usize, top_k: usize) -> Self {
         match self {
             Self::Host(ids) => Self::Host(ids[first * top_k..(first + tokens) * top_k].to_vec()),
             Self::Device(ids) => Self::Device(ids.clone().narrow(0, first, tokens)),

@@ -21,6 +21,8 @@ pub(crate) struct Adapter {
     device: CubeDevice,
     /// Bytes that may be bound at once.
     pub(crate) binding: usize,
+    /// The same as the adapter says, whatever the device was told.
+    pub(crate) largest: usize,
 }
 
 impl std::fmt::Debug for Adapter {
@@ -44,6 +46,7 @@ impl Adapter {
         let largest = usize::try_from(largest).unwrap_or(usize::MAX);
         Self {
             binding: device.binding_limit().map_or(largest, |limit| limit.min(largest)),
+            largest,
             client: client.clone(),
             device: place.clone(),
         }

@@ -159,6 +159,31 @@ impl AttentionSpec {
     }
 }
 
+impl AttentionSpec {
+    /// Rows of the widest projection.
+    pub(crate) fn projected(&self) -> usize {
+        let queries = self.heads * self.head_dim;
+        (if self.output_gate { 2 * queries } else { queries }).max(self.keys())
+    }
+
+    /// Values of a token's keys.
+    pub(crate) fn keys(&self) -> usize {
+        self.key_value_heads * self.head_dim
+    }
+}
+
+impl LatentAttentionSpec {
+    /// Rows of the widest projection.
+    pub(crate) fn projected(&self) -> usize {
+        (self.heads * (self.plain_dim + self.value_dim)).max(self.keys())
+    }
+
+    /// Values of a token's keys, of queries as well.
+    pub(crate) fn keys(&self) -> usize {
+        self.heads * (self.plain_dim + self.rope.width)
+    }
+}
+
 impl QueryKeyNormSpec {
     /// `q_norm` and `k_norm`, before the rotary embedding.
     #[must_use]

@@ -107,6 +107,32 @@ impl DecoderSpec {
         })
     }
 
+    /// Values per token of the widest activation that a pass holds of all its tokens at once. Feed-forward blocks take fewer tokens at a time.
+    pub(crate) fn widest_activation(&self) -> usize {
+        let of = |block: &BlockSpec| match block {
+            BlockSpec::Attention(attention) => attention.projected(),
+            BlockSpec::LatentAttention(attention) => attention.projected(),
+            BlockSpec::Mixer(MixerSpec::Mamba2(mixer)) => mixer.projected(),
+            BlockSpec::Mixer(MixerSpec::DeltaNet(mixer)) => {
+                let rows = mixer.projections().into_iter().map(|(_, rows)| rows);
+                rows.chain([mixer.conv_channels()]).max().unwrap_or(0)
+            }
+            BlockSpec::Mixer(MixerSpec::ShortConv(_)) => 3 * self.hidden,
+            BlockSpec::Dense(_) | BlockSpec::Moe(_) => 0,
+        };
+        self.blocks().map(of).max().unwrap_or(0).max(self.hidden)
+    }
+
+    /// Values of a token's keys in the layer where they are widest.
+    pub(crate) fn widest_keys(&self) -> usize {
+        let of = |block: &BlockSpec| match block {
+            BlockSpec::Attention(attention) => attention.keys(),
+            BlockSpec::LatentAttention(attention) => attention.keys(),
+            BlockSpec::Mixer(_) | BlockSpec::Dense(_) | BlockSpec::Moe(_) => 0,
+        };
+        self.blocks().map(of).max().unwrap_or(0)
+    }
+
     /// All blocks in order.
     pub fn blocks(&self) -> impl Iterator<Item = &BlockSpec> {
         self.layers
