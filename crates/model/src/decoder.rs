@@ -219,7 +219,8 @@ impl Decoder {
         self.device.most_tokens(self.spec.widest_activation())
     }
 
-    fn check_length(&self, tokens: usize, most: usize) -> Result<(), ModelError> {
+    fn check_length(&self, tokens: usize) -> Result<(), ModelError> {
+        let most = self.most_tokens();
         if tokens <= most {
             return Ok(());
         }
@@ -241,7 +242,7 @@ impl Decoder {
 
     /// The residual stream before the first layer.
     pub(crate) fn embed(&self, ids: &[u32]) -> Result<Tensor<2>, ModelError> {
-        self.check_length(ids.len(), self.most_tokens())?;
+        self.check_length(ids.len())?;
         let rows = self.spec.vocabulary;
         if let Some(id) = ids.iter().find(|&&id| id as usize >= rows) {
             return Err(ModelError::Tokens(format!(

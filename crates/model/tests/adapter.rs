@@ -244,6 +244,18 @@ fn host_outputs(block: &Experts, x: &[f32], routing: &Routing, device: &Device) 
     host(outputs)
 }
 
+/// A norm and a largest absolute value, of what an expert says.
+fn check_loudness(found: [f32; 2], said: &[f32]) {
+    let norm = said.iter().map(|v| v * v).sum::<f32>().sqrt();
+    let largest = said.iter().fold(0.0f32, |most, v| most.max(v.abs()));
+    for (found, expected) in found.into_iter().zip([norm, largest]) {
+        assert!(
+            (found - expected).abs() < 1e-4 * (1.0 + expected),
+            "{found}, expected {expected}"
+        );
+    }
+}
+
 /// Groups of many sizes, none among them, each slot against its expert alone; with `scoring` also inputs that are weighed.
 fn check_experts(layer: &Layer, activation: Activation, layout: ExpertLayout, scoring: Scoring) {
     let (experts, top_k) = (layer.experts, 2);
@@ -304,15 +316,9 @@ fn check_experts(layer: &Layer, activation: Activation, layout: ExpertLayout, sc
                 } else {
                     f64::from(weight)
                 };
-                let said = &outputs[slot * HIDDEN..(slot + 1) * HIDDEN];
-                let near = |found: f32, expected: f32| (found - expected).abs() < 1e-4 * (1.0 + expected);
-                let norm = said.iter().map(|v| v * v).sum::<f32>().sqrt();
-                let most = said.iter().fold(0.0f32, |most, v| most.max(v.abs()));
-                assert!(
-                    near(norms[slot], norm) && near(largest[slot], most),
-                    "{tokens} tokens, slot {slot}: norm {}, largest {}, expected {norm}, {most}",
-                    norms[slot],
-                    largest[slot]
+                check_loudness(
+                    [norms[slot], largest[slot]],
+                    &outputs[slot * HIDDEN..(slot + 1) * HIDDEN],
                 );
                 for (at, expected) in expected.iter().enumerate() {
                     let found = f64::from(outputs[slot * HIDDEN + at]);
