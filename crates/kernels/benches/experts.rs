@@ -8,9 +8,14 @@
 
 mod machine;
 
+use std::fs::{self, File};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, Throughput};
+#[cfg(target_os = "linux")]
+use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
+use secateur_kernels::mapped::MappedFile;
 use secateur_kernels::{Activation, Expert, Precision, Projection, ProjectionWeights, WeightDtype, Weights};
 use serde_json::{Value, json};
 
@@ -37,9 +42,9 @@ const RUN: Duration = Duration::from_millis(20);
 /// Looks at the bandwidth, which take longer.
 const BANDWIDTHS: usize = 3;
 
-/// Weights of so many experts that none is in a cache when its turn comes.
-struct Pool {
-    bytes: Vec<u8>,
+/// Weights of so many experts that none is in a cache when its turn comes, in a mapped file as those of a checkpoint are.
+struct Pool<'a> {
+    bytes: &'a [u8],
     dtype: WeightDtype,
     precision: Precision,
     hidden: usize,
@@ -48,12 +53,10 @@ struct Pool {
     turn: usize,
 }
 
-impl Pool {
-    fn new(dtype: WeightDtype, precision: Precision, (hidden, inner): (usize, usize)) -> Self {
-        // The bytes of 1.0 in a half, repeated, are a finite number in every dtype here.
-        let one = 0x3C00_u16.to_le_bytes();
+impl<'a> Pool<'a> {
+    fn new(bytes: &'a [u8], dtype: WeightDtype, precision: Precision, (hidden, inner): (usize, usize)) -> Self {
         Self {
-            bytes: one.repeat(WEIGHTS / 2),
+            bytes,
             dtype,
             precision,
             hidden,
@@ -120,8 +123,8 @@ struct Run {
 }
 
 /// A figure beside the machine's peaks at that moment: neighbours slow down either for a while, so that many short looks tell more than a few long ones.
-fn shares(pool: &mut Pool, name: &str, tokens: usize, x: &[f32], out: &mut [f32]) -> Value {
-    let bandwidths: Vec<f64> = (0..BANDWIDTHS).map(|_| machine::read_bandwidth(&pool.bytes)).collect();
+fn shares(pool: &mut Pool<'_>, name: &str, tokens: usize, x: &[f32], out: &mut [f32]) -> Value {
+    let bandwidths: Vec<f64> = (0..BANDWIDTHS).map(|_| machine::read_bandwidth(pool.bytes)).collect();
     let bandwidth = quartiles(bandwidths)[1];
     let mut before = (machine::f32_peak(), machine::bf16_peak());
     let runs: Vec<Run> = (0..RUNS)
@@ -180,7 +183,22 @@ fn quartiles(mut values: Vec<f64>) -> [f64; 3] {
     [1, 2, 3].map(|quarter| values[(values.len() - 1) * quarter / 4])
 }
 
+/// A mapped file of weights, read from the disk: what was written a moment ago is in the system's memory in other pages.
+fn mapped() -> MappedFile {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("experts-{}", std::process::id()));
+    // The bytes of 1.0 in a half, repeated, are a finite number in every dtype here.
+    fs::write(&path, 0x3C00_u16.to_le_bytes().repeat(WEIGHTS / 2)).unwrap();
+    let file = File::open(&path).unwrap();
+    file.sync_all().unwrap();
+    #[cfg(target_os = "linux")]
+    posix_fadvise(&file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED).unwrap();
+    let map = MappedFile::map(&file).unwrap();
+    fs::remove_file(&path).unwrap();
+    map
+}
+
 fn main() {
+    let bytes = mapped();
     let mut criterion = Criterion::default().configure_from_args();
     let mut group = criterion.benchmark_group("experts");
     group
@@ -191,7 +209,7 @@ fn main() {
     let chosen = chosen();
     for shape in SHAPES {
         for (dtype, kind, precision) in KINDS {
-            let mut pool = Pool::new(kind, precision, shape);
+            let mut pool = Pool::new(&bytes, kind, precision, shape);
             let name = format!("{dtype} {} × {}", shape.0, shape.1);
             for &tokens in &chosen {
                 let x = vec![0.5f32; AT_ONCE * tokens * shape.0];
@@ -211,8 +229,8 @@ fn main() {
     criterion.final_summary();
     if let Some(file) = std::env::var_os("EXPERTS_BENCH_JSON") {
         let page =
-            json!({ "kind": "kernels", "threads": rayon::current_num_threads(), "peaks": peaks(), "rows": kept });
-        std::fs::write(file, serde_json::to_string_pretty(&page).unwrap() + "\n").unwrap();
+            json!({ "kind": "kernels", "threads": rayon::current_num_threads(), "peaks": peaks(&bytes), "rows": kept });
+        fs::write(file, serde_json::to_string_pretty(&page).unwrap() + "\n").unwrap();
     }
 }
 
@@ -227,11 +245,10 @@ fn chosen() -> Vec<usize> {
     )
 }
 
-fn peaks() -> Value {
-    let bytes = vec![1u8; WEIGHTS];
+fn peaks(bytes: &[u8]) -> Value {
     json!({
         "f32_gflops": machine::f32_peak() / 1e9,
         "bf16_gflops": machine::bf16_peak().map(|peak| peak / 1e9),
-        "read_gb_s": machine::read_bandwidth(&bytes) / 1e9,
+        "read_gb_s": machine::read_bandwidth(bytes) / 1e9,
     })
 }

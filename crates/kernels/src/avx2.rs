@@ -34,8 +34,8 @@ impl Vector for Avx2 {
     const PARTS: usize = 2;
     const SPLITS: bool = true;
     const TOKENS: usize = 4;
-    const ROWS: [usize; MOST_TOKENS] = [4, 4, 3, 3, 0, 0];
-    const STREAMS: usize = 4;
+    const ROWS: [usize; MOST_TOKENS] = [4, 4, 3, 3, 0, 0, 0, 0];
+    const STREAMS: [usize; MOST_TOKENS] = Self::ROWS;
     const AHEAD: usize = 8 << 10;
     const SPAN: usize = 1024;
     const PAIRS: bool = false;

@@ -1,4 +1,6 @@
-//! AVX-512: sixteen lanes, thirty-two registers. A tile of four rows × six tokens takes 24 for sums, four for weights and one for activations.
+//! AVX-512: sixteen lanes, thirty-two registers. A tile of four rows × six tokens takes 24 for sums, four for weights and one for activations. Where bf16
+//! weights are widened in it, for which it needs more, the compiler keeps sums in memory, and it takes twice the time: such tiles have fewer rows or
+//! tokens.
 
 #![allow(unsafe_code)]
 // Into whoever names the instructions, all of it must be inlined.
@@ -12,7 +14,7 @@ use std::arch::x86_64::{
 };
 
 use crate::avx2::Avx2;
-use crate::tile::{Target, write_fours};
+use crate::tile::Target;
 use crate::vector::{MOST_TOKENS, Vector, compiled_for};
 use crate::weights::{BF16, F16};
 
@@ -34,12 +36,15 @@ impl Vector for Avx512 {
     const PARTS: usize = 2;
     const SPLITS: bool = true;
     const TOKENS: usize = 6;
-    const ROWS: [usize; MOST_TOKENS] = [4; MOST_TOKENS];
-    const STREAMS: usize = 2;
+    const ROWS: [usize; MOST_TOKENS] = [4, 4, 4, 4, 4, 4, 0, 0];
+    const STREAMS: [usize; MOST_TOKENS] = [2, 4, 2, 4, 4, 2, 0, 0];
+    const ALONE: usize = 6;
+    const BESIDE: usize = 5;
     const AHEAD: usize = 2 << 10;
     const SPAN: usize = 1024;
     const PAIRS: bool = false;
-    const PANELS_FROM: usize = 48;
+    const PANELS_FROM: usize = 13;
+    const FILLS_FIRST: bool = true;
 
     fn available() -> bool {
         // The compiler takes all of AVX2's path for granted where it may use AVX-512. Without VL it keeps sums in the lower sixteen registers
@@ -98,7 +103,7 @@ impl Vector for Avx512 {
     #[inline(always)]
     unsafe fn write<const R: usize, const T: usize>(sums: [[__m512; R]; T], to: Target) {
         // SAFETY: the caller vouches for the instructions and the room.
-        unsafe { write::<Self, R, T>(sums, to) }
+        unsafe { write::<R, T>(sums, to) }
     }
 
     #[inline(always)]
@@ -123,8 +128,9 @@ impl Vector for Avx512Bf16 {
     const PARTS: usize = 1;
     const SPLITS: bool = false;
     const TOKENS: usize = 6;
-    const ROWS: [usize; MOST_TOKENS] = [4; MOST_TOKENS];
-    const STREAMS: usize = 2;
+    const ROWS: [usize; MOST_TOKENS] = [4, 4, 4, 4, 4, 4, 0, 0];
+    const STREAMS: [usize; MOST_TOKENS] = [2, 2, 2, 4, 4, 4, 2, 2];
+    const ALONE: usize = 8;
     const AHEAD: usize = 2 << 10;
     const SPAN: usize = 2048;
     const PAIRS: bool = true;
@@ -179,7 +185,7 @@ impl Vector for Avx512Bf16 {
     #[inline(always)]
     unsafe fn write<const R: usize, const T: usize>(sums: [[__m512; R]; T], to: Target) {
         // SAFETY: the caller vouches for the instructions and the room.
-        unsafe { write::<Self, R, T>(sums, to) }
+        unsafe { write::<R, T>(sums, to) }
     }
 
     #[inline(always)]
@@ -191,20 +197,42 @@ impl Vector for Avx512Bf16 {
     compiled_for!("avx512f,avx512vl,avx512bw,avx512bf16,avx2,fma,f16c");
 }
 
-/// Writes a tile's totals, sixteen at a time where it has four rows.
+/// Writes a tile's totals, sixteen at a time.
 ///
 /// # Safety
 /// The machine must have AVX-512 F, and the target room.
 #[inline(always)]
-unsafe fn write<V: Vector<Sums = __m512>, const R: usize, const T: usize>(sums: [[__m512; R]; T], to: Target) {
+unsafe fn write<const R: usize, const T: usize>(sums: [[__m512; R]; T], to: Target) {
     // SAFETY: the caller vouches for the instructions and the room.
     unsafe {
         if const { R < 4 } {
-            return write_fours::<V, R, T>(sums, to);
+            return write_few::<R, T>(&sums, to);
         }
         write_four::<R, T, 0>(&sums, to);
         if const { T > 4 } {
             write_four::<R, T, 4>(&sums, to);
+        }
+    }
+}
+
+/// [`write()`] for fewer rows.
+///
+/// # Safety
+/// As there.
+#[inline(always)]
+unsafe fn write_few<const R: usize, const T: usize>(sums: &[[__m512; R]; T], to: Target) {
+    for first in (0..R * T).step_by(LANES) {
+        let mut totals = [0.0f32; LANES];
+        // SAFETY: the caller vouches for the instructions and the room; there is room for sixteen values in `totals`.
+        unsafe {
+            let mut here = [[_mm512_setzero_ps(); 4]; 4];
+            for at in first..(first + LANES).min(R * T) {
+                here[(at - first) / 4][at % 4] = sums[at / R][at % R];
+            }
+            _mm512_storeu_ps(totals.as_mut_ptr(), sixteen(&here));
+            for at in first..(first + LANES).min(R * T) {
+                to.write(at / R, at % R, totals[at - first]);
+            }
         }
     }
 }

@@ -25,12 +25,13 @@ const PANELS: usize = 144 << 10;
 macro_rules! for_tile {
     ($v:ty, $rows:expr, $tokens:expr, $r:ident, $t:ident => $call:expr) => {
         for_tile!(@ $v, $rows, $tokens, $r, $t => $call;
-            1 1, 1 2, 1 3, 1 4, 1 5, 1 6, 2 1, 2 2, 2 3, 2 4, 2 5, 2 6, 3 1, 3 2, 3 3, 3 4, 3 5, 3 6, 4 1, 4 2, 4 3, 4 4, 4 5, 4 6)
+            1 1, 1 2, 1 3, 1 4, 1 5, 1 6, 1 7, 1 8, 2 1, 2 2, 2 3, 2 4, 2 5, 2 6, 2 7, 2 8,
+            3 1, 3 2, 3 3, 3 4, 3 5, 3 6, 4 1, 4 2, 4 3, 4 4, 4 5, 4 6)
     };
     (@ $v:ty, $rows:expr, $tokens:expr, $r:ident, $t:ident => $call:expr; $($rr:literal $tt:literal),*) => {
         match ($rows, $tokens) {
             // The condition is known to the compiler, and leaves only those tiles in the program that the path has.
-            $(($rr, $tt) if const { $tt <= <$v>::TOKENS && $rr <= <$v>::ROWS[$tt - 1] } => {
+            $(($rr, $tt) if const { $rr <= most_rows::<$v>($tt) } => {
                 const $r: usize = $rr;
                 const $t: usize = $tt;
                 $call
@@ -38,6 +39,12 @@ macro_rules! for_tile {
             _ => unreachable!("no path has tiles of {} rows and {} tokens", $rows, $tokens),
         }
     };
+}
+
+/// Rows of a path's tiles of so many tokens, at most.
+const fn most_rows<V: Vector>(tokens: usize) -> usize {
+    let (many, few) = (V::ROWS[tokens - 1], V::STREAMS[tokens - 1]);
+    if many > few { many } else { few }
 }
 
 /// The same for a tile of as many tokens as the path takes at once.
@@ -216,13 +223,14 @@ impl Ahead {
     }
 }
 
-/// [`blocks`] for the tokens of one tile or two. Weights come from memory once: rows far apart side by side, so that each of a few streams goes on
-/// where it was. A second tile finds them in the first cache.
+/// [`blocks`] for the tokens of a few tiles. Weights come from memory once: rows far apart side by side, so that each of a few streams goes on
+/// where it was. All tiles but the first find them in the first cache.
 fn stream<V: Vector, const DTYPE: u8>(x: &Packed<'_, V>, w: Weights<'_>, out: &mut Columns<'_>) {
     let span = span::<V>(w.columns);
-    // Two tiles about as large.
-    let tokens = x.tokens().div_ceil(x.tokens().div_ceil(V::TOKENS));
-    let rows = if tokens == 1 { V::STREAMS } else { V::ROWS[tokens - 1] };
+    let at_most = if x.tokens() <= V::ALONE { V::ALONE } else { V::BESIDE };
+    // Tiles about as large.
+    let tokens = x.tokens().div_ceil(x.tokens().div_ceil(at_most));
+    let rows = V::STREAMS[tokens - 1];
     let apart = w.rows / rows;
     let (streams, rest) = ((0..apart).map(|row| (row, rows, apart)), apart * rows..w.rows);
     for (row, rows, apart) in streams.chain(rest.map(|row| (row, 1, 1))) {

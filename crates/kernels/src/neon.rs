@@ -29,8 +29,8 @@ impl Vector for Neon {
     const PARTS: usize = 1;
     const SPLITS: bool = false;
     const TOKENS: usize = 6;
-    const ROWS: [usize; MOST_TOKENS] = [4; MOST_TOKENS];
-    const STREAMS: usize = 4;
+    const ROWS: [usize; MOST_TOKENS] = [4, 4, 4, 4, 4, 4, 0, 0];
+    const STREAMS: [usize; MOST_TOKENS] = Self::ROWS;
     const AHEAD: usize = 8 << 10;
     const SPAN: usize = 1024;
     const PAIRS: bool = false;
@@ -99,8 +99,8 @@ impl Vector for NeonBf16 {
     const PARTS: usize = 1;
     const SPLITS: bool = false;
     const TOKENS: usize = 6;
-    const ROWS: [usize; MOST_TOKENS] = [4; MOST_TOKENS];
-    const STREAMS: usize = 4;
+    const ROWS: [usize; MOST_TOKENS] = [4, 4, 4, 4, 4, 4, 0, 0];
+    const STREAMS: [usize; MOST_TOKENS] = Self::ROWS;
     const AHEAD: usize = 8 << 10;
     const SPAN: usize = 2048;
     const PAIRS: bool = true;

@@ -24,8 +24,8 @@ impl Vector for Portable {
     const PARTS: usize = 1;
     const SPLITS: bool = false;
     const TOKENS: usize = 4;
-    const ROWS: [usize; MOST_TOKENS] = [4, 3, 3, 3, 0, 0];
-    const STREAMS: usize = 4;
+    const ROWS: [usize; MOST_TOKENS] = [4, 3, 3, 3, 0, 0, 0, 0];
+    const STREAMS: [usize; MOST_TOKENS] = Self::ROWS;
     const AHEAD: usize = 8 << 10;
     const SPAN: usize = 1024;
     const PAIRS: bool = false;

@@ -6,7 +6,7 @@ use crate::precision::{Precision, bf16_bits};
 use crate::tile::Target;
 
 /// Most tokens of a tile.
-pub(crate) const MOST_TOKENS: usize = 6;
+pub(crate) const MOST_TOKENS: usize = 8;
 
 /// Weights and activations are multiplied a step of `WIDTH` columns at a time, in one or more parts of as many lanes, and summed lane by lane.
 ///
@@ -32,13 +32,17 @@ pub(crate) trait Vector: Copy + Send + Sync + 'static {
     const PARTS: usize;
     /// Of bf16 weights, the first part has the even columns of a step and the second the odd ones.
     const SPLITS: bool;
-    /// Tokens of a tile, at most [`MOST_TOKENS`].
+    /// Tokens of a tile, at most [`MOST_TOKENS`], where weights serve many of them.
     const TOKENS: usize;
     /// Rows of a tile by its tokens, less one; 4 at most. What a tile needs should fit into registers.
     const ROWS: [usize; MOST_TOKENS];
-    /// Rows far apart that are read side by side for a single token, at most as many as a tile of one token has: more of them are no faster
-    /// where the memory's pages are what is waited for.
-    const STREAMS: usize;
+    /// The same where weights are waited for: rows far apart, each a stream of its own. More of them are no faster where the memory's pages are
+    /// what takes the time.
+    const STREAMS: [usize; MOST_TOKENS];
+    /// Most tokens whose weights are waited for in one tile.
+    const ALONE: usize = Self::TOKENS;
+    /// Tokens of a tile, where there are more: the others find the weights of the first in a cache.
+    const BESIDE: usize = Self::TOKENS;
     /// How far ahead weights are fetched of each of such streams, in bytes.
     const AHEAD: usize;
     /// Most columns that are summed at a time: those of a tile's tokens should fill about half of the first cache.

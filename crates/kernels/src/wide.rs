@@ -30,8 +30,10 @@ impl Vector for Wide {
     const PARTS: usize = 2;
     const SPLITS: bool = true;
     const TOKENS: usize = 6;
-    const ROWS: [usize; MOST_TOKENS] = [4; MOST_TOKENS];
-    const STREAMS: usize = 2;
+    const ROWS: [usize; MOST_TOKENS] = [4, 4, 4, 4, 4, 4, 0, 0];
+    const STREAMS: [usize; MOST_TOKENS] = [2, 4, 2, 4, 4, 2, 0, 0];
+    const ALONE: usize = 6;
+    const BESIDE: usize = 5;
     const AHEAD: usize = 2 << 10;
     const SPAN: usize = 1024;
     const PAIRS: bool = false;
@@ -97,8 +99,9 @@ impl Vector for WidePairs {
     const PARTS: usize = 1;
     const SPLITS: bool = false;
     const TOKENS: usize = 6;
-    const ROWS: [usize; MOST_TOKENS] = [4; MOST_TOKENS];
-    const STREAMS: usize = 2;
+    const ROWS: [usize; MOST_TOKENS] = [4, 4, 4, 4, 4, 4, 0, 0];
+    const STREAMS: [usize; MOST_TOKENS] = [2, 2, 2, 4, 4, 4, 2, 2];
+    const ALONE: usize = 8;
     const AHEAD: usize = 2 << 10;
     const SPAN: usize = 2048;
     const PAIRS: bool = true;
@@ -227,7 +230,8 @@ mod instructions {
     fn models_have_the_shape_of_the_paths() {
         fn shape<V: Vector>() -> impl PartialEq + std::fmt::Debug {
             let tile = (V::WIDTH, V::PARTS, V::SPLITS, V::TOKENS, V::ROWS, V::SPAN, V::PAIRS);
-            (tile, std::any::type_name::<V::Value>())
+            let streams = (V::STREAMS, V::ALONE, V::BESIDE);
+            (tile, streams, std::any::type_name::<V::Value>())
         }
         fn same<V: Vector, M: Vector>() {
             assert_eq!(format!("{:?}", shape::<V>()), format!("{:?}", shape::<M>()));
@@ -238,7 +242,15 @@ mod instructions {
 
     /// Shapes with every kind of tail.
     fn same_bits(found: &Path, model: &Path, dtype: WeightDtype, precision: Precision) {
-        for (rows, columns, tokens) in [(1, 1, 1), (9, 45, 1), (7, 64, 3), (5, 1100, 6), (150, 2085, 13)] {
+        for (rows, columns, tokens) in [
+            (1, 1, 1),
+            (9, 45, 1),
+            (7, 64, 3),
+            (5, 1100, 6),
+            (9, 70, 8),
+            (5, 33, 11),
+            (150, 2085, 13),
+        ] {
             let x = pseudo_random(tokens * columns, 5);
             let bytes = stored(&pseudo_random(rows * columns, 9), dtype);
             let bytes = &bytes[1..];
