@@ -28,8 +28,7 @@ impl MappedFile {
         // would change under us as with any program that maps them. No length, offset or UTF-8 text that was checked
         // is read from the map a second time, so such a write changes numbers, not memory safety.
         let map = unsafe { memmap2::Mmap::map(file)? };
-        // Of pages of 4 KiB, the processor remembers the places of fewer than an expert has. Where the file system cannot give larger
-        // ones, nothing is lost.
+        // An expert takes more pages of 4 KiB than a TLB holds. Where the file system cannot give larger ones, nothing is lost.
         #[cfg(target_os = "linux")]
         let _ = map.advise(memmap2::Advice::HugePage);
         Ok(Self(map))

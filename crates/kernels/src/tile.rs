@@ -125,6 +125,10 @@ pub(crate) unsafe fn run<V: Vector, const DTYPE: u8, const FILL: bool, const R: 
                         weights[r] = V::weights::<DTYPE>(from.add(r * w.stride), part);
                     }
                     if FILL {
+                        // The rows of the next tile.
+                        for r in R..2 * R {
+                            V::prefetch::<1>(from.wrapping_add(r * w.stride));
+                        }
                         for r in 0..R {
                             V::store(weights[r], panel.add(column * R + (part * R + r) * lanes));
                         }
