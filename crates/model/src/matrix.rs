@@ -4,6 +4,7 @@ use burn::backend::flex::{Flex, FlexTensor, Layout};
 use burn::tensor::{AllocationProperty, DType, Shape, Tensor, TensorData};
 use bytes::Bytes;
 use half::{bf16, f16};
+use rayon::prelude::*;
 pub use secateur_kernels::WeightDtype;
 use secateur_kernels::{Buffer, Heads};
 
@@ -11,6 +12,9 @@ use crate::blocks::experts::indices;
 use crate::device::{Device, DeviceKind, Precision, count_read};
 #[cfg(feature = "wgpu")]
 use crate::gpu::DeviceMatrix;
+
+/// Rows that are not worth another thread.
+const FEW_ROWS: usize = 16;
 
 /// Raw little-endian values in row-major order, usually a slice of the mapped file.
 #[derive(Debug, Clone)]
@@ -25,19 +29,9 @@ impl Stored {
     /// All values widened to f32.
     #[must_use]
     pub fn to_f32(&self) -> Vec<f32> {
-        match self.dtype {
-            WeightDtype::Bf16 => self.halves().map(|bits| bf16::from_bits(bits).to_f32()).collect(),
-            WeightDtype::F16 => self.halves().map(|bits| f16::from_bits(bits).to_f32()).collect(),
-            WeightDtype::F32 => self
-                .bytes
-                .chunks_exact(4)
-                .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
-                .collect(),
-        }
-    }
-
-    fn halves(&self) -> impl Iterator<Item = u16> + '_ {
-        self.bytes.chunks_exact(2).map(|b| u16::from_le_bytes([b[0], b[1]]))
+        let mut values = vec![0.0; self.bytes.len() / self.dtype.size()];
+        widen(&self.bytes, self.dtype, &mut values);
+        values
     }
 
     /// A part of the bytes.
@@ -55,6 +49,17 @@ impl Stored {
             Precision::F64 => TensorData::new(self.to_f32().into_iter().map(f64::from).collect::<Vec<_>>(), shape),
         };
         Tensor::from_data(data, device.options())
+    }
+}
+
+/// Values of little-endian bytes as f32, as many as `to` has room for.
+fn widen(bytes: &[u8], dtype: WeightDtype, to: &mut [f32]) {
+    let halves = bytes.chunks_exact(2).map(|b| u16::from_le_bytes([b[0], b[1]]));
+    match dtype {
+        WeightDtype::Bf16 => (to.iter_mut().zip(halves)).for_each(|(to, bits)| *to = bf16::from_bits(bits).to_f32()),
+        WeightDtype::F16 => (to.iter_mut().zip(halves)).for_each(|(to, bits)| *to = f16::from_bits(bits).to_f32()),
+        WeightDtype::F32 => (to.iter_mut().zip(bytes.chunks_exact(4)))
+            .for_each(|(to, b)| *to = f32::from_le_bytes([b[0], b[1], b[2], b[3]])),
     }
 }
 
@@ -198,7 +203,7 @@ impl Matrix {
     pub fn select(&self, rows: &[usize], device: &Device) -> Tensor<2> {
         match self {
             Self::Dense(weight) => weight.clone().select(0, indices(rows, device)),
-            Self::Stored { .. } | Self::Packed(..) => from_f32(self.rows(rows), [rows.len(), self.shape()[1]]),
+            Self::Stored { .. } | Self::Packed(..) => from_buffer(self.rows(rows), [rows.len(), self.shape()[1]]),
             #[cfg(feature = "wgpu")]
             Self::Device(matrix) => matrix.select(rows, device),
         }
@@ -220,15 +225,20 @@ impl Matrix {
     }
 
     /// Some rows as f32, one after the other.
-    fn rows(&self, rows: &[usize]) -> Vec<f32> {
-        if let Self::Stored { stored, inputs, .. } = self {
-            let size = inputs * stored.dtype.size();
-            let row = |&row: &usize| stored.slice(row * size..(row + 1) * size).to_f32();
-            return rows.iter().flat_map(row).collect();
+    fn rows(&self, rows: &[usize]) -> Buffer {
+        let columns = self.shape()[1];
+        let mut values = Buffer::new(rows.len() * columns);
+        if let Self::Stored { stored, .. } = self {
+            let size = columns * stored.dtype.size();
+            let each = values.par_chunks_exact_mut(columns).with_min_len(FEW_ROWS).zip(rows);
+            each.for_each(|(to, &row)| widen(&stored.bytes[row * size..(row + 1) * size], stored.dtype, to));
+        } else {
+            let all = self.to_f32();
+            for (to, &row) in values.chunks_exact_mut(columns).zip(rows) {
+                to.copy_from_slice(&all[row * columns..(row + 1) * columns]);
+            }
         }
-        let (all, columns) = (self.to_f32(), self.shape()[1]);
-        let row = |&row: &usize| all[row * columns..(row + 1) * columns].to_vec();
-        rows.iter().flat_map(row).collect()
+        values
     }
 
     /// Of products by the CPU kernels.
@@ -319,13 +329,6 @@ pub(crate) fn host_f32<const D: usize>(x: Tensor<D>) -> FlexTensor {
         .try_into_primitive::<Flex>()
         .expect("stored weights live on the flex device");
     x.to_contiguous()
-}
-
-/// A flex tensor that owns `values`.
-pub(crate) fn from_f32<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> Tensor<D> {
-    let tensor = FlexTensor::from_data(TensorData::new(values, Shape::from(shape)));
-    debug_assert_eq!(tensor.dtype(), DType::F32);
-    Tensor::from_primitive::<Flex>(tensor)
 }
 
 /// A flex tensor of values that a kernel wrote, whose memory is used again when it is dropped.
