@@ -97,7 +97,7 @@ mod tests {
         // Other tests come and go in this process, with less.
         let before = held().unwrap().anonymous;
         let (length, peak) = watched(|| {
-            let block = vec![1u8; 256 << 20];
+            let block = std::hint::black_box(vec![1u8; 256 << 20]);
             thread::sleep(20 * INTERVAL);
             block.len()
         });
