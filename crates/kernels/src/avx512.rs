@@ -6,6 +6,7 @@
 // Into whoever names the instructions, all of it must be inlined.
 #![allow(clippy::inline_always)]
 
+use std::arch::asm;
 use std::arch::x86_64::{
     __m512, __m512bh, __m512i, _mm_add_ps, _mm_loadu_ps, _mm_storeu_ps, _mm256_loadu_si256, _mm512_add_ps,
     _mm512_and_si512, _mm512_castps512_ps128, _mm512_castsi512_ps, _mm512_cvtph_ps, _mm512_dpbf16_ps,
@@ -14,9 +15,13 @@ use std::arch::x86_64::{
 };
 
 use crate::avx2::Avx2;
+use crate::columns::Columns;
+use crate::packed::Packed;
 use crate::tile::Target;
+use crate::turn::turned;
+use crate::turned::{Turns, turned_for};
 use crate::vector::{MOST_TOKENS, Vector, compiled_for};
-use crate::weights::{BF16, F16};
+use crate::weights::{BF16, F16, Weights};
 
 /// The upper half of 32 bits, where the second of two bf16 is.
 const UPPER: i32 = 0xffff_0000_u32.cast_signed();
@@ -194,7 +199,90 @@ impl Vector for Avx512Bf16 {
         unsafe { _mm512_storeu_si512(to.cast(), weights) }
     }
 
+    fn product(x: &Packed<'_, Self>, w: Weights<'_>, then: Option<*const u8>, out: &mut Columns<'_>) {
+        crate::turned::product(x, w, then, out);
+    }
+
     compiled_for!("avx512f,avx512vl,avx512bw,avx512bf16,avx2,fma,f16c");
+}
+
+impl Turns for Avx512Bf16 {
+    #[inline(always)]
+    unsafe fn turn(rows: &[*const u8; LANES], offset: usize) -> [__m512i; LANES] {
+        // SAFETY: the caller vouches for the instructions and the values.
+        unsafe {
+            let mut vectors = [_mm512_loadu_ps(rows[0].add(offset).cast()); LANES];
+            for lane in 1..LANES {
+                vectors[lane] = _mm512_loadu_ps(rows[lane].add(offset).cast());
+            }
+            std::mem::transmute::<[__m512; LANES], [__m512i; LANES]>(turned(vectors))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn sums(from: *const f32) -> __m512 {
+        // SAFETY: the caller vouches for the instructions and the values.
+        unsafe { _mm512_loadu_ps(from) }
+    }
+
+    #[inline(always)]
+    unsafe fn multiply_pair<const R: usize>(
+        x: *const u16,
+        column: usize,
+        w: &[__m512i; R],
+        mut sums: [__m512; R],
+    ) -> [__m512; R] {
+        // SAFETY: the caller vouches for the instructions and the values.
+        unsafe {
+            if R == 2 {
+                (sums[0], sums[1]) = multiply_pair(x, column, [w[0], w[1]], [sums[0], sums[1]]);
+            } else {
+                for r in 0..R {
+                    let pair = _mm512_set1_epi32(x.add(column).cast::<i32>().read_unaligned());
+                    sums[r] = Self::multiply_add(pair, w[r], sums[r]);
+                }
+            }
+            sums
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn keep(sums: __m512, to: *mut f32) {
+        // SAFETY: the caller vouches for the instructions and the room.
+        unsafe { _mm512_storeu_ps(to, sums) }
+    }
+
+    turned_for!("avx512f,avx512vl,avx512bw,avx512bf16,avx2,fma,f16c");
+}
+
+/// [`Turns::multiply_pair`] for two vectors. The compiler would load all tokens' pairs first, for which there are no registers.
+///
+/// # Safety
+/// The machine must have AVX-512 F and BF16; there must be a pair.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bf16")]
+unsafe fn multiply_pair(x: *const u16, column: usize, w: [__m512i; 2], sums: [__m512; 2]) -> (__m512, __m512) {
+    let [mut a, mut b] = sums;
+    let pair: __m512;
+    // SAFETY: the caller vouches for the instructions and the values, which are only read.
+    unsafe {
+        asm!(
+            "vbroadcastss {pair}, dword ptr [{x} + 2 * {column}]",
+            "vdpbf16ps {a}, {pair}, {u}",
+            "vdpbf16ps {b}, {pair}, {v}",
+            x = in(reg) x,
+            column = in(reg) column,
+            u = in(zmm_reg) w[0],
+            v = in(zmm_reg) w[1],
+            a = inout(zmm_reg) a,
+            b = inout(zmm_reg) b,
+            // With a type, by which the compiler names it.
+            pair = out(zmm_reg) pair,
+            options(pure, readonly, nostack, preserves_flags)
+        );
+    }
+    let _ = pair;
+    (a, b)
 }
 
 /// Writes a tile's totals, sixteen at a time.

@@ -72,6 +72,11 @@ pub(crate) fn product<V: Vector>(x: &Packed<'_, V>, w: Weights<'_>, then: Option
     assert!(V::available());
     assert!(w.columns == x.columns && w.dtype == x.dtype && out.count() == w.rows && out.rows() == x.tokens());
     w.check();
+    V::product(x, w, then, out);
+}
+
+/// [`product`] whose lanes are columns, on a machine that can run it.
+pub(crate) fn tiles<V: Vector>(x: &Packed<'_, V>, w: Weights<'_>, then: Option<*const u8>, out: &mut Columns<'_>) {
     match w.dtype {
         WeightDtype::Bf16 => blocks::<V, BF16>(x, w, then, out),
         WeightDtype::F16 if const { !V::PAIRS } => blocks::<V, F16>(x, w, then, out),
@@ -189,8 +194,17 @@ fn rows_at_once(left: usize, most: usize) -> usize {
     }
 }
 
+/// Lines that come next.
+#[derive(Clone, Copy)]
+pub(crate) struct Lines {
+    /// The first; it need not exist.
+    pub next: *const u8,
+    /// How many.
+    pub count: usize,
+}
+
 /// Weights that come next, fetched a few lines at a time while others are multiplied.
-struct Ahead {
+pub(crate) struct Ahead {
     /// The next line; it need not exist: behind a thread's rows are mostly its next ones.
     next: *const u8,
     /// Lines that are left.
@@ -201,7 +215,7 @@ struct Ahead {
 
 impl Ahead {
     /// As many rows as lie in `block`, those behind it or, if it ends the matrix, those at `then`; in so many parts.
-    fn new(w: Weights<'_>, block: Range<usize>, then: Option<*const u8>, parts: usize) -> Self {
+    pub(crate) fn new(w: Weights<'_>, block: Range<usize>, then: Option<*const u8>, parts: usize) -> Self {
         let row = w.columns * w.dtype.size();
         let behind = w.bytes.as_ptr().wrapping_add(block.end * row);
         let lines = (block.len() * row).div_ceil(LINE);
@@ -212,14 +226,21 @@ impl Ahead {
         }
     }
 
+    /// The next part.
+    pub(crate) fn part(&mut self) -> Lines {
+        let count = self.at_once.min(self.lines);
+        let part = Lines { next: self.next, count };
+        self.next = self.next.wrapping_add(count * LINE);
+        self.lines -= count;
+        part
+    }
+
     /// Fetches the next part.
     fn fetch<V: Vector>(&mut self) {
-        let lines = self.at_once.min(self.lines);
-        for line in 0..lines {
-            V::prefetch::<MOST_TOKENS>(self.next.wrapping_add(line * LINE));
+        let part = self.part();
+        for line in 0..part.count {
+            V::prefetch::<MOST_TOKENS>(part.next.wrapping_add(line * LINE));
         }
-        self.next = self.next.wrapping_add(lines * LINE);
-        self.lines -= lines;
     }
 }
 
@@ -276,7 +297,7 @@ fn tile<V: Vector, const DTYPE: u8>(x: &Packed<'_, V>, w: Weights<'_>, place: &P
 }
 
 /// Some columns of every `apart`-th row from `row` on.
-fn rows_of(w: Weights<'_>, row: usize, apart: usize, columns: Range<usize>, ahead: usize) -> Rows<'_> {
+pub(crate) fn rows_of(w: Weights<'_>, row: usize, apart: usize, columns: Range<usize>, ahead: usize) -> Rows<'_> {
     let size = w.dtype.size();
     Rows {
         bytes: &w.bytes[(row * w.columns + columns.start) * size..],

@@ -28,6 +28,7 @@ mod columns;
 mod blocks;
 mod tile;
 mod panel;
+mod turned;
 mod runs;
 mod scratch;
 mod vector;

@@ -134,12 +134,19 @@ impl<'a, V: Vector> Packed<'a, V> {
             rows: [&[]; MOST_TOKENS],
             count,
         };
-        for (at, row) in tile.rows[..count].iter_mut().enumerate() {
-            let token = tokens.start + at;
-            let token = self.visits.map_or(token, |visits| visits[token].token);
-            *row = &self.values()[token * self.stride..][columns.start..columns.end.next_multiple_of(V::WIDTH)];
-        }
+        self.rows(tokens, columns, &mut tile.rows[..count]);
         tile
+    }
+
+    /// [`Packed::tile`] into room for as many rows.
+    #[inline]
+    pub(crate) fn rows<'b>(&'b self, tokens: Range<usize>, columns: &Range<usize>, to: &mut [&'b [V::Value]]) {
+        let values = self.values();
+        let columns = columns.start..columns.end.next_multiple_of(V::WIDTH);
+        for (token, row) in tokens.zip(to) {
+            let token = self.visits.map_or(token, |visits| visits[token].token);
+            *row = &values[token * self.stride..][columns.clone()];
+        }
     }
 }
 

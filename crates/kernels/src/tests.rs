@@ -4,6 +4,7 @@ use crate::activations::{PATHS, Path};
 use crate::columns::Columns;
 use crate::precision::{Precision, to_bf16};
 use crate::tokens::Tokens;
+use crate::turned::FROM;
 use crate::weights::{WeightDtype, Weights};
 use crate::wide::MODELS;
 
@@ -134,6 +135,16 @@ fn sums_equal_those_in_f64() {
             check(211, 520, 5);
             check(150, 1100, 9);
         }
+        if path.pairs && !cfg!(miri) {
+            for tokens in [FROM, FROM + 1, FROM + 11] {
+                for rows in [1, 15, 16, 17, 31, 32, 33, 80] {
+                    check(rows, 37, tokens);
+                }
+                for columns in [1, 2, 31, 32, 33, 64, 1100, 2085] {
+                    check(9, columns, tokens);
+                }
+            }
+        }
     });
 }
 
@@ -141,8 +152,8 @@ fn sums_equal_those_in_f64() {
 #[test]
 fn not_finite_stays_where_it_is() {
     let columns = if cfg!(miri) { 7 } else { 45 };
-    // One tile, and for most paths panels.
-    let tokens: &[usize] = if cfg!(miri) { &[2] } else { &[2, 13] };
+    // One tile, for most paths panels, and turned weights.
+    let tokens: &[usize] = if cfg!(miri) { &[2] } else { &[2, 13, FROM] };
     each_path(|path, dtype, precision| {
         for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
             for column in 0..columns {
@@ -194,7 +205,8 @@ fn reaches(
     }
 }
 
-/// An output has the same bits whatever the batch that its token is in, and the rows beside its row.
+/// An output has the same bits whatever the batch that its token is in, and the rows beside its row, as long as weights are turned for none of its
+/// batches or for all.
 #[test]
 fn bits_do_not_depend_on_how_a_product_is_cut() {
     // A row more than whole tiles of three or of four.
@@ -243,6 +255,42 @@ fn bits_do_not_depend_on_how_a_product_is_cut() {
             }
         }
     });
+}
+
+#[test]
+fn bits_of_turned_weights_do_not_depend_on_how_a_product_is_cut() {
+    let (tokens, rows) = (FROM + 53, 85);
+    let widths: &[usize] = if cfg!(miri) { &[3] } else { &[13, 256, 1031, 2050] };
+    let pairs = PATHS.iter().chain(&MODELS).filter(|path| path.pairs);
+    for path in pairs.filter(|path| path.fits(WeightDtype::Bf16, Precision::Fast)) {
+        for &columns in widths {
+            let x = pseudo_random(tokens * columns, 5);
+            let bytes = stored(&pseudo_random(rows * columns, 9), WeightDtype::Bf16);
+            let w = Weights {
+                bytes: &bytes[1..],
+                dtype: WeightDtype::Bf16,
+                rows,
+                columns,
+            };
+            let whole = product(path, Precision::Fast, &x, w);
+            for (token, count) in [(0, FROM), (3, FROM + 7), (52, FROM + 1)] {
+                let part = product(path, Precision::Fast, &x[token * columns..][..count * columns], w);
+                let expected = &whole[token * rows..][..count * rows];
+                assert_eq!(bits(&part), bits(expected), "{}, {count} tokens", path.name);
+            }
+            for (row, count) in [(0, 1), (84, 1), (5, 16), (1, 31), (2, 64)] {
+                let part = product(path, Precision::Fast, &x, w.slice_rows(row, count));
+                for (part, whole) in part.chunks_exact(count).zip(whole.chunks_exact(rows)) {
+                    assert_eq!(
+                        bits(part),
+                        bits(&whole[row..row + count]),
+                        "{}, {count} rows",
+                        path.name
+                    );
+                }
+            }
+        }
+    }
 }
 
 /// Threads change no bit.

@@ -2,8 +2,11 @@
 
 #![allow(unsafe_code)]
 
+use crate::columns::Columns;
+use crate::packed::Packed;
 use crate::precision::{Precision, bf16_bits};
 use crate::tile::Target;
+use crate::weights::Weights;
 
 /// Most tokens of a tile.
 pub(crate) const MOST_TOKENS: usize = 8;
@@ -57,6 +60,11 @@ pub(crate) trait Vector: Copy + Send + Sync + 'static {
 
     /// Whether this machine has the instructions.
     fn available() -> bool;
+
+    /// [`crate::blocks::product`], on a machine that can run it, of what fits together.
+    fn product(x: &Packed<'_, Self>, w: Weights<'_>, then: Option<*const u8>, out: &mut Columns<'_>) {
+        crate::blocks::tiles::<Self>(x, w, then, out);
+    }
 
     /// Sums of nothing.
     unsafe fn zero() -> Self::Sums;

@@ -6,10 +6,11 @@
 use half::f16;
 
 use crate::activations::{Path, path};
+use crate::columns::Columns;
+use crate::packed::Packed;
+use crate::turned::{LANES, Turns, turned_for};
 use crate::vector::{MOST_TOKENS, Vector, compiled_for};
-use crate::weights::{BF16, F16};
-
-const LANES: usize = 16;
+use crate::weights::{BF16, F16, Weights};
 
 /// Tested like [`crate::activations::PATHS`].
 pub(crate) const MODELS: [Path; 2] = [
@@ -141,7 +142,44 @@ impl Vector for WidePairs {
         unsafe { to.cast::<Self::Factors>().write_unaligned(weights) }
     }
 
+    fn product(x: &Packed<'_, Self>, w: Weights<'_>, then: Option<*const u8>, out: &mut Columns<'_>) {
+        crate::turned::product(x, w, then, out);
+    }
+
     compiled_for!();
+}
+
+impl Turns for WidePairs {
+    unsafe fn turn(rows: &[*const u8; LANES], offset: usize) -> [Self::Factors; LANES] {
+        // SAFETY: the caller vouches for the values.
+        let rows = rows.map(|row| unsafe { bf16s(row.add(offset)) });
+        std::array::from_fn(|pair| std::array::from_fn(|at| rows[at / 2][2 * pair + at % 2]))
+    }
+
+    unsafe fn sums(from: *const f32) -> Self::Sums {
+        // SAFETY: the caller vouches for the values.
+        unsafe { from.cast::<Self::Sums>().read_unaligned() }
+    }
+
+    unsafe fn multiply_pair<const R: usize>(
+        x: *const u16,
+        column: usize,
+        w: &[Self::Factors; R],
+        sums: [Self::Sums; R],
+    ) -> [Self::Sums; R] {
+        // SAFETY: the caller vouches for the values.
+        let pair = unsafe { x.add(column).cast::<[u16; 2]>().read_unaligned() };
+        let x = std::array::from_fn(|at| pair[at % 2]);
+        // SAFETY: no particular instructions are needed.
+        std::array::from_fn(|r| unsafe { Self::multiply_add(x, w[r], sums[r]) })
+    }
+
+    unsafe fn keep(sums: Self::Sums, to: *mut f32) {
+        // SAFETY: the caller vouches for the room.
+        unsafe { to.cast::<Self::Sums>().write_unaligned(sums) }
+    }
+
+    turned_for!();
 }
 
 /// A lane of VDPBF16PS.
@@ -250,6 +288,8 @@ mod instructions {
             (9, 70, 8),
             (5, 33, 11),
             (150, 2085, 13),
+            (37, 70, 193),
+            (9, 2085, 192),
         ] {
             let x = pseudo_random(tokens * columns, 5);
             let bytes = stored(&pseudo_random(rows * columns, 9), dtype);
