@@ -21,7 +21,7 @@ use crate::widest::{Work, widest};
 const PARALLEL_FROM: usize = 1 << 18;
 
 /// Values of scratch from which experts wait for those before them.
-pub(crate) const SCRATCH: usize = 4 << 20;
+pub(crate) const SCRATCH: usize = 8 << 20;
 
 /// `down(activation(gate x, up x))`.
 #[derive(Debug, Clone, Copy)]

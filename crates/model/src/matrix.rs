@@ -198,6 +198,37 @@ impl Matrix {
         }
     }
 
+    /// [`Matrix::apply`] of several matrices to the same `x`: with weights that are read in place, in one go.
+    #[must_use]
+    pub fn apply_each<const N: usize>(matrices: [&Self; N], x: Tensor<2>) -> [Tensor<2>; N] {
+        let stored: Option<Vec<_>> = matrices.iter().map(|matrix| matrix.stored()).collect();
+        let products = stored.filter(|stored| stored.windows(2).all(|pair| pair[0].0 == pair[1].0));
+        let Some((precision, products)) = products.and_then(|products| Some((products.first()?.0, products))) else {
+            return matrices.map(|matrix| matrix.apply(x.clone()));
+        };
+        let tokens = x.dims()[0];
+        let x = host_f32(x);
+        let mut ys = matrices.map(|matrix| Buffer::new(tokens * matrix.shape()[0]));
+        let to = ys.iter_mut().map(|y| &mut **y);
+        let products = products.into_iter().map(|(_, weights)| weights).zip(to);
+        precision.matmul_each(x.as_slice::<f32>().unwrap_or_default(), products);
+        let mut outputs = matrices.iter().map(|matrix| matrix.shape()[0]);
+        ys.map(|y| from_buffer(y, [tokens, outputs.next().unwrap_or_default()]))
+    }
+
+    /// How the kernels read it in place.
+    fn stored(&self) -> Option<(secateur_kernels::Precision, secateur_kernels::Weights<'_>)> {
+        match self {
+            Self::Stored {
+                stored,
+                outputs,
+                inputs,
+                precision,
+            } => Some((*precision, weights(stored, *outputs, *inputs))),
+            _ => None,
+        }
+    }
+
     /// Rows by index, `[rows, inputs]`, on `device`, for which the matrix was made. The indices must be in range.
     #[must_use]
     pub fn select(&self, rows: &[usize], device: &Device) -> Tensor<2> {

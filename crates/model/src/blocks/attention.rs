@@ -83,9 +83,10 @@ impl Attention {
             ..
         } = self.spec;
         let (batch, length) = (pass.batch.batch, pass.batch.length);
-        let (query, gate) = self.split_gate(self.query.apply(x.clone()));
-        let (query, key) = self.normed(query, self.key.apply(x.clone()));
-        let value = self.clip(self.value.apply(x));
+        let [query, key, value] = Linear::apply_each([&self.query, &self.key, &self.value], x);
+        let (query, gate) = self.split_gate(query);
+        let (query, key) = self.normed(query, key);
+        let value = self.clip(value);
         let split = |t: Tensor<2>, heads: usize| t.reshape([batch, length, heads, head_dim]).swap_dims(1, 2);
         let (query, key) = (split(query, heads), split(key, key_value_heads));
         let (query, key) = self.rotated(query, key, pass);

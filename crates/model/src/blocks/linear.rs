@@ -46,4 +46,15 @@ impl Linear {
             None => y,
         }
     }
+
+    /// [`Linear::apply`] of several maps of the same `x`, side by side where the CPU kernels compute.
+    #[must_use]
+    pub fn apply_each<const N: usize>(maps: [&Self; N], x: Tensor<2>) -> [Tensor<2>; N] {
+        let products = Matrix::apply_each(maps.map(|map| &map.weight), x);
+        let mut biases = maps.iter().map(|map| &map.bias);
+        products.map(|y| match biases.next().and_then(Option::as_ref) {
+            Some(bias) => y + bias.clone().unsqueeze(),
+            None => y,
+        })
+    }
 }

@@ -57,19 +57,30 @@ impl Mlp {
     /// `[tokens, hidden]` → `[tokens, hidden]`.
     #[must_use]
     pub fn apply(&self, x: Tensor<2>) -> Tensor<2> {
-        let gate = self.gate.as_ref().map(|gate| gate.apply(x.clone()));
-        self.down.apply(activate(self.activation, gate, self.up.apply(x)))
+        let (gate, up) = self.gate_and_up(x);
+        self.down.apply(activate(self.activation, gate, up))
     }
 
     /// What comes out if gate and up rows, which lie alternately, are taken for halves: the first half of all rows as the gate,
     /// the second as up. Not the model's function; published masks were made so.
     #[must_use]
     pub fn apply_misread(&self, x: Tensor<2>) -> Tensor<2> {
-        let Some(gate) = &self.gate else {
-            return self.apply(x);
-        };
-        let (gate, up) = (gate.apply(x.clone()), self.up.apply(x));
-        self.down.apply(activate_misread(self.activation, gate, up))
+        let (gate, up) = self.gate_and_up(x);
+        self.down.apply(match gate {
+            Some(gate) => activate_misread(self.activation, gate, up),
+            None => activate(self.activation, None, up),
+        })
+    }
+
+    /// Both `[tokens, intermediate]`.
+    fn gate_and_up(&self, x: Tensor<2>) -> (Option<Tensor<2>>, Tensor<2>) {
+        match &self.gate {
+            Some(gate) => {
+                let [gate, up] = Linear::apply_each([gate, &self.up], x);
+                (Some(gate), up)
+            }
+            None => (None, self.up.apply(x)),
+        }
     }
 }
 
