@@ -5,10 +5,8 @@
 use std::collections::VecDeque;
 
 use crate::batch::Batch;
-use crate::blocks::experts::indices;
 use crate::blocks::router::host_f64;
 use crate::cache::Cache;
-use crate::decoder::Watch;
 use crate::device::Precision;
 use crate::error::ModelError;
 use crate::generate::{Running, StopRule};
@@ -214,9 +212,8 @@ impl<'a> Decoding<'a> {
         self.work.tokens += batch.ids.len();
         let (decoder, device) = (&self.model.decoder, self.model.device());
         in_pool(device, || {
-            let hidden = decoder.forward(batch, Some(cache), &mut Watch::Nobody)?;
-            let last: Vec<usize> = (1..=batch.batch).map(|row| row * batch.length - 1).collect();
-            let hidden = hidden.select(0, indices(&last, device));
+            let last = (1..=batch.batch).map(|row| row * batch.length - 1).collect();
+            let hidden = decoder.forward_wanted(batch, last, cache)?;
             host_f64(decoder.logits(hidden), "logits")
         })
     }

@@ -6,6 +6,7 @@ use burn::tensor::Tensor;
 
 use crate::batch::{Batch, Slot};
 use crate::blocks::attention::Attention;
+use crate::blocks::experts::indices;
 use crate::blocks::latent_attention::LatentAttention;
 use crate::blocks::linear::Linear;
 use crate::blocks::mixer::Mixer;
@@ -52,6 +53,8 @@ struct Step {
     norm: Norm,
     placement: NormPlacement,
     block: Block,
+    /// No step behind it, of any layer, mixes tokens: what is not asked for behind the last layer can be left out from here on.
+    is_last_to_mix: bool,
 }
 
 /// What a step does.
@@ -94,11 +97,15 @@ impl Decoder {
     /// # Errors
     /// If a weight is missing.
     pub fn new(spec: DecoderSpec, weights: &dyn WeightSource, device: &Device) -> Result<Self, ModelError> {
-        let layers = spec
+        let mut layers = spec
             .layers
             .iter()
             .map(|layer| Layer::new(layer, spec.hidden, weights))
-            .collect::<Result<_, _>>()?;
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut steps = layers.iter_mut().flat_map(|layer| &mut layer.steps).rev();
+        if let Some(last) = steps.find(|step| step.block.mixes_tokens()) {
+            last.is_last_to_mix = true;
+        }
         let shape = [spec.vocabulary, spec.hidden];
         let embedding = weights.matrix(&spec.names.embedding, shape)?;
         let output = if spec.tied_embeddings {
@@ -130,11 +137,32 @@ impl Decoder {
     pub fn forward(
         &self,
         batch: &Batch,
+        cache: Option<&mut Cache>,
+        watch: &mut Watch<'_>,
+    ) -> Result<Tensor<2>, ModelError> {
+        self.forward_to(batch, None, cache, watch)
+    }
+
+    /// The same of some cells, ascending, `[wanted, hidden]`, while nobody looks on: the last layer's experts do not see the others.
+    pub(crate) fn forward_wanted(
+        &self,
+        batch: &Batch,
+        wanted: Vec<usize>,
+        cache: &mut Cache,
+    ) -> Result<Tensor<2>, ModelError> {
+        self.forward_to(batch, Some(wanted), Some(cache), &mut Watch::Nobody)
+    }
+
+    fn forward_to(
+        &self,
+        batch: &Batch,
+        wanted: Option<Vec<usize>>,
         mut cache: Option<&mut Cache>,
         watch: &mut Watch<'_>,
     ) -> Result<Tensor<2>, ModelError> {
         let mut x = self.embed(&batch.ids)?;
         let mut pass = Pass::new(batch, batch.slots(cache.as_deref_mut()), &self.device);
+        pass.wanted = wanted;
         if let Some(cache) = cache.as_deref_mut()
             && cache.layers.is_empty()
         {
@@ -310,6 +338,12 @@ impl Layer {
                 None if is_one(self.residual_scale) => x + said,
                 None => x + said.mul_scalar(self.residual_scale),
             };
+            if let (true, Some(wanted)) = (step.is_last_to_mix, &pass.wanted) {
+                if wanted.is_empty() {
+                    return Ok(x);
+                }
+                x = x.select(0, indices(wanted, pass.device));
+            }
         }
         Ok(x)
     }
@@ -378,11 +412,19 @@ impl Step {
             norm: Norm::new(weights, &format!("{layer}{}", step.norm), hidden, step.norm_spec)?,
             placement: step.placement,
             block,
+            is_last_to_mix: false,
         })
     }
 }
 
 impl Block {
+    fn mixes_tokens(&self) -> bool {
+        match self {
+            Self::Attention(_) | Self::LatentAttention(_) | Self::Mixer(_) => true,
+            Self::Dense(_) | Self::Moe(_) => false,
+        }
+    }
+
     fn fresh_state(&self) -> LayerState {
         match self {
             Self::Attention(_) | Self::LatentAttention(_) => LayerState::KeyValue(KeyValueCache::default()),

@@ -17,7 +17,7 @@ use crate::error::ModelError;
 use crate::kept_states::Place;
 use crate::layerwise::Visits;
 use crate::model::Model;
-use crate::reading::{Reading, Target, rows_per_projection};
+use crate::reading::{Reading, Targets, cells, rows_per_projection};
 use crate::score::{argmax, log_sum_exp};
 use crate::shared::SharedRow;
 use crate::stem_states::Stems;
@@ -38,9 +38,6 @@ pub struct ContinuationDivergence {
     /// The same under the unpruned model.
     pub unpruned_log_probability: f64,
 }
-
-/// Cells of a batch with the tokens that are asked for there.
-type Targets = [(usize, Vec<Target>)];
 
 impl Model {
     /// Compares the masked with the unpruned model at every token of each `(context, continuation)`'s continuation. The mask
@@ -76,12 +73,11 @@ impl Model {
     ) -> Result<(), ModelError> {
         let batch = reading.batch(rows);
         let targets = reading.targets(rows, batch.length);
-        let cells = targets.iter().map(|(cell, _)| *cell).collect();
+        let cells = cells(&targets);
         let place: Place = (batch, cells);
         let ask = |model: &Self, stems: &mut Stems| -> Result<Tensor<2>, ModelError> {
             stems.prepare(model, reading, &[rows])?;
-            let hidden = model.final_states(&place.0, stems.of(rows))?;
-            Ok(hidden.select(0, indices(&place.1, model.device())))
+            model.final_states(&place.0, stems.of(rows), &place.1)
         };
         let pruned = ask(self, stems)?;
         // That of the set mask if it drops nothing, else as an earlier mask needed it, else computed.
@@ -111,7 +107,6 @@ impl Model {
                 .zip(&mut rows)
                 .map(|(batch, rows)| (rows, reading.targets(rows, batch.length)))
                 .collect();
-            let cells = |targets: &Targets| targets.iter().map(|(cell, _)| *cell).collect();
             let places: Vec<Place> = wave
                 .iter()
                 .zip(&targets)

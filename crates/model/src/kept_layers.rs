@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use burn::tensor::Tensor;
 
 use crate::batch::Batch;
+use crate::blocks::experts::indices;
 use crate::blocks::state::LayerState;
 use crate::error::ModelError;
 use crate::model::Model;
@@ -81,18 +82,37 @@ impl KeptLayers {
 }
 
 impl Model {
-    /// The final-normed residual stream of a batch behind its stem, `[batch · length, hidden]`: bit for bit that of
-    /// [`crate::decoder::Decoder::forward`], with as few layers run as the masks before have left.
-    pub(crate) fn final_states(&self, batch: &Batch, stem: Option<&StemStates>) -> Result<Tensor<2>, ModelError> {
-        Ok(self.decoder.finish(self.through_layers(batch, stem, false)?.stream))
+    /// The final-normed residual stream of some cells of a batch behind its stem, ascending, `[wanted, hidden]`: that of
+    /// [`crate::decoder::Decoder::forward`], with as few layers run as the masks before have left, and nothing computed for other cells behind
+    /// the last step that mixes tokens.
+    pub(crate) fn final_states(
+        &self,
+        batch: &Batch,
+        stem: Option<&StemStates>,
+        wanted: &[usize],
+    ) -> Result<Tensor<2>, ModelError> {
+        let stream = self.through_layers(batch, stem, false, wanted)?.stream;
+        // All are there if layers behind that step had run before.
+        let stream = if stream.dims()[0] == wanted.len() {
+            stream
+        } else {
+            stream.select(0, indices(wanted, self.device()))
+        };
+        Ok(self.decoder.finish(stream))
     }
 
     /// What the steps of each layer remember of a batch, with as few layers run.
     pub(crate) fn remembered(&self, batch: &Batch) -> Result<Vec<Vec<LayerState>>, ModelError> {
-        Ok(self.through_layers(batch, None, true)?.states)
+        Ok(self.through_layers(batch, None, true, &[])?.states)
     }
 
-    fn through_layers(&self, batch: &Batch, stem: Option<&StemStates>, remembers: bool) -> Result<Passed, ModelError> {
+    fn through_layers(
+        &self,
+        batch: &Batch,
+        stem: Option<&StemStates>,
+        remembers: bool,
+        wanted: &[usize],
+    ) -> Result<Passed, ModelError> {
         let decoder = &self.decoder;
         // Under no mask, what the first mask will need: experts are seldom dropped anywhere but in all layers that have some.
         let shared = self
@@ -106,6 +126,7 @@ impl Model {
             (0, Passed { stream, states })
         };
         let mut pass = decoder.pass_behind(batch, stem.map_or(&[], StemStates::slots));
+        pass.wanted = Some(wanted.to_vec());
         while depth < decoder.layers.len() {
             let mut states = match stem {
                 Some(stem) => Some(stem.layer(depth, batch.batch, self)),
@@ -114,7 +135,7 @@ impl Model {
             passed.stream = decoder.run(depth, passed.stream, &mut pass, states.as_deref_mut())?;
             passed.states.extend(states.filter(|_| remembers));
             depth += 1;
-            if depth == shared {
+            if depth == shared && passed.stream.dims()[0] == batch.ids.len() {
                 self.kept_layers.keep(batch, remembers, depth, &passed);
             }
         }
@@ -172,17 +193,16 @@ mod tests {
             for set in masks.iter().chain(&masks) {
                 model.set_mask(set.as_ref()).unwrap();
                 let plain = model.decoder.forward(&batch, None, &mut Watch::Nobody).unwrap();
-                let found = model.final_states(&batch, None).unwrap();
-                let [plain, found] = [plain, found].map(|states| host_f64(states, "states").unwrap());
-                assert_eq!(found, plain, "{name}, {set:?}");
+                for wanted in [vec![0, 1, 2, 3, 4, 5, 6, 7], vec![3, 5]] {
+                    let found = model.final_states(&batch, None, &wanted).unwrap();
+                    let plain = plain.clone().select(0, indices(&wanted, model.device()));
+                    let [plain, found] = [plain, found].map(|states| host_f64(states, "states").unwrap());
+                    assert_eq!(found, plain, "{name}, {set:?}, {wanted:?}");
+                }
             }
-            // The first of all runs every layer, the first with the last layer masked all behind the first masked one before it.
+            // Each twice: the first of all runs every layer, the first with the last layer masked all behind the first masked one before it.
             let (first, last) = (depth(&model, 0), depth(&model, last));
-            assert_eq!(
-                model.kept_layers.spared(),
-                6 * first + if last > first { last } else { first },
-                "{name}"
-            );
+            assert_eq!(model.kept_layers.spared(), 12 * first + 3 * last, "{name}");
         }
     }
 

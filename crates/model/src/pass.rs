@@ -25,6 +25,9 @@ pub struct Pass<'a> {
     masks: Vec<(Sight, Range<usize>, Tensor<4>)>,
     seen: Vec<(Sight, Arc<Seen>)>,
     timeline: Option<Arc<Timeline>>,
+    /// Cells whose residual stream is asked for behind the last layer, ascending; `None` for all. No others are computed behind the last step that
+    /// mixes tokens.
+    pub(crate) wanted: Option<Vec<usize>>,
 }
 
 impl<'a> Pass<'a> {
@@ -37,6 +40,7 @@ impl<'a> Pass<'a> {
             masks: Vec::new(),
             seen: Vec::new(),
             timeline: None,
+            wanted: None,
         }
     }
 

@@ -72,6 +72,14 @@ pub(crate) struct Target {
     pub(crate) token: u32,
 }
 
+/// Cells of a batch, ascending, with the tokens that are asked for there.
+pub(crate) type Targets = [(usize, Vec<Target>)];
+
+/// The cells alone.
+pub(crate) fn cells(targets: &Targets) -> Vec<usize> {
+    targets.iter().map(|(cell, _)| *cell).collect()
+}
+
 impl<'a> Reading<'a> {
     /// What `model` has to read for `requests`. It depends on the model and the requests alone, not on the number of cores.
     ///

@@ -16,7 +16,7 @@ use crate::device::DeviceKind;
 use crate::error::ModelError;
 use crate::layerwise::{KeptWave, Visits};
 use crate::model::Model;
-use crate::reading::{Reading, Target, rows_per_projection};
+use crate::reading::{Reading, Target, Targets, cells, rows_per_projection};
 use crate::score_there::summaries;
 use crate::shared::SharedRow;
 use crate::stem_states::Stems;
@@ -101,8 +101,9 @@ impl Model {
         stems: &Stems,
     ) -> Result<BTreeMap<usize, ContinuationScore>, ModelError> {
         let batch = reading.batch(rows);
-        let hidden = self.final_states(&batch, stems.of(rows))?;
-        self.scores(reading, rows, batch.length, &hidden)
+        let targets = reading.targets(rows, batch.length);
+        let hidden = self.final_states(&batch, stems.of(rows), &cells(&targets))?;
+        self.scores(&targets, &hidden)
     }
 
     /// All batches of a wave through each layer, for models larger than memory.
@@ -120,7 +121,9 @@ impl Model {
             let from = kept.as_ref().and_then(KeptWave::find);
             let hidden = self.visit(wave, from, &mut Watch::Nobody, kept.as_ref())?;
             for ((batch, hidden), rows) in wave.iter().zip(&hidden).zip(&mut rows) {
-                for (request, score) in self.scores(reading, rows, batch.length, hidden)? {
+                let targets = reading.targets(rows, batch.length);
+                let hidden = hidden.clone().select(0, indices(&cells(&targets), self.device()));
+                for (request, score) in self.scores(&targets, &hidden)? {
                     scores[request] = score;
                 }
                 progress(reading.answered(rows));
@@ -130,19 +133,12 @@ impl Model {
         Ok(())
     }
 
-    /// Scores of the requests in some rows of `length` tokens, by their final hidden states.
-    fn scores(
-        &self,
-        reading: &Reading<'_>,
-        rows: &[SharedRow],
-        length: usize,
-        hidden: &Tensor<2>,
-    ) -> Result<BTreeMap<usize, ContinuationScore>, ModelError> {
+    /// Scores of the requests that cells are asked for, by their final hidden states, `[cells, hidden]`.
+    fn scores(&self, targets: &Targets, hidden: &Tensor<2>) -> Result<BTreeMap<usize, ContinuationScore>, ModelError> {
         let mut scores: BTreeMap<usize, ContinuationScore> = BTreeMap::new();
-        let targets = reading.targets(rows, length);
-        for chunk in targets.chunks(rows_per_projection(self.vocabulary())) {
-            let cells: Vec<usize> = chunk.iter().map(|(cell, _)| *cell).collect();
-            let picked = hidden.clone().select(0, indices(&cells, self.device()));
+        let at_once = rows_per_projection(self.vocabulary());
+        for (chunk, first) in targets.chunks(at_once).zip((0..).step_by(at_once)) {
+            let picked = hidden.clone().narrow(0, first, chunk.len());
             if self.device().kind() == DeviceKind::Wgpu {
                 self.add_scores_there(picked, chunk, &mut scores)?;
                 continue;

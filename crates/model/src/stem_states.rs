@@ -154,10 +154,13 @@ mod tests {
         for mask in [None, Some(&mask), None, Some(&mask)] {
             model.set_mask(mask).unwrap();
             let states = StemStates::read(&model, &stem).unwrap();
-            let found = host_f64(model.final_states(&batch, Some(&states)).unwrap(), "states").unwrap();
+            let all = |batch: &Batch| (0..batch.ids.len()).collect::<Vec<_>>();
+            let found = model.final_states(&batch, Some(&states), &all(&batch)).unwrap();
+            let found = host_f64(found, "states").unwrap();
             let width = model.spec().hidden;
             for (placed, whole) in row.sequences.iter().zip(&borrowed) {
-                let alone = model.final_states(&Batch::single(whole), None).unwrap();
+                let alone = Batch::single(whole);
+                let alone = model.final_states(&alone, None, &all(&alone)).unwrap();
                 let alone = host_f64(alone, "states").unwrap();
                 let expected = alone.chunks_exact(width).skip(stem.len());
                 for side in 0..2 {
