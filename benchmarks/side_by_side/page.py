@@ -19,6 +19,8 @@ FIGURES = {
     "calibration_all_tok_s_b4x256_to_b1x256": "for all methods, in one pass (transformers: for REAP, one by one)",
     "calibration_reap_tok_s_b1x256": "calibration for REAP, 4 × 256 one by one",
     "calibration_all_tok_s_b1x256": "for all methods (transformers: for REAP), one by one",
+    "calibration_all_tok_s_b4x256_to_hook": "for all methods (transformers: for REAP, by a hook that runs experts again), in one pass",
+    "calibration_all_tok_s_b1x256_to_hook": "for all methods (transformers: for REAP, by a hook that runs experts again), one by one",
     "calibration_paper_tok_s_b4x256": "for all methods and paper profiles, in one pass",
     "calibration_paper_tok_s_b1x256": "for all methods and paper profiles, one by one",
     "plain_layers_tok_s_b1x256": "no statistics and no logits, one by one",
