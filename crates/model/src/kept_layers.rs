@@ -156,6 +156,7 @@ mod tests {
 
     use super::*;
     use crate::blocks::router::host_f64;
+    use crate::cache::Cache;
     use crate::checkpoint::Checkpoint;
     use crate::decoder::Watch;
     use crate::device::{Device, DeviceKind, Precision};
@@ -204,6 +205,32 @@ mod tests {
             let (first, last) = (depth(&model, 0), depth(&model, last));
             assert_eq!(model.kept_layers.spared(), 12 * first + 3 * last, "{name}");
         }
+    }
+
+    /// In every family, some of which end with layers that mix no tokens.
+    #[test]
+    fn cells_that_are_asked_for_are_those_of_all() {
+        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../goldens/fixtures");
+        let models = ["core/models", "paper/models"].map(|part| std::fs::read_dir(fixtures.join(part)).unwrap());
+        let mut families = std::collections::BTreeSet::new();
+        for entry in models.into_iter().flatten() {
+            let checkpoint = entry.unwrap().path().join("checkpoint");
+            let device = Device::open(DeviceKind::Cpu, Precision::F32).unwrap();
+            let model = Model::load(&Checkpoint::open(&checkpoint).unwrap(), &device).unwrap();
+            let batch = Batch::right_padded(&[&[1, 5, 9, 12], &[7, 3]]);
+            let all = model.decoder.forward(&batch, None, &mut Watch::Nobody).unwrap();
+            for wanted in [vec![3, 5], vec![0]] {
+                let expected = all.clone().select(0, indices(&wanted, model.device()));
+                let (mut cache, states) = (Cache::default(), |x| host_f64(x, "states").unwrap());
+                let decoder = &model.decoder;
+                let found = decoder.forward_wanted(&batch, wanted.clone(), &mut cache).unwrap();
+                assert_eq!(states(found), states(expected.clone()), "{}", checkpoint.display());
+                let found = model.final_states(&batch, None, &wanted).unwrap();
+                assert_eq!(states(found), states(expected), "{}", checkpoint.display());
+            }
+            families.insert(model.family());
+        }
+        assert!(families.len() > 6, "{families:?}");
     }
 
     #[test]
