@@ -28,6 +28,7 @@ mod columns;
 mod blocks;
 mod tile;
 mod panel;
+#[cfg(any(target_arch = "x86_64", test))]
 mod turned;
 mod runs;
 mod scratch;
