@@ -1,7 +1,7 @@
 //! `y = x Wᵀ` with weights read in place and sums in f32.
 //!
-//! Weights are widened exactly: every bf16 and f16 is an f32. Each output is summed in one fixed order, however many threads share the work, and
-//! however a batch is cut; but that `fast` products with AVX-512 BF16 have one order for many tokens and another for few (`crate::turned`).
+//! Weights are widened exactly: every bf16 and f16 is an f32. Each output is summed in one fixed order, however many threads share the work and
+//! however a batch is cut, with one exception: `fast` products with AVX-512 BF16 have one order for many tokens and another for few (`crate::turned`).
 
 use crate::activations::Activations;
 use crate::columns::Columns;
