@@ -19,14 +19,12 @@ use crate::columns::Columns;
 use crate::packed::Packed;
 use crate::tile::Target;
 use crate::turn::turned;
-use crate::turned::{Turns, turned_for};
+use crate::turned::{LANES, Turns, turned_for};
 use crate::vector::{MOST_TOKENS, Vector, compiled_for};
 use crate::weights::{BF16, F16, Weights};
 
 /// The upper half of 32 bits, where the second of two bf16 is.
 const UPPER: i32 = 0xffff_0000_u32.cast_signed();
-
-const LANES: usize = 16;
 
 /// Sixteen f32.
 #[derive(Clone, Copy)]

@@ -18,8 +18,8 @@ use crate::weights::{BF16, F16, F32, WeightDtype, Weights};
 /// Bytes of weights that stay in the second cache: a part of it, since rows that lie a power of two apart reach only a part.
 const BLOCK: usize = 144 << 10;
 
-/// Bytes of panels that stay in the second cache.
-const PANELS: usize = 144 << 10;
+/// Bytes of panels, or of turned weights, that stay in the second cache.
+pub(crate) const PANELS: usize = 144 << 10;
 
 /// Calls a function for a tile of so many rows and tokens, which are parameters of its type.
 macro_rules! for_tile {

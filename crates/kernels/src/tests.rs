@@ -216,17 +216,7 @@ fn bits_do_not_depend_on_how_a_product_is_cut() {
     let widths: &[usize] = if cfg!(miri) { &[13] } else { &[13, 256, 640, 1031, 2050] };
     each_path(|path, dtype, precision| {
         for &columns in widths {
-            let x = pseudo_random(tokens * columns, 5);
-            let bytes = stored(&pseudo_random(rows * columns, 9), dtype);
-            let w = Weights {
-                bytes: &bytes[1..],
-                dtype,
-                rows,
-                columns,
-            };
-            let place = format!("{} {dtype:?} {precision:?}, {columns} columns", path.name);
-            let whole = product(path, precision, &x, w);
-            for (token, count) in [
+            let of_tokens = [
                 (0, 1),
                 (tokens - 1, 1),
                 (3, 2),
@@ -239,20 +229,9 @@ fn bits_do_not_depend_on_how_a_product_is_cut() {
                 (0, whole_tiles + 1),
                 // Between tiles and panels, where AVX-512 has f32.
                 (3, if cfg!(miri) { 10 } else { 20 }),
-            ] {
-                let part = product(path, precision, &x[token * columns..][..count * columns], w);
-                assert_eq!(
-                    bits(&part),
-                    bits(&whole[token * rows..][..count * rows]),
-                    "{place}: {count} tokens"
-                );
-            }
-            for (row, count) in [(0, 1), (rows - 1, 1), (5, 2), (1, 3), (2, 4), (3, 5), (1, 7), (2, 8)] {
-                let part = product(path, precision, &x, w.slice_rows(row, count));
-                for (part, whole) in part.chunks_exact(count).zip(whole.chunks_exact(rows)) {
-                    assert_eq!(bits(part), bits(&whole[row..row + count]), "{place}: {count} rows");
-                }
-            }
+            ];
+            let of_rows = [(0, 1), (rows - 1, 1), (5, 2), (1, 3), (2, 4), (3, 5), (1, 7), (2, 8)];
+            same_however_cut((path, dtype, precision), [tokens, rows, columns], &of_tokens, &of_rows);
         }
     });
 }
@@ -261,34 +240,41 @@ fn bits_do_not_depend_on_how_a_product_is_cut() {
 fn bits_of_turned_weights_do_not_depend_on_how_a_product_is_cut() {
     let (tokens, rows) = (FROM + 53, 85);
     let widths: &[usize] = if cfg!(miri) { &[3] } else { &[13, 256, 1031, 2050] };
-    let pairs = PATHS.iter().chain(&MODELS).filter(|path| path.pairs);
-    for path in pairs.filter(|path| path.fits(WeightDtype::Bf16, Precision::Fast)) {
-        for &columns in widths {
-            let x = pseudo_random(tokens * columns, 5);
-            let bytes = stored(&pseudo_random(rows * columns, 9), WeightDtype::Bf16);
-            let w = Weights {
-                bytes: &bytes[1..],
-                dtype: WeightDtype::Bf16,
-                rows,
-                columns,
-            };
-            let whole = product(path, Precision::Fast, &x, w);
-            for (token, count) in [(0, FROM), (3, FROM + 7), (52, FROM + 1)] {
-                let part = product(path, Precision::Fast, &x[token * columns..][..count * columns], w);
-                let expected = &whole[token * rows..][..count * rows];
-                assert_eq!(bits(&part), bits(expected), "{}, {count} tokens", path.name);
-            }
-            for (row, count) in [(0, 1), (84, 1), (5, 16), (1, 31), (2, 64)] {
-                let part = product(path, Precision::Fast, &x, w.slice_rows(row, count));
-                for (part, whole) in part.chunks_exact(count).zip(whole.chunks_exact(rows)) {
-                    assert_eq!(
-                        bits(part),
-                        bits(&whole[row..row + count]),
-                        "{}, {count} rows",
-                        path.name
-                    );
-                }
-            }
+    let of_tokens = [(0, FROM), (3, FROM + 7), (52, FROM + 1)];
+    let of_rows = [(0, 1), (84, 1), (5, 16), (1, 31), (2, 64)];
+    each_path(|path, dtype, precision| {
+        for &columns in widths.iter().filter(|_| path.pairs) {
+            same_however_cut((path, dtype, precision), [tokens, rows, columns], &of_tokens, &of_rows);
+        }
+    });
+}
+
+/// Some tokens alone, and some rows alone, each from one on and so many, have the bits that they have in the whole product.
+fn same_however_cut(
+    (path, dtype, precision): (&Path, WeightDtype, Precision),
+    [tokens, rows, columns]: [usize; 3],
+    of_tokens: &[(usize, usize)],
+    of_rows: &[(usize, usize)],
+) {
+    let x = pseudo_random(tokens * columns, 5);
+    let bytes = stored(&pseudo_random(rows * columns, 9), dtype);
+    let w = Weights {
+        bytes: &bytes[1..],
+        dtype,
+        rows,
+        columns,
+    };
+    let place = format!("{} {dtype:?} {precision:?}, {columns} columns", path.name);
+    let whole = product(path, precision, &x, w);
+    for &(token, count) in of_tokens {
+        let part = product(path, precision, &x[token * columns..][..count * columns], w);
+        let expected = &whole[token * rows..][..count * rows];
+        assert_eq!(bits(&part), bits(expected), "{place}: {count} tokens");
+    }
+    for &(row, count) in of_rows {
+        let part = product(path, precision, &x, w.slice_rows(row, count));
+        for (part, whole) in part.chunks_exact(count).zip(whole.chunks_exact(rows)) {
+            assert_eq!(bits(part), bits(&whole[row..row + count]), "{place}: {count} rows");
         }
     }
 }

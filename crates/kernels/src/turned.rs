@@ -7,7 +7,7 @@
 
 #![allow(unsafe_code)]
 
-use crate::blocks::{Ahead, Lines, rows_of, tiles};
+use crate::blocks::{Ahead, Lines, PANELS, rows_of, tiles};
 use crate::columns::Columns;
 use crate::packed::Packed;
 use crate::scratch::Scratch;
@@ -15,7 +15,7 @@ use crate::tile::{LINE, Rows, Target};
 use crate::vector::Vector;
 use crate::weights::Weights;
 
-/// Tokens from which turning weights is worth it.
+/// Tokens from which turning weights is worth it (docs/src/performance.md: 1.01 and 0.99 times as fast with 192, more with more).
 pub(crate) const FROM: usize = 192;
 
 /// Lanes of a vector, each of which is a row.
@@ -38,9 +38,6 @@ const STEP: usize = PAIR * LANES;
 
 /// Columns of a block, at most.
 const SPAN: usize = 2048;
-
-/// Bytes of turned weights that stay in the second cache.
-const BLOCK: usize = 144 << 10;
 
 /// What turned products need of vectors of sixteen pairs of bf16.
 ///
@@ -140,7 +137,7 @@ pub(crate) fn product<V: Turns>(x: &Packed<'_, V>, w: Weights<'_>, then: Option<
     }
     let tiles = x.tokens().div_ceil(TOKENS);
     let span = w.columns.div_ceil(w.columns.div_ceil(SPAN)).next_multiple_of(STEP);
-    let block = (BLOCK / (span * size_of::<u16>()) / ROWS).max(1) * ROWS;
+    let block = (PANELS / (span * size_of::<u16>()) / ROWS).max(1) * ROWS;
     let block = w.rows.div_ceil(w.rows.div_ceil(block)).next_multiple_of(ROWS);
     let mut turned = Scratch::<u16>::new(block * span);
     let mut activations: [&[u16]; TOKENS] = [&[]; TOKENS];
