@@ -9,10 +9,10 @@
 use std::ops::Range;
 
 use crate::columns::Columns;
-use crate::packed::Packed;
+use crate::packed::{Packed, Tile};
 use crate::scratch::Scratch;
 use crate::tile::{LINE, Rows, Target};
-use crate::vector::{MOST_TOKENS, Vector};
+use crate::vector::{MOST_TOKENS, Value, Vector};
 use crate::weights::{BF16, F16, F32, WeightDtype, Weights};
 
 /// Bytes of weights that stay in the second cache: a part of it, since rows that lie a power of two apart reach only a part.
@@ -111,18 +111,17 @@ fn blocks<V: Vector, const DTYPE: u8>(
         for start in (0..w.columns).step_by(span) {
             let columns = start..w.columns.min(start + span);
             for token in (0..x.tokens()).step_by(V::TOKENS) {
-                let at_once = V::ROWS[V::TOKENS.min(x.tokens() - token) - 1];
+                let part = Part::new(x, token..x.tokens().min(token + V::TOKENS), columns.clone());
+                let at_once = V::ROWS[part.activations.count - 1];
                 for row in (first..end).step_by(at_once) {
                     ahead.fetch::<V>();
                     let place = Place {
                         row,
                         rows: at_once.min(end - row),
                         apart: 1,
-                        columns: columns.clone(),
-                        tokens: token..x.tokens().min(token + V::TOKENS),
                         ahead: 0,
                     };
-                    tile::<V, DTYPE>(x, w, &place, out);
+                    tile::<V, DTYPE>(&part, w, &place, out);
                 }
             }
         }
@@ -253,44 +252,66 @@ fn stream<V: Vector, const DTYPE: u8>(x: &Packed<'_, V>, w: Weights<'_>, out: &m
     let tokens = x.tokens().div_ceil(x.tokens().div_ceil(at_most));
     let rows = V::STREAMS[tokens - 1];
     let apart = w.rows / rows;
+    // They are the same for all rows, between which the memory should not wait.
+    let parts: Vec<_> = (0..w.columns)
+        .step_by(span)
+        .flat_map(|start| (0..x.tokens()).step_by(tokens).map(move |token| (start, token)))
+        .map(|(start, token)| {
+            let columns = start..w.columns.min(start + span);
+            Part::new(x, token..x.tokens().min(token + tokens), columns)
+        })
+        .collect();
     let (streams, rest) = ((0..apart).map(|row| (row, rows, apart)), apart * rows..w.rows);
     for (row, rows, apart) in streams.chain(rest.map(|row| (row, 1, 1))) {
-        for start in (0..w.columns).step_by(span) {
-            for token in (0..x.tokens()).step_by(tokens) {
-                let place = Place {
-                    row,
-                    rows,
-                    apart,
-                    columns: start..w.columns.min(start + span),
-                    tokens: token..x.tokens().min(token + tokens),
-                    ahead: if token == 0 { V::AHEAD } else { 0 },
-                };
-                tile::<V, DTYPE>(x, w, &place, out);
-            }
+        for part in &parts {
+            let ahead = if part.token == 0 { V::AHEAD } else { 0 };
+            let place = Place {
+                row,
+                rows,
+                apart,
+                ahead,
+            };
+            tile::<V, DTYPE>(part, w, &place, out);
         }
     }
 }
 
-/// Where a tile is.
+/// What a tile multiplies with weights.
+struct Part<'a, T> {
+    /// The first token.
+    token: usize,
+    columns: Range<usize>,
+    /// These columns of the tokens.
+    activations: Tile<'a, T>,
+}
+
+impl<'a, T: Value> Part<'a, T> {
+    fn new<V: Vector<Value = T>>(x: &'a Packed<'_, V>, tokens: Range<usize>, columns: Range<usize>) -> Self {
+        Self {
+            token: tokens.start,
+            activations: x.tile(tokens, &columns),
+            columns,
+        }
+    }
+}
+
+/// Weight rows of a tile.
 struct Place {
-    /// Its first row, how many it has, and the distance from one to the next.
+    /// The first, how many there are, and the distance from one to the next.
     row: usize,
     rows: usize,
     apart: usize,
-    columns: Range<usize>,
-    tokens: Range<usize>,
     /// As in [`Rows`].
     ahead: usize,
 }
 
 /// Writes a tile's sums to `out`, or adds them to what previous columns left there.
-fn tile<V: Vector, const DTYPE: u8>(x: &Packed<'_, V>, w: Weights<'_>, place: &Place, out: &mut Columns<'_>) {
-    let activations = x.tile(place.tokens.clone(), &place.columns);
-    let tokens = activations.count;
-    let rows = rows_of(w, place.row, place.apart, place.columns.clone(), place.ahead);
+fn tile<V: Vector, const DTYPE: u8>(x: &Part<'_, V::Value>, w: Weights<'_>, place: &Place, out: &mut Columns<'_>) {
+    let (activations, tokens) = (&x.activations, x.activations.count);
+    let rows = rows_of(w, place.row, place.apart, x.columns.clone(), place.ahead);
     let to = Target {
-        add: place.columns.start > 0,
-        ..out.target((place.tokens.start, tokens), (place.row, place.rows, place.apart))
+        add: x.columns.start > 0,
+        ..out.target((x.token, tokens), (place.row, place.rows, place.apart))
     };
     // SAFETY: `product` has asked whether the machine has the instructions; the target is as large as the tile.
     for_tile!(V, place.rows, tokens, R, T => unsafe { V::tile::<DTYPE, R, T>(activations.all(), rows, to) });

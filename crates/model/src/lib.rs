@@ -12,6 +12,7 @@ mod wgpu;
 #[cfg(feature = "wgpu")]
 pub mod gpu;
 pub mod error;
+mod awake;
 pub mod matrix;
 pub mod weights;
 pub mod blocks;

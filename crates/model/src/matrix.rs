@@ -8,6 +8,7 @@ use rayon::prelude::*;
 pub use secateur_kernels::WeightDtype;
 use secateur_kernels::{Buffer, Heads};
 
+use crate::awake::stir;
 use crate::blocks::experts::indices;
 use crate::device::{Device, DeviceKind, Precision, count_read};
 #[cfg(feature = "wgpu")]
@@ -362,8 +363,9 @@ pub(crate) fn host_f32<const D: usize>(x: Tensor<D>) -> FlexTensor {
     x.to_contiguous()
 }
 
-/// A flex tensor of values that a kernel wrote, whose memory is used again when it is dropped.
+/// A flex tensor of values that a kernel wrote, whose memory is used again when it is dropped. Another kernel will follow soon.
 pub(crate) fn from_buffer<const D: usize>(values: Buffer, shape: [usize; D]) -> Tensor<D> {
+    stir();
     let bytes = burn::tensor::Bytes::from_shared(Bytes::from_owner(values), AllocationProperty::Native);
     let layout = Layout::contiguous(Shape::from(shape));
     Tensor::from_primitive::<Flex>(FlexTensor::new(bytes, layout, DType::F32))

@@ -1,8 +1,10 @@
 //! What a layer remembers of the tokens before.
 
-use burn::tensor::{Int, Tensor};
+use burn::tensor::{Int, Tensor, TensorData};
+use rayon::prelude::*;
 
 use super::recurrent::RecurrentState;
+use crate::matrix::{heads, in_place};
 
 /// Positions by which the room for keys and values grows.
 const BLOCK: usize = 64;
@@ -167,11 +169,35 @@ fn written(all: Tensor<4>, used: usize, part: Tensor<4>) -> Tensor<4> {
     let all = if end <= room {
         all
     } else {
-        let more = [batch, heads, end.next_multiple_of(BLOCK) - used, width];
-        let more = Tensor::zeros(more, (&all.device(), all.dtype()));
-        Tensor::cat(vec![all.narrow(2, 0, used), more], 2)
+        with_room(all, used, end.next_multiple_of(BLOCK))
     };
     all.slice_assign([0..batch, 0..heads, used..end, 0..width], part)
+}
+
+/// The first `used` positions of `all`, and behind them as many as make `room`.
+fn with_room(all: Tensor<4>, used: usize, room: usize) -> Tensor<4> {
+    if let Some(moved) = moved_in_place(&all, used, room) {
+        return moved;
+    }
+    let [batch, heads, _, width] = all.dims();
+    let more = Tensor::zeros([batch, heads, room - used, width], (&all.device(), all.dtype()));
+    Tensor::cat(vec![all.narrow(2, 0, used), more], 2)
+}
+
+/// [`with_room`] on the CPU, from wherever positions lie and in one go; `None` where values are elsewhere.
+fn moved_in_place(all: &Tensor<4>, used: usize, room: usize) -> Option<Tensor<4>> {
+    let [batch, heads_of, _, width] = all.dims();
+    let from = in_place(all).filter(|_| width > 0)?;
+    let from = heads(&from)?;
+    let mut values = vec![0.0; batch * heads_of * room * width];
+    let each_head = values.par_chunks_exact_mut(room * width).enumerate();
+    each_head.for_each(|(at, to)| {
+        for (position, to) in to.chunks_exact_mut(width).take(used).enumerate() {
+            to.copy_from_slice(from.vector(at / heads_of, at % heads_of, position));
+        }
+    });
+    let values = TensorData::new(values, [batch, heads_of, room, width]);
+    Some(Tensor::from_data(values, &all.device()))
 }
 
 /// `missing` positions of zeros before those of `x`.
