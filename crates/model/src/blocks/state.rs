@@ -266,4 +266,30 @@ mod tests {
         assert_eq!(entries, expected);
         Ok(())
     }
+
+    /// What a projection gives lies token by token; it is moved head by head, by the CPU's own way and by the other.
+    #[test]
+    fn positions_move_from_where_they_lie() -> Result<(), ModelError> {
+        let value = |row: usize, head: usize, at: usize| (1000 * row + 100 * head + at) as f64;
+        for precision in [Precision::F32, Precision::F64] {
+            let device = Device::open(DeviceKind::Cpu, precision)?;
+            let token_by_token = |range: std::ops::Range<usize>| -> Tensor<4> {
+                let of_token = |row, at| (0..3).map(move |head| value(row, head, at));
+                let of_row = |row| range.clone().flat_map(move |at| of_token(row, at));
+                let all: Vec<f64> = (0..2).flat_map(of_row).collect();
+                host::<4>(all, [2, range.len(), 3, 1], &device).swap_dims(1, 2)
+            };
+            let mut cache = KeyValueCache::default();
+            let mut add = |range: std::ops::Range<usize>| {
+                let key = token_by_token(range);
+                values(cache.append(key.clone(), key).1)
+            };
+            add(0..BLOCK);
+            let found = add(BLOCK..BLOCK + 1);
+            let of_head = |row, head| (0..=BLOCK).map(move |at| value(row, head, at) as f32);
+            let of_row = |row| (0..3).flat_map(move |head| of_head(row, head));
+            assert_eq!(found, (0..2).flat_map(of_row).collect::<Vec<_>>());
+        }
+        Ok(())
+    }
 }
