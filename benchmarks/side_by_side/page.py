@@ -364,7 +364,9 @@ def write(folder):
             if kind(page) not in SECTIONS:
                 raise SystemExit(f"{path}: its kind is {page.get('kind')}, expected one of {', '.join(SECTIONS)}")
             if kind(page) == order:
-                lines += SECTIONS[order](page)
+                heading, *text = SECTIONS[order](page)
+                # A link needs a heading of its own.
+                lines += [heading + f", {page['machine']['date']}" if heading in lines else heading, *text]
     return "\n".join(lines).rstrip() + "\n"
 
 
