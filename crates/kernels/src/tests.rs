@@ -113,12 +113,7 @@ fn sums_equal_those_in_f64() {
     each_path(|path, dtype, precision| {
         let check = |rows: usize, columns: usize, tokens: usize| {
             let bytes = stored(&pseudo_random(rows * columns, 3), dtype);
-            let w = Weights {
-                bytes: &bytes[1..],
-                dtype,
-                rows,
-                columns,
-            };
+            let w = unaligned(&bytes, dtype, [rows, columns]);
             check_sums(path, precision, w, tokens);
         };
         for columns in (1..=tails).chain(long.clone()) {
@@ -184,12 +179,7 @@ fn reaches(
     is_reached: impl Fn(usize, usize) -> bool,
 ) {
     let bytes = stored(values, dtype);
-    let w = Weights {
-        bytes: &bytes[1..],
-        dtype,
-        rows: 3,
-        columns,
-    };
+    let w = unaligned(&bytes, dtype, [3, columns]);
     for (i, y) in product(path, precision, x, w).into_iter().enumerate() {
         let right = match (is_reached(i / 3, i % 3), bad.is_nan()) {
             (false, _) => y == columns as f32,
@@ -249,6 +239,16 @@ fn bits_of_turned_weights_do_not_depend_on_how_a_product_is_cut() {
     });
 }
 
+/// A matrix that begins at the second of some bytes.
+fn unaligned(bytes: &[u8], dtype: WeightDtype, [rows, columns]: [usize; 2]) -> Weights<'_> {
+    Weights {
+        bytes: &bytes[1..],
+        dtype,
+        rows,
+        columns,
+    }
+}
+
 /// Some tokens alone, and some rows alone, each from one on and so many, have the bits that they have in the whole product.
 fn same_however_cut(
     (path, dtype, precision): (&Path, WeightDtype, Precision),
@@ -258,12 +258,7 @@ fn same_however_cut(
 ) {
     let x = pseudo_random(tokens * columns, 5);
     let bytes = stored(&pseudo_random(rows * columns, 9), dtype);
-    let w = Weights {
-        bytes: &bytes[1..],
-        dtype,
-        rows,
-        columns,
-    };
+    let w = unaligned(&bytes, dtype, [rows, columns]);
     let place = format!("{} {dtype:?} {precision:?}, {columns} columns", path.name);
     let whole = product(path, precision, &x, w);
     for &(token, count) in of_tokens {
@@ -286,12 +281,7 @@ fn bits_do_not_depend_on_threads() {
     let x = pseudo_random(tokens * columns, 5);
     for dtype in DTYPES {
         let bytes = stored(&pseudo_random(rows * columns, 9), dtype);
-        let w = Weights {
-            bytes: &bytes[1..],
-            dtype,
-            rows,
-            columns,
-        };
+        let w = unaligned(&bytes, dtype, [rows, columns]);
         for precision in PRECISIONS {
             let mut single = vec![f32::NAN; tokens * rows];
             precision.matmul_single(&x, w, &mut single);
@@ -311,12 +301,7 @@ fn fast_is_off_by_the_rounding_of_activations() {
     let (tokens, rows, columns) = (3, 5, 300);
     let x = pseudo_random(tokens * columns, 5);
     let bytes = stored(&pseudo_random(rows * columns, 9), WeightDtype::Bf16);
-    let w = Weights {
-        bytes: &bytes[1..],
-        dtype: WeightDtype::Bf16,
-        rows,
-        columns,
-    };
+    let w = unaligned(&bytes, WeightDtype::Bf16, [rows, columns]);
     let (mut exact, mut fast) = (vec![0.0; tokens * rows], vec![0.0; tokens * rows]);
     Precision::Exact.matmul(&x, w, &mut exact);
     Precision::Fast.matmul(&x, w, &mut fast);
