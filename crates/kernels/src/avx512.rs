@@ -8,10 +8,12 @@
 
 use std::arch::asm;
 use std::arch::x86_64::{
-    __m512, __m512bh, __m512i, _mm_add_ps, _mm_loadu_ps, _mm_storeu_ps, _mm256_loadu_si256, _mm512_add_ps,
-    _mm512_and_si512, _mm512_castps512_ps128, _mm512_castsi512_ps, _mm512_cvtph_ps, _mm512_dpbf16_ps,
-    _mm512_extractf32x4_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_set1_epi32, _mm512_setzero_ps,
-    _mm512_shuffle_f32x4, _mm512_shuffle_ps, _mm512_slli_epi32, _mm512_storeu_ps, _mm512_storeu_si512,
+    __m512, __m512bh, __m512i, _CMP_UNORD_Q, _mm_add_ps, _mm_loadu_ps, _mm_storeu_ps, _mm256_loadu_si256,
+    _mm512_add_epi32, _mm512_add_ps, _mm512_and_si512, _mm512_castps_si512, _mm512_castps512_ps128,
+    _mm512_castsi512_ps, _mm512_cmp_ps_mask, _mm512_cvtph_ps, _mm512_dpbf16_ps, _mm512_extractf32x4_ps,
+    _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_mask_or_epi32, _mm512_maskz_loadu_ps, _mm512_mul_ps,
+    _mm512_permutex2var_epi16, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps, _mm512_shuffle_f32x4,
+    _mm512_shuffle_ps, _mm512_slli_epi32, _mm512_srli_epi32, _mm512_storeu_ps, _mm512_storeu_si512,
 };
 
 use crate::avx2::Avx2;
@@ -201,6 +203,12 @@ impl Vector for Avx512Bf16 {
         crate::turned::product(x, w, then, out);
     }
 
+    #[inline(always)]
+    unsafe fn pack_pairs(row: &[f32], weight: f32, to: &mut [u16]) {
+        // SAFETY: the caller vouches for the instructions.
+        unsafe { pack_pairs(row, weight, to) }
+    }
+
     compiled_for!("avx512f,avx512vl,avx512bw,avx512bf16,avx2,fma,f16c");
 }
 
@@ -281,6 +289,69 @@ unsafe fn multiply_pair(x: *const u16, column: usize, w: [__m512i; 2], sums: [__
     }
     let _ = pair;
     (a, b)
+}
+
+/// The upper halves of the first vector's 32 bits, then those of the second's.
+const UPPER_HALVES: [u16; 2 * LANES] = {
+    let (mut places, mut place) = ([0; 2 * LANES], 0);
+    while place < places.len() {
+        places[place] = 2 * place as u16 + 1;
+        place += 1;
+    }
+    places
+};
+
+/// [`Vector::pack_pairs`]: a row that does not end with a step reads nothing behind its end.
+///
+/// # Safety
+/// The machine must have AVX-512 F and BW.
+///
+/// # Panics
+/// If `to` is not as many steps as the row begins.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+unsafe fn pack_pairs(row: &[f32], weight: f32, to: &mut [u16]) {
+    const STEP: usize = 2 * LANES;
+    assert!(to.len() == row.len().next_multiple_of(STEP));
+    let whole = row.len() / STEP * STEP;
+    let (from, to) = (row.as_ptr(), to.as_mut_ptr());
+    let weights = _mm512_set1_ps(weight);
+    // SAFETY: the caller vouches for the instructions. A step of `from` is there in every round, and room for it in `to`; of the last one, only
+    // those values are read that are there.
+    unsafe {
+        let halves = _mm512_loadu_si512(UPPER_HALVES.as_ptr().cast());
+        let pack = |values: [__m512; 2], to: *mut u16| {
+            let [a, b] = values.map(|values| rounded(_mm512_mul_ps(weights, values)));
+            _mm512_storeu_si512(to.cast(), _mm512_permutex2var_epi16(a, halves, b));
+        };
+        for column in (0..whole).step_by(STEP) {
+            let values = [
+                _mm512_loadu_ps(from.add(column)),
+                _mm512_loadu_ps(from.add(column + LANES)),
+            ];
+            pack(values, to.add(column));
+        }
+        if whole < row.len() {
+            let there = (1u32 << (row.len() - whole)) - 1;
+            let masks = [there as u16, (there >> LANES) as u16];
+            let values = [
+                _mm512_maskz_loadu_ps(masks[0], from.add(whole)),
+                _mm512_maskz_loadu_ps(masks[1], from.wrapping_add(whole + LANES)),
+            ];
+            pack(values, to.add(whole));
+        }
+    }
+}
+
+/// The bits of the nearest bf16 in the upper halves, as [`crate::precision::bf16_bits`] has them; whatever in the lower.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn rounded(x: __m512) -> __m512i {
+    let bits = _mm512_castps_si512(x);
+    let odd = _mm512_and_si512(_mm512_srli_epi32::<16>(bits), _mm512_set1_epi32(1));
+    let nearest = _mm512_add_epi32(_mm512_add_epi32(bits, _mm512_set1_epi32(0x7fff)), odd);
+    let nan = _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(x, x);
+    _mm512_mask_or_epi32(nearest, nan, bits, _mm512_set1_epi32(0x40_0000))
 }
 
 /// Writes a tile's totals, sixteen at a time.

@@ -6,8 +6,10 @@ use crate::activations::{Activations, Path, Product};
 use crate::columns::Columns;
 use crate::packed::{Packed, splits};
 use crate::precision::Precision;
+use crate::tile::LINE;
 use crate::vector::Vector;
 use crate::weights::WeightDtype;
+use crate::widest::prefetch;
 
 /// Activations `[tokens, columns]` that are packed as they are computed, for products with weights of one dtype.
 pub(crate) struct Blank(Box<dyn Fill>);
@@ -28,6 +30,9 @@ impl Blank {
         Activations(self.0.filled())
     }
 }
+
+/// Tokens between fetching a row and writing it.
+const AHEAD: usize = 8;
 
 /// A multiple of any path's step.
 pub(crate) const STEPS: usize = 32;
@@ -90,6 +95,12 @@ struct FilledPart<'a, V: Vector> {
 impl<V: Vector> FillPart for FilledPart<'_, V> {
     fn put(&mut self, token: usize, values: &[f32]) {
         assert!(V::available() && values.len().next_multiple_of(V::WIDTH) == self.columns.count());
+        // Rows lie far apart: the machine does not see which comes next.
+        if token + AHEAD < self.columns.rows() {
+            let next = self.columns.row(token + AHEAD);
+            next.chunks(LINE / size_of::<V::Value>())
+                .for_each(|line| prefetch(line.as_ptr().cast()));
+        }
         // SAFETY: the instructions are there.
         unsafe { V::pack(values, 1.0, self.splits, self.precision, self.columns.row(token)) };
     }

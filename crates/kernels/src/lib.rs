@@ -60,7 +60,7 @@ pub use mxfp4::{Mxfp4, matmul_mxfp4};
 pub use norm::rms_norm;
 pub use precision::Precision;
 pub use projection::{Projection, ProjectionWeights};
-pub use rotate::{Pairs, rotate};
+pub use rotate::{NormFirst, Pairs, rotate};
 pub use scratch::Buffer;
 pub use seen::Seen;
 pub use tokens::Visit;

@@ -227,29 +227,48 @@ impl Work for Sums<'_, '_> {
 
 /// How much each row of `said` is.
 fn listen(said: &[f32], hidden: usize, loudness: &mut [Loudness]) {
-    let rows = (loudness, said);
-    let each = |(loudness, said): (&mut Loudness, &[f32])| *loudness = Loudness::of(said);
+    let rows = (PARALLEL_FROM / 8 / hidden).max(1);
+    let some = |(loudness, said)| widest(Listen { said, hidden, loudness });
     if said.len() < PARALLEL_FROM {
-        rows.0.iter_mut().zip(rows.1.chunks_exact(hidden)).for_each(each);
-    } else {
-        rows.0
-            .par_iter_mut()
-            .zip(rows.1.par_chunks_exact(hidden))
-            .for_each(each);
+        return some((loudness, said));
+    }
+    let parts = loudness.par_chunks_mut(rows).zip(said.par_chunks(rows * hidden));
+    parts.for_each(some);
+}
+
+/// Some rows of what experts said.
+struct Listen<'a> {
+    said: &'a [f32],
+    hidden: usize,
+    loudness: &'a mut [Loudness],
+}
+
+impl Work for Listen<'_> {
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // Into whoever names the instructions.
+    fn run(self) {
+        let rows = self.loudness.iter_mut().zip(self.said.chunks_exact(self.hidden));
+        rows.for_each(|(loudness, said)| *loudness = Loudness::of(said));
     }
 }
 
 impl Loudness {
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // Into whoever names the instructions.
     fn of(said: &[f32]) -> Self {
         let (mut sums, mut most) = ([0.0f64; LANES], [0.0f32; LANES]);
-        for step in said.chunks(LANES) {
-            for ((sum, most), &value) in sums.iter_mut().zip(&mut most).zip(step) {
-                *sum += f64::from(value) * f64::from(value);
+        let steps = said.chunks_exact(LANES);
+        let mut last = [0.0; LANES];
+        last[..steps.remainder().len()].copy_from_slice(steps.remainder());
+        for step in steps.chain([&last[..]]) {
+            for lane in 0..LANES {
+                let (value, size) = (f64::from(step[lane]), step[lane].abs());
+                sums[lane] += value * value;
                 // NaN is larger than anything, and stays.
-                *most = if value.abs() <= *most || most.is_nan() {
-                    *most
+                most[lane] = if size <= most[lane] || most[lane].is_nan() {
+                    most[lane]
                 } else {
-                    value.abs()
+                    size
                 };
             }
         }

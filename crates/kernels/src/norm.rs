@@ -40,6 +40,20 @@ pub fn rms_norm(x: &[f32], columns: usize, weight: Option<&[f32]>, epsilon: f32,
     }
 }
 
+/// [`rms_norm`] of one row, where it is.
+#[inline(always)]
+#[allow(clippy::inline_always)] // Into whoever names the instructions.
+pub(crate) fn row_in_place(x: &mut [f32], weight: Option<&[f32]>, epsilon: f32) {
+    let scale = scale(x, epsilon);
+    match weight {
+        Some(weight) => x
+            .iter_mut()
+            .zip(weight)
+            .for_each(|(x, weight)| *x = *x * scale * weight),
+        None => x.iter_mut().for_each(|x| *x *= scale),
+    }
+}
+
 /// Some rows, and what becomes of them.
 struct Rows<'a> {
     x: &'a [f32],
@@ -63,7 +77,7 @@ impl Work for Rows<'_> {
 #[inline(always)]
 #[allow(clippy::inline_always)] // Into whoever names the instructions.
 fn row(x: &[f32], weight: Option<&[f32]>, epsilon: f32, out: &mut [f32]) {
-    let scale = 1.0 / (squares(x) / x.len() as f32 + epsilon).sqrt();
+    let scale = scale(x, epsilon);
     match weight {
         Some(weight) => {
             for ((out, x), weight) in out.iter_mut().zip(x).zip(weight) {
@@ -72,6 +86,13 @@ fn row(x: &[f32], weight: Option<&[f32]>, epsilon: f32, out: &mut [f32]) {
         }
         None => out.iter_mut().zip(x).for_each(|(out, x)| *out = x * scale),
     }
+}
+
+/// What a row is multiplied by before the weight.
+#[inline(always)]
+#[allow(clippy::inline_always)] // Into whoever names the instructions.
+fn scale(x: &[f32], epsilon: f32) -> f32 {
+    1.0 / (squares(x) / x.len() as f32 + epsilon).sqrt()
 }
 
 /// Σ x².

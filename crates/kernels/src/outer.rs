@@ -1,7 +1,7 @@
 //! Small products of matrices whose inner dimension is the first of both: sums of outer products, kept in registers.
 
 /// Rows of a tile.
-const ROWS: usize = 6;
+pub(crate) const ROWS: usize = 6;
 
 /// Values a constant number apart from row to row.
 #[derive(Clone, Copy)]

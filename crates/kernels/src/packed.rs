@@ -181,12 +181,21 @@ fn stride<V: Vector>(columns: usize) -> usize {
 }
 
 /// A row, multiplied by a weight.
+///
+/// # Safety
+/// The machine must have the instructions of `V`.
 #[inline(always)]
 #[allow(clippy::inline_always)] // Into whoever names the instructions.
-pub(crate) fn pack<V: Vector>(row: &[f32], weight: f32, splits: bool, precision: Precision, to: &mut [V::Value]) {
+pub(crate) unsafe fn pack<V: Vector>(
+    row: &[f32],
+    weight: f32,
+    splits: bool,
+    precision: Precision,
+    to: &mut [V::Value],
+) {
     match (precision, splits) {
-        // A bf16 is rounded as it is stored.
-        (Precision::Fast, _) if const { V::PAIRS } => pack_as::<V, false>(row, weight, V::Value::of, to),
+        // SAFETY: the caller vouches for the instructions.
+        (Precision::Fast, _) if const { V::PAIRS } => unsafe { V::pack_pairs(row, weight, to) },
         (Precision::Fast, false) => pack_as::<V, false>(row, weight, |x| V::Value::of(to_bf16(x)), to),
         (Precision::Fast, true) => pack_as::<V, true>(row, weight, |x| V::Value::of(to_bf16(x)), to),
         (Precision::Exact, false) => pack_as::<V, false>(row, weight, V::Value::of, to),
@@ -194,10 +203,11 @@ pub(crate) fn pack<V: Vector>(row: &[f32], weight: f32, splits: bool, precision:
     }
 }
 
+/// [`pack`] of values that are what `value` says, the even ones of a step apart from the odd ones if it `SPLITS`.
 #[inline(always)]
 // Loops whose ends and strides the compiler knows become vectors, of whoever names the instructions.
 #[allow(clippy::inline_always, clippy::needless_range_loop)]
-fn pack_as<V: Vector, const SPLITS: bool>(
+pub(crate) fn pack_as<V: Vector, const SPLITS: bool>(
     row: &[f32],
     weight: f32,
     value: impl Fn(f32) -> V::Value,

@@ -14,6 +14,7 @@ use crate::scratch::Scratch;
 use crate::tile::{LINE, Rows, Target};
 use crate::vector::Vector;
 use crate::weights::Weights;
+use crate::widest::prefetch;
 
 /// Tokens from which turning weights is worth it (docs/src/performance.md: 1.01 and 0.99 times as fast with 192, more with more).
 pub(crate) const FROM: usize = 192;
@@ -260,8 +261,10 @@ pub(crate) unsafe fn run<V: Turns, const R: usize, const T: usize>(
     assert!(x.iter().all(|row| row.len() == columns));
     assert!(rows.div_ceil(LANES) == R && to.rows_apart == 1);
     let weights_from = w.as_ptr();
-    let activations_from = x.map(<[u16]>::as_ptr);
-    let fetching = columns.min(PAIR * ahead.count);
+    let mut activations_from = [x[0].as_ptr(); T];
+    for t in 1..T {
+        activations_from[t] = x[t].as_ptr();
+    }
     // SAFETY: the caller vouches for the instructions and the room. `column + PAIR ≤ columns` in every round, for which there are weights of `R`
     // vectors and activations of `T` tokens: the lengths were checked above.
     unsafe {
@@ -284,9 +287,19 @@ pub(crate) unsafe fn run<V: Turns, const R: usize, const T: usize>(
                 }
             };
         }
-        // A line with every pair, since more at once than the machine keeps track of would hold it up.
-        for column in (0..fetching).step_by(PAIR) {
-            V::prefetch::<TOKENS>(ahead.next.wrapping_add(column / PAIR * LINE));
+        // A line or two with every pair, since more at once than the machine keeps track of would hold it up. First those where totals go, for which
+        // the next tile would wait.
+        let outputs = columns.min(PAIR * T);
+        for column in (0..outputs).step_by(PAIR) {
+            for r in 0..R {
+                let output = to.first.wrapping_add(column / PAIR * to.tokens_apart + r * LANES);
+                prefetch(output.cast());
+            }
+            pair!(column);
+        }
+        let fetching = columns.min(outputs + PAIR * ahead.count);
+        for column in (outputs..fetching).step_by(PAIR) {
+            V::prefetch::<TOKENS>(ahead.next.wrapping_add((column - outputs) / PAIR * LINE));
             pair!(column);
         }
         for column in (fetching..columns).step_by(PAIR) {

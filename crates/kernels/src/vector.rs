@@ -100,6 +100,14 @@ pub(crate) trait Vector: Copy + Send + Sync + 'static {
         unsafe { crate::tile::write_fours::<Self, R, T>(sums, to) }
     }
 
+    /// A row of pairs, multiplied by a weight and rounded, with zeros behind its last column.
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // Into whoever names the instructions.
+    unsafe fn pack_pairs(row: &[f32], weight: f32, to: &mut [Self::Value]) {
+        // A bf16 is rounded as it is stored.
+        crate::packed::pack_as::<Self, false>(row, weight, Self::Value::of, to);
+    }
+
     /// [`crate::packed::pack`], compiled for these instructions.
     unsafe fn pack(row: &[f32], weight: f32, splits: bool, precision: Precision, to: &mut [Self::Value]);
 
@@ -133,7 +141,8 @@ macro_rules! compiled_for {
             precision: crate::precision::Precision,
             to: &mut [Self::Value],
         ) {
-            crate::packed::pack::<Self>(row, weight, splits, precision, to);
+            // SAFETY: the caller vouches for the instructions.
+            unsafe { crate::packed::pack::<Self>(row, weight, splits, precision, to) }
         }
 
         $(#[target_feature(enable = $instructions)])?

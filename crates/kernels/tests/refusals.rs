@@ -310,7 +310,7 @@ fn norms_turns_and_sums_of_other_lengths() {
     refuses("as many values in all three", || add(&x, &x, 1.0, &mut [0.0; 7]));
     let turn = |cosine: &[f32], sine: &[f32], out: usize| {
         let vectors = Heads::by_token(&x, [1, 1, 2], 4);
-        rotate(&vectors, [cosine, sine], Pairs::Halves, &mut vec![0.0; out]);
+        rotate(&vectors, None, [cosine, sine], Pairs::Halves, &mut vec![0.0; out]);
     };
     turn(&x[..4], &x[..4], 8);
     refuses("out does not hold as many vectors", || turn(&x[..4], &x[..4], 7));

@@ -5,12 +5,21 @@ use std::ops::Range;
 use crate::attention::prepared::{FEW, KEYS, Prepared};
 use crate::attention::{Attention, Part};
 use crate::columns::Columns;
-use crate::outer::{Matrix, multiply_add, product};
+use crate::outer::{self, Matrix, multiply_add, product};
 use crate::runs::Runs;
 use crate::scratch::Scratch;
 use crate::softmax::softmax;
 
 const LANES: usize = 8;
+
+/// Columns of scores that are computed at a time, at least.
+const FEWEST_KEYS: usize = 16;
+
+/// Rows that are multiplied together, and the keys that they look at.
+struct Tile {
+    rows: Range<usize>,
+    span: Range<usize>,
+}
 
 /// The queries of some positions of a part: a row for each position and query head.
 pub(super) struct Block<'a> {
@@ -29,18 +38,30 @@ impl Block<'_> {
         if span.is_empty() {
             return (0..out.rows()).for_each(|position| out.row(position).fill(0.0));
         }
-        let (runs, rows) = (self.runs(&span), self.rows());
+        let (runs, rows, tiles) = (self.runs(&span), self.rows(), self.tiles());
         let mut scores = Scratch::new(rows * runs.columns);
-        self.score::<FUSED, WIDE>(&runs, &mut scores);
+        self.score::<FUSED, WIDE>(&runs, &tiles, &mut scores);
         let sums = self.weigh(&runs, &mut scores);
         let mut mixed = Scratch::new(rows * self.attention.value.width);
-        self.mix::<FUSED, WIDE>(&runs, &span, &scores, &mut mixed);
+        self.mix::<FUSED, WIDE>(&runs, &tiles, &scores, &mut mixed);
         self.mix_apart::<FUSED, WIDE>(&runs, &scores, &mut mixed);
         self.share_out(&mixed, &sums, out);
     }
 
     fn rows(&self) -> usize {
         self.positions.len() * self.attention.group()
+    }
+
+    /// All rows, with what they look at: of what lies outside, nothing is computed.
+    fn tiles(&self) -> Vec<Tile> {
+        let (rows, group, before) = (self.rows(), self.attention.group(), self.positions.start);
+        let tile = |first: usize| {
+            let rows = first..rows.min(first + outer::ROWS);
+            let positions = before + rows.start / group..before + rows.end.div_ceil(group);
+            let span = self.attention.span(self.part, positions);
+            Tile { rows, span }
+        };
+        (0..rows).step_by(outer::ROWS).map(tile).collect()
     }
 
     /// Which query of all sequences a position's is.
@@ -62,7 +83,7 @@ impl Block<'_> {
     /// Products with the keys of `runs`, in their columns.
     #[inline(always)]
     #[allow(clippy::inline_always)] // Into whoever names the instructions.
-    fn score<const FUSED: bool, const WIDE: usize>(&self, runs: &Runs, scores: &mut [f32]) {
+    fn score<const FUSED: bool, const WIDE: usize>(&self, runs: &Runs, tiles: &[Tile], scores: &mut [f32]) {
         let (attention, prepared) = (self.attention, self.prepared);
         let &Part { sequence, head, .. } = self.part;
         let (width, group, stride) = (attention.query.width, attention.group(), runs.columns);
@@ -82,10 +103,6 @@ impl Block<'_> {
             }
             return;
         }
-        let a = Matrix {
-            values: &queries,
-            stride: width,
-        };
         for run in &runs.all {
             let turned = &prepared.turned[(run.keys.start - prepared.span.start) * width..];
             for (start, turned) in (0..run.keys.len()).step_by(KEYS).zip(turned.chunks_exact(width * KEYS)) {
@@ -93,8 +110,19 @@ impl Block<'_> {
                     values: turned,
                     stride: KEYS,
                 };
-                let c = &mut scores[run.column + start..];
-                product::<FUSED, WIDE>(a, b, [rows, width, KEYS], (c, stride), false);
+                let first = run.keys.start + start;
+                let seen = tiles
+                    .iter()
+                    .filter(|tile| tile.span.start < first + KEYS && tile.span.end > first);
+                for Tile { rows, span } in seen {
+                    let a = Matrix {
+                        values: &queries[rows.start * width..],
+                        stride: width,
+                    };
+                    let columns = KEYS.min((span.end - first).next_multiple_of(FEWEST_KEYS));
+                    let c = &mut scores[rows.start * stride + run.column + start..];
+                    product::<FUSED, WIDE>(a, b, [rows.len(), width, columns], (c, stride), false);
+                }
             }
         }
     }
@@ -120,20 +148,27 @@ impl Block<'_> {
     fn mix<const FUSED: bool, const WIDE: usize>(
         &self,
         runs: &Runs,
-        span: &Range<usize>,
+        tiles: &[Tile],
         weights: &[f32],
         mixed: &mut [f32],
     ) {
         let width = self.attention.value.width;
-        for (number, run) in runs.all.iter().enumerate() {
-            let keys = span.start.max(run.keys.start)..run.keys.end;
-            let a = Matrix {
-                values: &weights[runs.columns(&keys).start..],
-                stride: runs.columns,
-            };
-            let values = self.prepared.values.from(keys.start - self.prepared.span.start);
-            let shape = [self.rows(), keys.len(), width];
-            product::<FUSED, WIDE>(a, values, shape, (mixed, width), number > 0);
+        mixed.fill(0.0);
+        for Tile { rows, span } in tiles {
+            let weights = &weights[rows.start * runs.columns..];
+            let mixed = &mut mixed[rows.start * width..];
+            for run in &runs.all {
+                let keys = span.start.max(run.keys.start)..span.end.min(run.keys.end);
+                if keys.is_empty() {
+                    continue;
+                }
+                let a = Matrix {
+                    values: &weights[runs.columns(&keys).start..],
+                    stride: runs.columns,
+                };
+                let values = self.prepared.values.from(keys.start - self.prepared.span.start);
+                product::<FUSED, WIDE>(a, values, [rows.len(), keys.len(), width], (mixed, width), true);
+            }
         }
     }
 

@@ -114,14 +114,25 @@ impl Attention {
         (part(0), Some(part(width)))
     }
 
-    /// Flat norm and clamping of queries and keys.
+    /// Flat norm and clamping of queries and keys, unless the norm is left for their rotation.
     fn normed(&self, query: Tensor<2>, key: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
         match (&self.norms, &self.spec.query_key_norm) {
-            (Some((q, k)), Some(norm)) if norm.width == NormWidth::Flat => {
+            (Some((q, k)), Some(norm)) if norm.width == NormWidth::Flat && self.norms_to_rotate().is_none() => {
                 (self.clip(q.apply(query)), self.clip(k.apply(key)))
             }
             _ => (self.clip(query), self.clip(key)),
         }
+    }
+
+    /// Norms of queries and keys that are rotated right behind them.
+    fn norms_to_rotate(&self) -> Option<(&Norm, &Norm)> {
+        let (norm, spec) = (self.spec.query_key_norm.as_ref()?, &self.spec);
+        let behind = match norm.width {
+            NormWidth::PerHead => norm.order == NormOrder::BeforeRotation,
+            NormWidth::Flat => spec.clip.is_none(),
+        };
+        let (q, k) = self.norms.as_ref()?;
+        (behind && spec.rope.is_some()).then_some((q, k))
     }
 
     /// Norm per head and rotary embedding, in the family's order.
@@ -133,14 +144,13 @@ impl Attention {
             }
             _ => (query, key),
         };
-        let (query, key) = normed(NormOrder::BeforeRotation, query, key);
-        let (query, key) = match &self.spec.rope {
-            Some(rope) => {
-                let angles = pass.angles(rope);
-                (angles.rotate(query), angles.rotate(key))
-            }
-            None => (query, key),
+        let Some(rope) = &self.spec.rope else {
+            let (query, key) = normed(NormOrder::BeforeRotation, query, key);
+            return normed(NormOrder::AfterRotation, query, key);
         };
+        let (angles, norms) = (pass.angles(rope), self.norms_to_rotate());
+        let query = angles.rotate(query, norms.map(|(q, _)| q));
+        let key = angles.rotate(key, norms.map(|(_, k)| k));
         normed(NormOrder::AfterRotation, query, key)
     }
 

@@ -97,12 +97,12 @@ impl LatentAttention {
         let angles = pass.angles(&self.spec.rope);
 
         let query = split(self.query.apply(x.clone()), heads);
-        let turned = angles.rotate(query.clone().narrow(3, plain_dim, rotary));
+        let turned = angles.rotate(query.clone().narrow(3, plain_dim, rotary), None);
         let query = Tensor::cat(vec![query.narrow(3, 0, plain_dim), turned], 3);
 
         let compressed = self.compress.apply(x);
         let latent = self.norm.apply(compressed.clone().narrow(1, 0, key_value_rank));
-        let turned = angles.rotate(split(compressed.narrow(1, key_value_rank, rotary), 1));
+        let turned = angles.rotate(split(compressed.narrow(1, key_value_rank, rotary), 1), None);
         let both = split(self.expand.apply(latent), heads);
         let value = both.clone().narrow(3, plain_dim, value_dim);
         let shared = turned.expand([batch, heads, length, rotary]);

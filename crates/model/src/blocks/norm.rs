@@ -5,7 +5,7 @@ use burn::tensor::Tensor;
 use crate::error::ModelError;
 use secateur_kernels::Buffer;
 
-use crate::matrix::{from_buffer, host_f32, in_place};
+use crate::matrix::{from_buffer, in_place};
 use crate::spec::{NormKind, NormSpec};
 use crate::weights::WeightSource;
 
@@ -14,6 +14,7 @@ use crate::weights::WeightSource;
 #[derive(Debug, Clone)]
 pub struct Norm {
     spec: NormSpec,
+    width: usize,
     /// `[width]`; for a zero-centred norm 1 is added already. `None` where the norm has none.
     weight: Option<Tensor<1>>,
     /// `[width]`.
@@ -36,7 +37,12 @@ impl Norm {
             NormKind::Layer => Some(read("bias")?),
             _ => None,
         };
-        Ok(Self { spec, weight, bias })
+        Ok(Self {
+            spec,
+            width,
+            weight,
+            bias,
+        })
     }
 
     /// Normalises the last dimension.
@@ -61,26 +67,45 @@ impl Norm {
         }
     }
 
+    /// Normalises vectors of `[batch, heads, length, head_dim]`: each by itself, or all of a token together, as wide as the norm is.
+    #[must_use]
+    pub fn apply_to_heads(&self, x: Tensor<4>) -> Tensor<4> {
+        let [batch, heads, length, head_dim] = x.dims();
+        if self.width == head_dim {
+            return self.apply(x);
+        }
+        let rows = x.swap_dims(1, 2).reshape([batch * length, heads * head_dim]);
+        self.apply(rows)
+            .reshape([batch, length, heads, head_dim])
+            .swap_dims(1, 2)
+    }
+
     /// [`Norm::apply`] by the CPU kernel; `None` where values are elsewhere or the kind is another.
     fn apply_in_place<const D: usize>(&self, x: &Tensor<D>) -> Option<Tensor<D>> {
+        let (shape, values) = (x.dims(), in_place(x)?.to_contiguous());
+        let values = values.as_slice::<f32>()?;
+        self.in_place(|weight, epsilon| {
+            let mut y = Buffer::new(values.len());
+            secateur_kernels::rms_norm(values, shape[D - 1], weight, epsilon, &mut y);
+            from_buffer(y, shape)
+        })
+    }
+
+    /// Values that are normalised together.
+    pub(crate) fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Weight and ε for the CPU kernels; `None` where the weight is elsewhere or the kind is another.
+    pub(crate) fn in_place<R>(&self, run: impl FnOnce(Option<&[f32]>, f32) -> R) -> Option<R> {
+        let epsilon = self.spec.epsilon as f32;
         if self.spec.kind == NormKind::Layer {
             return None;
         }
-        let (shape, values) = (x.dims(), in_place(x)?.to_contiguous());
-        let weight = match &self.weight {
-            Some(weight) => {
-                in_place(weight)?;
-                Some(host_f32(weight.clone()))
-            }
-            None => None,
+        let Some(weight) = &self.weight else {
+            return Some(run(None, epsilon));
         };
-        let weight = match &weight {
-            Some(weight) => Some(weight.as_slice::<f32>()?),
-            None => None,
-        };
-        let values = values.as_slice::<f32>()?;
-        let mut y = Buffer::new(values.len());
-        secateur_kernels::rms_norm(values, shape[D - 1], weight, self.spec.epsilon as f32, &mut y);
-        Some(from_buffer(y, shape))
+        let weight = in_place(weight)?.to_contiguous();
+        Some(run(Some(weight.as_slice()?), epsilon))
     }
 }

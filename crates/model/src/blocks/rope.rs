@@ -6,9 +6,10 @@
 use std::f64::consts::PI;
 
 use burn::tensor::{Tensor, TensorData};
-use secateur_kernels::{Buffer, Pairs};
+use secateur_kernels::{Buffer, NormFirst, Pairs};
 use serde::Serialize;
 
+use super::norm::Norm;
 use crate::device::{Device, Precision};
 use crate::matrix::{from_buffer, heads, in_place};
 
@@ -258,12 +259,16 @@ impl Angles {
         }
     }
 
-    /// Rotates the leading dimensions of `[batch, heads, length, head_dim]`.
+    /// Rotates the leading dimensions of `[batch, heads, length, head_dim]`, behind a norm if there is one.
     #[must_use]
-    pub fn rotate(&self, x: Tensor<4>) -> Tensor<4> {
-        if let Some(turned) = self.rotate_in_place(&x) {
+    pub fn rotate(&self, x: Tensor<4>, norm: Option<&Norm>) -> Tensor<4> {
+        if let Some(turned) = self.rotate_in_place(&x, norm) {
             return turned;
         }
+        let x = match norm {
+            Some(norm) => norm.apply_to_heads(x),
+            None => x,
+        };
         let half = self.cosine.dims()[3];
         let [batch, heads, length, head_dim] = x.dims();
         let rest = (head_dim > 2 * half).then(|| x.clone().narrow(3, 2 * half, head_dim - 2 * half));
@@ -294,16 +299,27 @@ impl Angles {
 
 impl Angles {
     /// [`Angles::rotate`] by the CPU kernel; `None` where values are elsewhere.
-    fn rotate_in_place(&self, x: &Tensor<4>) -> Option<Tensor<4>> {
+    fn rotate_in_place(&self, x: &Tensor<4>, norm: Option<&Norm>) -> Option<Tensor<4>> {
         let [batch, heads_of, length, width] = x.dims();
         let (x, cosine, sine) = (in_place(x)?, in_place(&self.cosine)?, in_place(&self.sine)?);
         let pairs = match self.pairing {
             Pairing::Halves => Pairs::Halves,
             Pairing::Pairs => Pairs::Neighbours,
         };
-        let mut turned = Buffer::new(batch * heads_of * length * width);
         let angles = [cosine.as_slice::<f32>()?, sine.as_slice::<f32>()?];
-        secateur_kernels::rotate(&heads(&x)?, angles, pairs, &mut turned);
+        let x = heads(&x)?;
+        let mut turned = Buffer::new(batch * heads_of * length * width);
+        match norm {
+            None => secateur_kernels::rotate(&x, None, angles, pairs, &mut turned),
+            Some(norm) => norm.in_place(|weight, epsilon| {
+                let first = NormFirst {
+                    columns: norm.width(),
+                    weight,
+                    epsilon,
+                };
+                secateur_kernels::rotate(&x, Some(first), angles, pairs, &mut turned);
+            })?,
+        }
         Some(from_buffer(turned, [batch, length, heads_of, width]).swap_dims(1, 2))
     }
 }
