@@ -3,6 +3,7 @@
 use std::cell::OnceCell;
 
 use burn::tensor::Tensor;
+use rayon::prelude::*;
 
 use crate::batch::Batch;
 use crate::blocks::experts::{ExpertOutputs, Experts, Said};
@@ -10,6 +11,7 @@ use crate::blocks::moe::{Moe, MoeOutputs};
 use crate::blocks::router::{Routing, host_f64};
 use crate::device::Device;
 use crate::error::ModelError;
+use crate::matrix::{FEW_ROWS, in_place};
 use crate::observe::{MoeObservation, MoeObserver, Question};
 
 /// Where answers come from.
@@ -139,6 +141,9 @@ impl Live<'_> {
     /// Cosine with ε 1e-8 on the product of the norms, as torch's `cosine_similarity`. Taken in f64 on the host: `1 − cos`
     /// is what is used, and cancels.
     pub(crate) fn cosine(&self, before: &Tensor<2>, said: &ExpertOutputs) -> Result<Vec<f64>, ModelError> {
+        if let Some(cosines) = cosines_in_place(before, &said.combined, self.residual_scale) {
+            return Ok(cosines);
+        }
         let hidden = before.dims()[1];
         let start = host_f64(before.clone(), &self.place)?;
         let change = host_f64(said.combined.clone(), &self.place)?;
@@ -168,11 +173,22 @@ pub(crate) fn largest(x: Tensor<2>) -> Tensor<2> {
     x.abs().max_dim(1)
 }
 
+/// Cosines of rows of f32 where they lie; `None` where values are elsewhere.
+fn cosines_in_place(before: &Tensor<2>, change: &Tensor<2>, scale: f64) -> Option<Vec<f64>> {
+    let hidden = before.dims()[1];
+    let (before, change) = (in_place(before)?, in_place(change)?);
+    let start = before.as_slice::<f32>()?.par_chunks_exact(hidden);
+    let rows = start.zip(change.as_slice::<f32>()?.par_chunks_exact(hidden));
+    let cosines = rows.with_min_len(FEW_ROWS).map(|(a, change)| cosine(a, change, scale));
+    Some(cosines.collect())
+}
+
 /// cos(a, a + scale · change).
-fn cosine(a: &[f64], change: &[f64], scale: f64) -> f64 {
+fn cosine<T: Copy + Into<f64>>(a: &[T], change: &[T], scale: f64) -> f64 {
     let (mut dot, mut aa, mut bb) = (0.0, 0.0, 0.0);
-    for (a, change) in a.iter().zip(change) {
-        let b = a + scale * change;
+    for (&a, &change) in a.iter().zip(change) {
+        let a: f64 = a.into();
+        let b = a + scale * change.into();
         dot += a * b;
         aa += a * a;
         bb += b * b;

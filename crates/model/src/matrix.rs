@@ -15,7 +15,7 @@ use crate::device::{Device, DeviceKind, Precision, count_read};
 use crate::gpu::DeviceMatrix;
 
 /// Rows that are not worth another thread.
-const FEW_ROWS: usize = 16;
+pub(crate) const FEW_ROWS: usize = 16;
 
 /// Raw little-endian values in row-major order, usually a slice of the mapped file.
 #[derive(Debug, Clone)]
