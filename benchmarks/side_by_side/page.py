@@ -26,6 +26,8 @@ FIGURES = {
     "plain_layers_tok_s_b1x256": "no statistics and no logits, one by one",
     "plain_forward_tok_s_b1x256": "no statistics, with logits, one by one",
     "load_s": "loading, s",
+    "decode_read_gb_s_b1": "memory in plain loops, beside decoding 1 sequence, GB/s",
+    "decode_read_gb_s_b8": "memory in plain loops, beside decoding 8 sequences, GB/s",
     "rss_after_load_mb": "resident after loading, MiB",
     "rss_after_load_mb_to_peak": "resident after loading (transformers: at most until then), MiB",
     "peak_rss_mb": "resident at most, MiB",

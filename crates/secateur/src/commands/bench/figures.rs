@@ -73,7 +73,7 @@ pub struct Figures {
     pub at_end: Option<Held>,
     /// The most while something ran, MiB.
     pub peak_anonymous_mb: Option<f64>,
-    /// Tokens per second, but for names that end in `_s`: seconds.
+    /// Tokens per second; of names with `_gb_s`, GB/s, and of others without `_tok_s`, seconds.
     pub rates: BTreeMap<&'static str, Spread>,
 }
 

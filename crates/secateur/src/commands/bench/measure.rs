@@ -96,6 +96,12 @@ impl<'a> Stopwatch<'a> {
         Ok(())
     }
 
+    /// Keeps what was measured beside.
+    pub fn keep(&mut self, name: &'static str, runs: Vec<f64>) -> anyhow::Result<()> {
+        self.rates.insert(name, Spread::new(runs)?);
+        Ok(())
+    }
+
     fn seconds(
         &mut self,
         name: &'static str,

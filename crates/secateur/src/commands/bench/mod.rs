@@ -5,6 +5,7 @@ mod figures;
 mod measure;
 mod memory;
 mod print;
+mod read;
 mod work;
 
 use std::num::NonZero;
@@ -20,6 +21,7 @@ use crate::exit::Exit;
 use arithmetic::Arithmetic;
 use figures::{Checkpoint, Figures, Setting};
 use measure::Stopwatch;
+use read::Weights;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -29,7 +31,8 @@ Examples:
 
 Prefill reads 8 sequences of 256 tokens; decoding adds 32 tokens behind the first one to prompts of
 64, one and eight side by side; calibration collects statistics on 4 sequences of 256. Tokens are
-drawn at random, the same ones each time. A figure is the median of its runs, behind one that is not
+drawn at random, the same ones each time. Beside decoding, all threads read weights in plain loops:
+tokens cannot come faster than their weights do. A figure is the median of its runs, behind one that is not
 counted and in which memory is watched. benchmarks/side_by_side runs transformers and this on one
 checkpoint.";
 
@@ -94,10 +97,11 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         bar.set_message(text);
         bar.tick();
     };
+    let weights = (arguments.device == DeviceKind::Cpu).then(|| Weights::of(&opened.checkpoint));
     let mut watch = Stopwatch::new(arguments.repetitions.get(), &mut told);
     for part in [Part::Prefill, Part::Decode, Part::Calibration] {
         if arguments.only.is_empty() || arguments.only.contains(&part) {
-            work::measure(part, &mut model, &mut watch)?;
+            work::measure(part, &mut model, weights.as_ref(), &mut watch)?;
         }
     }
     let (rates, watched) = watch.finish();

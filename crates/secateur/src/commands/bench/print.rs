@@ -6,11 +6,13 @@ use super::figures::Figures;
 use super::measure::Spread;
 
 /// Name in JSON, and in words.
-const ROWS: [(&str, &str); 12] = [
+const ROWS: [(&str, &str); 14] = [
     ("prefill_tok_s_b8x256", "prefill, 8 × 256, logits everywhere"),
     ("prefill_last_tok_s_b8x256", "prefill, 8 × 256, logits at the ends"),
     ("decode_tok_s_b1", "decoding, 1 sequence"),
+    ("decode_read_gb_s_b1", "  memory, plain reads beside it"),
     ("decode_tok_s_b8", "decoding, 8 sequences"),
+    ("decode_read_gb_s_b8", "  memory, plain reads beside them"),
     ("calibration_reap_tok_s_b4x256", "calibration, 4 × 256, for reap"),
     ("calibration_all_tok_s_b4x256", "calibration, for all methods"),
     ("plain_layers_tok_s_b4x256", "the same tokens, no statistics"),
@@ -43,7 +45,8 @@ pub fn table(figures: &Figures) -> String {
     line("loading, every weight checked", seconds(figures.load_s));
     for (key, name) in ROWS {
         if let Some(spread) = figures.rates.get(key) {
-            line(name, rate(spread));
+            let unit = if key.contains("_gb_s") { "GB/s" } else { "tokens/s" };
+            line(name, rate(spread, unit));
         }
     }
     if let Some(spread) = figures.rates.get("weight_statistics_s") {
@@ -66,9 +69,9 @@ fn seconds(seconds: f64) -> String {
     format!("{seconds:10.3} s")
 }
 
-fn rate(spread: &Spread) -> String {
+fn rate(spread: &Spread, unit: &str) -> String {
     format!(
-        "{:10.1} tokens/s   ({:.1} to {:.1})",
+        "{:10.1} {unit:8}   ({:.1} to {:.1})",
         spread.median(),
         spread.least(),
         spread.most()
@@ -96,6 +99,7 @@ mod tests {
         };
         let rates = [
             ("decode_tok_s_b1", vec![50.0, 40.0, 45.5]),
+            ("decode_read_gb_s_b1", vec![30.25, 35.0, 36.5]),
             ("weight_statistics_s", vec![0.25]),
         ];
         Figures {
@@ -128,6 +132,7 @@ cpu, exact, 1 thread, 3 runs per figure
 
 loading, every weight checked             0.125 s
 decoding, 1 sequence                       45.5 tokens/s   (40.0 to 50.0)
+  memory, plain reads beside it            35.0 GB/s       (30.2 to 36.5)
 statistics of the weights                 0.250 s
 peak memory                               100.5 MiB
   of which not in files, at most           30.0 MiB

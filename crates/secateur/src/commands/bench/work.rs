@@ -14,6 +14,7 @@ use secateur_pruning::statistics::{Provenance, Statistic};
 
 use super::Part;
 use super::measure::{Stopwatch, timed};
+use super::read::Weights;
 
 /// Tokens of a sequence.
 pub const LENGTH: usize = 256;
@@ -28,13 +29,18 @@ const SAMPLES: usize = 4;
 /// The first ids of a vocabulary are mostly special tokens.
 const FIRST_ID: u64 = 4;
 
-/// Measures a part; the model's mask is switched off.
-pub fn measure(part: Part, model: &mut Model, watch: &mut Stopwatch<'_>) -> anyhow::Result<()> {
+/// Measures a part; the model's mask is switched off. Beside decoding, `weights` are read if they are in memory.
+pub fn measure(
+    part: Part,
+    model: &mut Model,
+    weights: Option<&Weights>,
+    watch: &mut Stopwatch<'_>,
+) -> anyhow::Result<()> {
     model.set_mask(None)?;
     let sequences = sequences(model.vocabulary());
     match part {
         Part::Prefill => prefill(model, &sequences, watch),
-        Part::Decode => decode(model, &sequences, watch),
+        Part::Decode => decode(model, weights, &sequences, watch),
         Part::Calibration => calibration(model, &sequences[..SAMPLES], watch),
     }
 }
@@ -69,9 +75,34 @@ fn prefill(model: &Model, sequences: &[Vec<u32>], watch: &mut Stopwatch<'_>) -> 
     })
 }
 
-fn decode(model: &Model, sequences: &[Vec<u32>], watch: &mut Stopwatch<'_>) -> anyhow::Result<()> {
-    for (name, batch) in [("decode_tok_s_b1", 1), ("decode_tok_s_b8", BATCH)] {
-        watch.rate(name, batch * NEW, &mut || further_tokens(model, &sequences[..batch]))?;
+fn decode(
+    model: &Model,
+    weights: Option<&Weights>,
+    sequences: &[Vec<u32>],
+    watch: &mut Stopwatch<'_>,
+) -> anyhow::Result<()> {
+    let figures = [
+        ("decode_tok_s_b1", "decode_read_gb_s_b1", 1),
+        ("decode_tok_s_b8", "decode_read_gb_s_b8", BATCH),
+    ];
+    let read = || weights.and_then(Weights::rate);
+    for (name, beside, batch) in figures {
+        let mut reads = Vec::new();
+        watch.rate(name, batch * NEW, &mut || {
+            // Neighbours come and go.
+            let before = read();
+            let seconds = further_tokens(model, &sequences[..batch])?;
+            reads.push(
+                before
+                    .zip(read())
+                    .map(|(before, after)| f64::midpoint(before, after) / 1e9),
+            );
+            Ok(seconds)
+        })?;
+        // The first run is not counted.
+        if let Some(reads) = reads.into_iter().skip(1).collect() {
+            watch.keep(beside, reads)?;
+        }
     }
     Ok(())
 }
