@@ -350,6 +350,14 @@ def kind(page):
     return page.get("kind") or ("bench" if page.get("program") == "secateur" else None)
 
 
+def own(heading, page, lines):
+    """A heading that no line is yet, for links: with the date, and the number of those of that day where there are more."""
+    if heading not in lines:
+        return heading
+    dated = f"{heading}, {page['machine']['date']}"
+    return next(name for name in [dated, *(f"{dated}, {n}" for n in range(2, len(lines)))] if name not in lines)
+
+
 def write(folder):
     pages = [(path, json.loads(path.read_text())) for path in sorted(folder.glob("*.json"))]
     if not pages:
@@ -367,8 +375,7 @@ def write(folder):
                 raise SystemExit(f"{path}: its kind is {page.get('kind')}, expected one of {', '.join(SECTIONS)}")
             if kind(page) == order:
                 heading, *text = SECTIONS[order](page)
-                # A link needs a heading of its own.
-                lines += [heading + f", {page['machine']['date']}" if heading in lines else heading, *text]
+                lines += [own(heading, page, lines), *text]
     return "\n".join(lines).rstrip() + "\n"
 
 
