@@ -32,9 +32,9 @@ Examples:
 Prefill reads 8 sequences of 256 tokens; decoding adds 32 tokens behind the first one to prompts of
 64, one and eight side by side; calibration collects statistics on 4 sequences of 256. Tokens are
 drawn at random, the same ones each time. Beside decoding, all threads read weights in plain loops:
-tokens cannot come faster than their weights do. A figure is the median of its runs, behind one that is not
-counted and in which memory is watched. benchmarks/side_by_side runs transformers and this on one
-checkpoint.";
+tokens cannot come faster than their weights do. A figure is the median of its runs, behind one that
+is not counted and in which memory is watched. benchmarks/side_by_side runs transformers and this on
+one checkpoint.";
 
 /// What is measured, besides loading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
